@@ -69,6 +69,10 @@ class Channel(ABC, Generic[T]):
         """Take the next value, or None when empty. Any thread."""
 
     @abstractmethod
+    def peek(self) -> T | None:
+        """Look at the next value without taking it."""
+
+    @abstractmethod
     def __len__(self) -> int: ...
 
     def bump_epoch(self, epoch: int) -> None:
@@ -117,6 +121,9 @@ class Latest(Channel[T]):
             if value is not None:
                 self.stats.taken += 1
             return value
+
+    def peek(self) -> T | None:
+        return self._value
 
     def __len__(self) -> int:
         return int(self._value is not None)
@@ -169,6 +176,10 @@ class Fifo(Channel[T]):
             self.stats.taken += 1
         self._wake()
         return value
+
+    def peek(self) -> T | None:
+        with self._lock:
+            return self._values[0] if self._values else None
 
     def __len__(self) -> int:
         return len(self._values)

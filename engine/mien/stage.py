@@ -81,6 +81,10 @@ class Context(Protocol):
         """True when frames are due in real time, False when rendering offline (every frame counts)."""
 
     @property
+    def face_model(self) -> str:
+        """Name of the face model to track with (`mien.face.model.load_model`)."""
+
+    @property
     def avatar(self) -> Avatar | None:
         """The avatar that the session animates; None where there is none (`mien track`)."""
 
@@ -127,6 +131,11 @@ class Source(ABC):
 
     async def open(self, context: Context) -> None:
         """Acquire the device or file. Raises `DeviceError` or `MediaError`."""
+
+    @classmethod
+    def available(cls) -> bool:
+        """Whether there is anything to open, e.g. a camera; must be quick."""
+        return True
 
     @property
     def info(self) -> MediaInfo:
@@ -401,7 +410,8 @@ class Plugin:
     """An import-light descriptor; the entry point in the group `mien.plugins` resolves to one.
 
     requires: import names that must be importable. install: the command that brings them.
-    doctor: "module:function" returning `list[Check]`, or empty.
+    doctor: "module:function" returning `list[Check]`, or empty. warm: "module:function" that compiles
+    what is compiled just in time, run once at install.
     """
 
     name: str
@@ -410,4 +420,5 @@ class Plugin:
     requires: tuple[str, ...] = ()
     install: str = ""
     doctor: str = ""
+    warm: str = ""
     folder: Path | None = None

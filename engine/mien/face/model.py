@@ -6,20 +6,27 @@ face; the origin lies midway between the eyeball centres) with linear identity a
     vertices = mean + identity . a + expression . e          (Blanz and Vetter 1999, section 3)
 
 Eyeballs are not part of the expression basis: they are rotated about their centres by the gaze.
-On disk it is one `.npz`; floats may be stored as float16.
+On disk it is one `.npz`, described in `docs/face-model.md`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from mien.frames import Float
+from mien.errors import ConfigError
+from mien.frames import EXPRESSIONS, Float
 
 Ints = NDArray[np.int32]
+
+BUILT_IN = "mien-head"
+MODEL_NAMES = (BUILT_IN, "ict-facekit")
 
 
 class Region(IntEnum):
@@ -34,6 +41,10 @@ class Region(IntEnum):
     EYE_LEFT = 6
     EYE_RIGHT = 7
     TONGUE = 8
+
+
+EYES = (Region.EYE_LEFT, Region.EYE_RIGHT)
+MOUTH_INSIDE = (Region.MOUTH_SOCKET, Region.GUMS, Region.TEETH, Region.TONGUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +66,48 @@ class Embedding:
 
 
 @dataclass(frozen=True, slots=True)
+class SparseBasis:
+    """The expression basis without its zeros, one after the other.
+
+    starts: (53,) int32, expression k owns rows starts[k]:starts[k + 1]. rows: (N,) int32, vertices.
+    deltas: (N, 3) float32, cm at weight 1.
+    """
+
+    starts: Ints
+    rows: Ints
+    deltas: Float
+
+    @classmethod
+    def of(cls, expression: Float, least_cm: float = 1e-4) -> SparseBasis:
+        """expression: (52, V, 3); displacements shorter than `least_cm` are left out."""
+        moved = (expression.astype(np.float32) ** 2).sum(axis=2) > least_cm**2
+        which, rows = np.nonzero(moved)
+        starts = np.searchsorted(which, np.arange(len(expression) + 1)).astype(np.int32)
+        return cls(starts, rows.astype(np.int32), np.ascontiguousarray(expression[moved], np.float32))
+
+    def dense(self, vertices: int) -> Float:
+        """(52, V, 3) float32."""
+        full = np.zeros((len(self.starts) - 1, vertices, 3), np.float32)
+        full[np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts)), self.rows] = self.deltas
+        return full
+
+
+@dataclass(frozen=True, slots=True)
 class FaceModel:
     """A 3DMM.
 
     mean: (V, 3) float32, cm. triangles: (T, 3) int32, counter-clockwise seen from outside.
     uv: (V, 2) float32 in [0, 1], v down. identity: (I, V, 3) float32, cm per unit (unit = one standard
     deviation where it was learned). expression: (52, V, 3) float32, cm at weight 1, order of
-    `rig.ARKIT_NAMES`. triangle_region: (T,) int8, values of `Region`. vertex_region: (V,) int8.
-    landmarks: MediaPipe's 478 points (iris centres 468 and 473 lie on the eyeballs; the other iris
-    points have trust 0). landmarks68: Multi-PIE's 68. eye_centres: (2, 3) float32, left then right.
-    eye_radius: cm, of both eyeballs. pivot: (3,) float32, where the head turns on the neck.
+    `rig.ARKIT_NAMES`; sparse: the same without its zeros. triangle_region: (T,) int8, values of
+    `Region`. vertex_region: (V,) int8. landmarks: MediaPipe's 478 points (iris centres 468 and 473 lie
+    on the eyeballs; the other iris points have trust 0). landmarks68: Multi-PIE's 68. eye_centres:
+    (2, 3) float32, left then right. eye_radius: cm, of both eyeballs. pivot: (3,) float32, where the
+    head turns on the neck. All arrays are read-only.
+
+    The uv of an eyeball is the same in every model: the iris centre lies at (0.5, 0.5), and a point whose
+    direction from the eyeball's centre makes an angle t with the optical axis lies t / pi away from it
+    (right of it: towards the subject's left; above it: up).
     """
 
     name: str
@@ -83,3 +126,199 @@ class FaceModel:
     pivot: Float
     source: str = ""
     """where it comes from and under which licence"""
+    sparse: SparseBasis = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sparse", SparseBasis.of(self.expression))
+        kept = [self.mean, self.triangles, self.uv, self.identity, self.expression, self.eye_centres, self.pivot]
+        kept += [self.triangle_region, self.vertex_region]
+        kept += [self.sparse.starts, self.sparse.rows, self.sparse.deltas]
+        for embedding in (self.landmarks, self.landmarks68):
+            kept += [embedding.vertices, embedding.weights, embedding.trust]
+        for array in kept:
+            array.setflags(write=False)
+
+    def vertices(self, identity: Float, expression: Float, gaze: Float | None = None) -> Float:
+        """identity: (I,); expression: (52,); gaze: (2, 2) radians as in `FaceParams` -> (V, 3) float32.
+
+        The readable reference for `PosedFace`, which does the same many times faster.
+        """
+        shape = self.shape(identity)
+        centres = self.placed_eyes(shape)
+        posed = shape + np.tensordot(np.asarray(expression, np.float32), self.expression, 1)
+        if gaze is not None:
+            for eye, centre, angles in zip(EYES, centres, gaze, strict=True):
+                ball = self.vertex_region == eye
+                posed[ball] = (posed[ball] - centre) @ gaze_rotation(*angles).T + centre
+        return np.asarray(posed, dtype=np.float32)
+
+    def shape(self, identity: Float) -> Float:
+        """identity: (I,), or fewer (the rest counts as 0) -> the neutral face, (V, 3) float32."""
+        weights = np.asarray(identity, np.float32)
+        return np.asarray(self.mean + np.tensordot(weights, self.identity[: len(weights)], 1), np.float32)
+
+    def placed_eyes(self, shape: Float) -> Float:
+        """Eyeball centres of a neutral face: (V, 3) -> (2, 3); the eyeballs move with the face as they are."""
+        moved = [(shape[ball] - self.mean[ball]).mean(axis=0) for ball in (self.vertex_region == e for e in EYES)]
+        return np.asarray(self.eye_centres + np.stack(moved), dtype=np.float32)
+
+    def spread(self, offsets: Float) -> Float:
+        """Landmark offsets (478, 3) cm -> vertex offsets (V, 3) cm.
+
+        Skin follows smoothly (a thin plate in 3D that fades out 5 cm away from the landmarks), eyeballs,
+        teeth and what else lies within the mouth move as a whole, with the lids and lips around them.
+        """
+        return spread_offsets(self, offsets)
+
+
+def gaze_rotation(yaw: float, pitch: float) -> Float:
+    """(3, 3) float32 that turns the optical axis +z by yaw (to the subject's left) and pitch (up)."""
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    return np.array([[cy, -sy * sp, sy * cp], [0, cp, sp], [-sy, -cy * sp, cy * cp]], np.float32)
+
+
+class PosedFace:
+    """One person's face, evaluated quickly again and again.
+
+    neutral: (V, 3) float32, cm, this person's neutral face. eye_centres: (2, 3) float32.
+    Not safe to call from two threads at once only where the same `out` is passed.
+    """
+
+    __slots__ = ("_balls", "eye_centres", "model", "neutral")
+
+    def __init__(self, model: FaceModel, identity: Float, offsets: Float | None = None) -> None:
+        """identity: (I,) or fewer; offsets: (478, 3) cm as in `Subject`."""
+        self.model = model
+        self.neutral = model.shape(identity)
+        if offsets is not None and np.any(offsets):
+            self.neutral += model.spread(offsets)
+        self.neutral.setflags(write=False)
+        self.eye_centres = model.placed_eyes(self.neutral)
+        self._balls = np.where(
+            model.vertex_region == Region.EYE_LEFT, 0, np.where(model.vertex_region == Region.EYE_RIGHT, 1, -1)
+        ).astype(np.int32)
+
+    def vertices(self, expression: Float, gaze: Float | None = None, out: Float | None = None) -> Float:
+        """expression: (52,); gaze: (2, 2) radians as in `FaceParams` -> (V, 3) float32, cm, head space."""
+        if out is None:
+            out = np.empty_like(self.neutral)
+        weights = np.ascontiguousarray(expression, np.float32)
+        angles = np.zeros((2, 2), np.float32) if gaze is None else np.ascontiguousarray(gaze, np.float32)
+        basis = self.model.sparse
+        turns = np.stack([gaze_rotation(*angles[0]), gaze_rotation(*angles[1])])
+        _pose(self.neutral, basis.starts, basis.rows, basis.deltas, weights, self._balls, self.eye_centres, turns, out)
+        return out
+
+
+@njit(
+    "void(Array(f4,2,'C',readonly=True),Array(i4,1,'C',readonly=True),Array(i4,1,'C',readonly=True),"
+    "Array(f4,2,'C',readonly=True),f4[::1],i4[::1],f4[:,::1],f4[:,:,::1],f4[:,::1])",
+    cache=True,
+    nogil=True,
+    fastmath=True,
+)
+def _pose(neutral, starts, rows, deltas, weights, balls, centres, turns, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    out[:] = neutral
+    for k in range(weights.shape[0]):
+        w = weights[k]
+        if w != 0:
+            for i in range(starts[k], starts[k + 1]):
+                v = rows[i]
+                out[v, 0] += w * deltas[i, 0]
+                out[v, 1] += w * deltas[i, 1]
+                out[v, 2] += w * deltas[i, 2]
+    for v in range(out.shape[0]):
+        eye = balls[v]
+        if eye >= 0:
+            x = out[v, 0] - centres[eye, 0]
+            y = out[v, 1] - centres[eye, 1]
+            z = out[v, 2] - centres[eye, 2]
+            r = turns[eye]
+            out[v, 0] = r[0, 0] * x + r[0, 1] * y + r[0, 2] * z + centres[eye, 0]
+            out[v, 1] = r[1, 0] * x + r[1, 1] * y + r[1, 2] * z + centres[eye, 1]
+            out[v, 2] = r[2, 0] * x + r[2, 1] * y + r[2, 2] * z + centres[eye, 2]
+
+
+def spread_offsets(model: FaceModel, offsets: Float) -> Float:
+    """See `FaceModel.spread`."""
+    from scipy.interpolate import RBFInterpolator
+    from scipy.spatial import cKDTree
+
+    trusted = model.landmarks.trust[:468] >= 0.9
+    anchors = model.landmarks.apply(model.mean)[:468][trusted]
+    wanted = np.asarray(offsets, np.float32)[:468][trusted]
+    field = np.zeros_like(model.mean)
+    skin = np.isin(model.vertex_region, (Region.FACE, Region.HEAD, Region.NECK))
+    near = np.flatnonzero(skin)
+    distance = cKDTree(anchors).query(model.mean[near])[0]
+    near, distance = near[distance < SPREAD_CM], distance[distance < SPREAD_CM]
+    smooth = RBFInterpolator(anchors, wanted, kernel="linear", smoothing=0.01)(model.mean[near])
+    field[near] = smooth * (1 - (distance / SPREAD_CM) ** 2)[:, None] ** 2
+    inside = np.isin(model.vertex_region, MOUTH_INSIDE)
+    field[inside] = offsets[list(INNER_LIPS)].mean(axis=0)
+    for eye, lids in zip(EYES, LIDS, strict=True):
+        field[model.vertex_region == eye] = offsets[list(lids)].mean(axis=0)
+    return field
+
+
+SPREAD_CM = 5.0
+INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+"""MediaPipe's points around the mouth opening."""
+LIDS = (
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+)
+"""MediaPipe's points around the eye openings, the subject's left eye, then the right."""
+
+
+def load_model(name_or_path: str | Path = BUILT_IN, assets: Path | None = None) -> FaceModel:
+    """A model by name (`MODEL_NAMES`) or from a file in this format or ICT-FaceKit's `.npz`.
+
+    `assets` is the folder with downloaded models, else the environment's MIEN_ASSETS. Models are kept,
+    so asking again costs nothing. Raises ConfigError for an unknown name or a missing file, PackageError
+    for a damaged one.
+    """
+    from mien.face import ict
+
+    name = str(name_or_path)
+    if name == BUILT_IN:
+        return _cached(Path(__file__).with_name("mien_head.npz"))
+    if name == "ict-facekit":
+        return _cached_ict(ict.find(assets))
+    path = Path(name_or_path).expanduser()
+    if not path.exists():
+        known = ", ".join(MODEL_NAMES)
+        raise ConfigError(f"face model {name!r}: no such model or file. Known models: {known}.")
+    return _cached_ict(path.resolve()) if ict.recognises(path) else _cached(path.resolve())
+
+
+@lru_cache(maxsize=4)
+def _cached(path: Path) -> FaceModel:
+    from mien.face import modelfile
+
+    return modelfile.read(path)
+
+
+@lru_cache(maxsize=2)
+def _cached_ict(path: Path) -> FaceModel:
+    from mien.face import ict
+
+    return ict.read(path)
+
+
+def save_model(model: FaceModel, path: Path) -> None:
+    """Writes the format that `load_model` reads."""
+    from mien.face import modelfile
+
+    modelfile.write(model, path)
+
+
+def warm() -> None:
+    """Compiles this module's kernels into numba's cache (they have declared signatures: importing does it)."""
+    count = 3
+    face = np.zeros((count, 3), np.float32)
+    _pose(
+        face, np.zeros(EXPRESSIONS + 1, np.int32), np.zeros(0, np.int32), np.zeros((0, 3), np.float32),
+        np.zeros(EXPRESSIONS, np.float32), np.full(count, -1, np.int32), np.zeros((2, 3), np.float32),
+        np.zeros((2, 3, 3), np.float32), face.copy(),
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""What stages are handed when they open: the session's clock, sizes, avatar and services."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mien.avatar.package import Avatar
+from mien.clock import Clock
+from mien.config import Config
+from mien.plugins import Registry
+from mien.stage import Context, Kind, Opened
+
+
+class Services:
+    """The services of one session, each made and opened when it is first asked for. Thread-safe."""
+
+    def __init__(self, registry: Registry, config: Config) -> None:
+        self._registry = registry
+        self._config = config
+        self._opened: dict[Kind, Opened] = {}
+        self._lock = threading.RLock()
+
+    def get(self, kind: Kind, context: StageContext) -> Any:
+        """Return the session's service of that kind. Raises `PluginError`, `MissingExtraError`."""
+        with self._lock:
+            if kind not in self._opened:
+                name = getattr(self._config.use, kind.value, "") or None
+                offer = self._registry.find(kind, name)
+                service = self._registry.create(kind, offer.provides.name)
+                try:
+                    service.open(context.of_plugin(offer.plugin.name))
+                except BaseException:
+                    service.close()
+                    raise
+                self._opened[kind] = service
+            return self._opened[kind]
+
+    def close(self) -> None:
+        """Close them, the last opened first."""
+        with self._lock:
+            while self._opened:
+                self._opened.popitem()[1].close()
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext(Context):
+    """Implements `mien.stage.Context` for one stage of a session."""
+
+    clock: Clock
+    config: Config
+    services: Services
+    tell: Callable[[str], None]
+    live: bool = True
+    avatar: Avatar | None = None
+    plugin: str = ""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.config.plugin.get(self.plugin, {})
+
+    @property
+    def fps(self) -> float:
+        return self.config.video.fps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.config.video.size, self.config.video.size
+
+    @property
+    def face_model(self) -> str:
+        return self.config.use.face_model
+
+    def service(self, kind: Kind) -> Any:
+        return self.services.get(kind, self)
+
+    def notice(self, text: str) -> None:
+        self.tell(text)
+
+    def of_plugin(self, name: str) -> StageContext:
+        """The same context with the settings of plugin `name`."""
+        return StageContext(
+            self.clock, self.config, self.services, self.tell, self.live, self.avatar, name
+        )
+
+    def with_avatar(self, avatar: Avatar | None) -> StageContext:
+        """The same context for another avatar."""
+        return StageContext(
+            self.clock, self.config, self.services, self.tell, self.live, avatar, self.plugin
+        )

@@ -1,0 +1,130 @@
+"""What a person at the page, the command line or a configuration file can set while a session runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from mien.errors import ConfigError
+from mien.face.rig import ARKIT_NAMES
+
+Mode = Literal["full", "face", "dubbing"]
+"""What the driver's face moves (Deep Video Portraits, section 6): everything; everything but the head;
+the mouth alone. What it does not move, the idle motion does.
+"""
+
+Strength = Annotated[float, Field(ge=0, le=2)]
+Weight = Annotated[float, Field(ge=-1, le=1)]
+
+
+class _Settings(BaseModel):
+    """Immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class HeadOffset(_Settings):
+    """Turns the head, degrees. yaw: to the subject's left; pitch: up; roll: crown to the subject's right."""
+
+    yaw: Annotated[float, Field(ge=-45, le=45)] = 0.0
+    pitch: Annotated[float, Field(ge=-45, le=45)] = 0.0
+    roll: Annotated[float, Field(ge=-45, le=45)] = 0.0
+
+
+class GazeOffset(_Settings):
+    """Turns both eyes, degrees. yaw: to the subject's left; pitch: up."""
+
+    yaw: Annotated[float, Field(ge=-40, le=40)] = 0.0
+    pitch: Annotated[float, Field(ge=-40, le=40)] = 0.0
+
+
+class BackgroundChoice(_Settings):
+    """What stands behind the person; the picture of mode `image` is handed to the session apart."""
+
+    mode: Literal["keep", "blur", "colour", "image"] = "keep"
+    colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#008000"
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        red, green, blue = bytes.fromhex(self.colour[1:])
+        return red, green, blue
+
+
+class Controls(_Settings):
+    """All of it, with the values that a session starts with.
+
+    paused: freeze to idle; nothing of the driver's face shows. mirror: move like a mirror image.
+    expression: ARKit name -> weight added on top. head_strength, expression_strength: how far the
+    driver's motion is exaggerated (1: as it is); a blink stays a full blink at any strength.
+    """
+
+    paused: bool = False
+    mirror: bool = False
+    mode: Mode = "full"
+    head: HeadOffset = HeadOffset()
+    gaze: GazeOffset = GazeOffset()
+    expression: dict[str, Weight] = Field(default_factory=dict)
+    head_strength: Strength = 1.0
+    expression_strength: Strength = 1.0
+    background: BackgroundChoice = BackgroundChoice()
+
+    @field_validator("expression")
+    @classmethod
+    def _known_names(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if name not in ARKIT_NAMES:
+                raise ValueError(f"“{name}” is no ARKit expression{_nearest(name, ARKIT_NAMES)}")
+        return value
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Controls:
+        """Validate untrusted values. Raises `ConfigError` that names the key and the mend."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise ConfigError(_explain(error.errors()[0])) from None
+
+    def patched(self, patch: Mapping[str, Any]) -> Controls:
+        """These controls with `patch` merged in after RFC 7396 (JSON Merge Patch).
+
+        Nested objects are merged key by key; null sets a value back to its default and takes an
+        expression out. Raises `ConfigError`; then nothing has changed.
+        """
+        return self.parse(_merged(self.model_dump(), patch))
+
+
+def _merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(target)
+    for key, value in patch.items():
+        if value is None and key in result:
+            del result[key]
+        elif isinstance(value, Mapping):
+            below = result.get(key)
+            result[key] = _merged(below if isinstance(below, Mapping) else {}, value)
+        elif value is not None or key in Controls.model_fields:
+            result[key] = value
+    return result
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean “{close[0]}”?" if close else ""
+
+
+_NESTED: dict[str, type[_Settings]] = {"head": HeadOffset, "gaze": GazeOffset, "background": BackgroundChoice}
+
+
+def _explain(detail: ErrorDetails) -> str:
+    """One validation error in a plain sentence."""
+    path = [str(part) for part in detail["loc"]]
+    name = "controls." + ".".join(path)
+    if detail["type"] == "extra_forbidden":
+        owner: type[_Settings] = _NESTED.get(path[0], Controls) if len(path) > 1 else Controls
+        return f"{name} is not a setting{_nearest(path[-1], tuple(owner.model_fields)) or '.'}"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail["input"]
+    return f"{name}: {message}." if isinstance(given, Mapping) else f"{name}: {message} (got {given!r})."

@@ -1,0 +1,161 @@
+"""The engine: the lanes that all sessions share, the plugins, and room for so many sessions and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from mien.avatar.making import builtin_avatar
+from mien.avatar.package import Avatar, load_avatar
+from mien.clock import Clock, SystemClock
+from mien.config import Config
+from mien.errors import CapacityError, InputError
+from mien.lane import Lanes
+from mien.plugins import Registry
+from mien.session import Session, SourceFactory
+from mien.stage import Kind, Output, Source
+
+MAIN = "main"
+"""Name of the session that is opened first and that everybody means who names none."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+
+
+class Engine:
+    """Opens and closes sessions. Everything is made here and handed down; nothing is global."""
+
+    def __init__(
+        self, config: Config, registry: Registry | None = None, clock: Clock | None = None, *, live: bool = True
+    ) -> None:
+        self.config = config
+        self.registry = registry or Registry.discover()
+        self.clock = clock or SystemClock()
+        self.lanes = Lanes(config.lanes)
+        self.live = live
+        self.default_avatar: Avatar | None = None
+        """what a session shows that is opened without one"""
+        self._sessions: dict[str, Session] = {}
+        self._opening: set[str] = set()
+        self._numbers = itertools.count(1)
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        return MappingProxyType(self._sessions)
+
+    @property
+    def max_sessions(self) -> int:
+        return self.config.max_sessions
+
+    async def open_session(
+        self, name: str = "", *, source: str | None = None, avatar: Avatar | None = None, needs_avatar: bool = True
+    ) -> Session:
+        """Open a session under `name` (made up when empty), driven by the source that `source` describes.
+
+        Raises `CapacityError` when the engine is full, `InputError` when the name is taken or unfit, and
+        what the avatar's renderer raises.
+        """
+        name = name or next(n for i in self._numbers if (n := f"s{i}") not in self._sessions)
+        if not _NAME.fullmatch(name):
+            raise InputError(f"'{name}' cannot name a session: use letters, digits, '-' and '_', at most 32.")
+        if name in self._sessions or name in self._opening:
+            raise InputError(f"There is already a session called '{name}'.")
+        if len(self._sessions) + len(self._opening) >= self.max_sessions:
+            raise CapacityError(
+                f"This engine runs {self.max_sessions} sessions at once and all are taken. Close one, or raise "
+                "engine.max_sessions if the machine has cores to spare."
+            )
+        self._opening.add(name)
+        try:
+            if avatar is None and needs_avatar:
+                avatar = self.default_avatar or await self.load_avatar(self.config.run.avatar)
+            session = Session(
+                name,
+                config=self.config,
+                registry=self.registry,
+                lanes=self.lanes,
+                clock=self.clock,
+                avatar=avatar,
+                live=self.live,
+            )
+            try:
+                await session.open()
+                if source is not None:
+                    await session.drive(self.source_factory(source))
+            except BaseException:
+                await session.close(abandon=True)
+                raise
+            self._sessions[name] = session
+            return session
+        finally:
+            self._opening.discard(name)
+
+    async def close_session(self, name: str, *, abandon: bool = False) -> None:
+        """Close the session; ignored when there is none of that name."""
+        session = self._sessions.pop(name, None)
+        if session is not None:
+            await session.close(abandon=abandon)
+
+    async def close(self) -> None:
+        """Close all sessions and stop the lanes."""
+        await asyncio.gather(*(self.close_session(name) for name in list(self._sessions)))
+        await asyncio.to_thread(self.lanes.stop)
+
+    # --- names to things ------------------------------------------------------------------------------
+
+    async def load_avatar(self, name: str) -> Avatar:
+        """`builtin` or the path of a package. Raises `PackageError`, `ConsentError`."""
+        if name == "builtin":
+            return await asyncio.to_thread(builtin_avatar, self.registry, self.config)
+        return await asyncio.to_thread(load_avatar, Path(name))
+
+    def source_factory(self, spec: str) -> SourceFactory | None:
+        """`auto`, `camera[:DEVICE]`, `browser` (None: it comes by itself), `demo`, or a file's path."""
+        kind, _, argument = spec.partition(":")
+        if spec == "browser":
+            return None
+        if spec == "auto":
+            spec = kind = "camera" if self.has_camera() else "demo"
+        if kind in {"camera", "demo"}:
+            # Found now, so that a missing plugin is told at once and not at the first frame.
+            self.registry.find(Kind.SOURCE, kind)
+            arguments = (argument,) if argument else ()
+            return lambda: self._source(kind, *arguments)
+        return self.file_source(Path(spec))
+
+    def file_source(self, path: Path) -> SourceFactory:
+        """A clip or a performance, told apart by the suffix."""
+        if not path.is_file():
+            raise InputError(
+                f"There is no file {path}. A source is a file, or one of: auto, camera, browser, demo."
+            )
+        name = "performance" if path.suffix == ".performance" else "file"
+        self.registry.find(Kind.SOURCE, name)
+        return lambda: self._source(name, str(path))
+
+    def output(self, spec: str) -> tuple[Output, str]:
+        """`virtualcam[:DEVICE]` or a file's path -> an output, not opened, and its plugin's name."""
+        kind, _, argument = spec.partition(":")
+        name, arguments = (kind, (argument,) if argument else ()) if kind == "virtualcam" else ("file", (spec,))
+        offer = self.registry.find(Kind.OUTPUT, name)
+        output: Output = self.registry.create(Kind.OUTPUT, name, *arguments)
+        return output, offer.plugin.name
+
+    def has_camera(self) -> bool:
+        """Whether a camera plugin is installed and sees a camera."""
+        offers = [o for o in self.registry.offers(Kind.SOURCE) if o.provides.name == "camera" and not o.missing]
+        return any(self._source_class(o.provides.factory).available() for o in offers)
+
+    def _source(self, name: str, *arguments: str) -> Source:
+        source: Source = self.registry.create(Kind.SOURCE, name, *arguments)
+        return source
+
+    @staticmethod
+    def _source_class(factory: str) -> type[Source]:
+        from mien.plugins import resolve
+
+        found: type[Source] = resolve(factory)
+        return found

@@ -1,0 +1,201 @@
+"""Reads ICT-FaceKit (USC Institute for Creative Technologies, MIT licence) as a `FaceModel`.
+
+The assets folder holds it as `ict_facekit.npz` (neutral, 100 identity modes, 53 expressions, region
+ranges) beside `ict_to_mediapipe.npz` (where MediaPipe's 478 points lie on it). Differences to ARKit's 52
+names, and what is done about them: `browInnerUp` and `cheekPuff` are split in halves (added up), there is
+no `tongueOut` (stays zero), and the eyeLook shapes move the eyeballs along with the lids (the eyeballs'
+part is removed: the gaze turns them).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ConfigError, PackageError
+from mien.face.model import Embedding, FaceModel, Region
+from mien.face.modelfile import read_arrays
+from mien.face.rig import ARKIT_NAMES
+from mien.frames import Float
+
+MODEL_FILE = "ict_facekit.npz"
+LANDMARK_FILE = "ict_to_mediapipe.npz"
+
+_REGIONS = {
+    "face": Region.FACE,
+    "head_neck": Region.HEAD,
+    "mouth_socket": Region.MOUTH_SOCKET,
+    "gums_tongue": Region.GUMS,
+    "teeth": Region.TEETH,
+    "eyeball_l": Region.EYE_LEFT,
+    "eyeball_r": Region.EYE_RIGHT,
+}
+"""What is kept. Eye sockets, lashes, tear lines and occlusion shells are aids of an offline renderer."""
+
+_IRIS = {468: Region.EYE_RIGHT, 473: Region.EYE_LEFT}
+_FACE_OVAL_68 = 17
+
+
+def find(assets: Path | None = None) -> Path:
+    """The model's file in `assets`, else in the folder that MIEN_ASSETS names. Raises ConfigError."""
+    folder = assets or (Path(os.environ["MIEN_ASSETS"]) if os.environ.get("MIEN_ASSETS") else None)
+    if folder is None:
+        raise ConfigError(
+            f"face model 'ict-facekit': no assets folder. Set MIEN_ASSETS to the folder that holds {MODEL_FILE}, "
+            "or use the built-in mien-head."
+        )
+    path = folder.expanduser() / MODEL_FILE
+    if not path.is_file():
+        raise ConfigError(
+            f"face model 'ict-facekit': {path} does not exist. Put {MODEL_FILE} and {LANDMARK_FILE} there, "
+            "set MIEN_ASSETS to where they are, or use the built-in mien-head."
+        )
+    return path.resolve()
+
+
+def recognises(path: Path) -> bool:
+    """Whether a file is in ICT-FaceKit's layout and not in mien's own."""
+    return path.name == MODEL_FILE
+
+
+def read(path: Path) -> FaceModel:
+    """Reads the `.npz` and, from beside it, the landmark embedding. Raises ConfigError, PackageError."""
+    beside = path.with_name(LANDMARK_FILE)
+    if not beside.is_file():
+        raise ConfigError(f"{beside} does not exist; ICT-FaceKit needs it for MediaPipe's landmarks.")
+    raw, embedding = read_arrays(path), read_arrays(beside)
+    try:
+        return _Reader(raw, embedding).model()
+    except (KeyError, IndexError, ValueError) as error:
+        raise PackageError(f"{path}: not ICT-FaceKit as expected ({error!r}). Get a fresh copy.") from error
+
+
+class _Reader:
+    """One conversion: ICT's arrays, and which of its vertices and triangles are kept."""
+
+    def __init__(self, raw: dict[str, NDArray[Any]], embedding: dict[str, NDArray[Any]]) -> None:
+        self.raw = raw
+        self.embedding = embedding
+        names = [str(name) for name in raw["region_names"]]
+        spans = {name: (names.index(name), region) for name, region in _REGIONS.items()}
+        by_vertex, by_triangle = raw["region_vert"], raw["region_tri"]
+        self.span = {r: slice(int(by_vertex[i]), int(by_vertex[i + 1])) for i, r in spans.values()}
+        faces = [slice(int(by_triangle[i]), int(by_triangle[i + 1])) for i, _ in spans.values()]
+        triangles = np.concatenate([raw["tri"][f] for f in faces]).astype(np.int64)
+        self.triangle_region = np.concatenate(
+            [np.full(f.stop - f.start, r, np.int8) for f, (_, r) in zip(faces, spans.values(), strict=True)]
+        )
+        used = np.zeros(len(raw["neutral"]), bool)
+        used[triangles.ravel()] = True
+        used[embedding["tv"].ravel()] = True
+        self.kept = np.flatnonzero(used)
+        self.new = np.full(len(used), -1, np.int32)
+        self.new[self.kept] = np.arange(len(self.kept), dtype=np.int32)
+        self.triangles = self.new[triangles]
+
+    def model(self) -> FaceModel:
+        neutral = np.asarray(self.raw["neutral"], np.float32)
+        eyes = [self._ball(neutral, region) for region in (Region.EYE_LEFT, Region.EYE_RIGHT)]
+        origin = (eyes[0][0] + eyes[1][0]) / 2
+        centres = np.stack([centre - origin for centre, _ in eyes]).astype(np.float32)
+        radius = float(np.mean([size for _, size in eyes]))
+        mean = neutral[self.kept] - origin
+        region = self._vertex_region(mean)
+        identity = np.ascontiguousarray(self.raw["identity"][:, self.kept], np.float32)
+        return FaceModel(
+            name="ict-facekit",
+            mean=mean,
+            triangles=self.triangles,
+            uv=self._uv(mean, region, centres),
+            identity=identity,
+            identity_names=tuple(f"ict{i:02d}" for i in range(len(identity))),
+            expression=self._expression(region),
+            triangle_region=self.triangle_region,
+            vertex_region=region,
+            landmarks=self._landmarks(mean, centres),
+            landmarks68=self._landmarks68(),
+            eye_centres=centres,
+            eye_radius=radius,
+            pivot=np.array([0, -8, -7], np.float32),
+            source="ICT-FaceKit, USC Institute for Creative Technologies, MIT licence",
+        )
+
+    def _ball(self, neutral: Float, region: Region) -> tuple[Float, float]:
+        """Centre and radius of an eyeball, by least squares over the vertices of its white."""
+        points = neutral[self.span[region]].astype(np.float64)
+        system = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
+        x, y, z, rest = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
+        return np.array([x, y, z], np.float32), float(np.sqrt(rest + x * x + y * y + z * z))
+
+    def _vertex_region(self, mean: Float) -> NDArray[np.int8]:
+        region = np.full(len(mean), Region.FACE, np.int8)
+        for value, span in self.span.items():
+            inside = (self.kept >= span.start) & (self.kept < span.stop)
+            region[inside] = value
+        chin = mean[region == Region.FACE, 1].min()
+        region[(region == Region.HEAD) & (mean[:, 1] < chin)] = Region.NECK
+        below = (self.triangle_region == Region.HEAD) & (mean[self.triangles, 1].mean(axis=1) < chin)
+        self.triangle_region[below] = Region.NECK
+        return region
+
+    def _uv(self, mean: Float, region: NDArray[np.int8], centres: Float) -> Float:
+        """ICT's texture tiles on top of each other; eyeballs as `FaceModel` defines them."""
+        uv = np.mod(np.asarray(self.raw["uv_v"], np.float32)[self.kept], 1)
+        uv[:, 1] = 1 - uv[:, 1]
+        for eye, centre in zip((Region.EYE_LEFT, Region.EYE_RIGHT), centres, strict=True):
+            ball = region == eye
+            uv[ball] = eyeball_uv(mean[ball] - centre)
+        return np.ascontiguousarray(uv, np.float32)
+
+    def _expression(self, region: NDArray[np.int8]) -> Float:
+        own = {str(name): i for i, name in enumerate(self.raw["expr_names"])}
+        shapes = self.raw["expr"][:, self.kept]
+        basis = np.zeros((len(ARKIT_NAMES), len(self.kept), 3), np.float32)
+        for i, name in enumerate(ARKIT_NAMES):
+            plain = name.replace("Left", "_L").replace("Right", "_R")
+            sided = name if name in own else plain
+            for part in (sided,) if sided in own else (f"{name}_L", f"{name}_R"):
+                if part in own:
+                    basis[i] += shapes[own[part]]
+        basis[:, (region == Region.EYE_LEFT) | (region == Region.EYE_RIGHT)] = 0
+        return basis
+
+    def _landmarks(self, mean: Float, centres: Float) -> Embedding:
+        corners = self.new[self.embedding["tv"]].astype(np.int32)
+        weights = np.asarray(self.embedding["bc"], np.float32)
+        trust = np.minimum(np.asarray(self.embedding["wt"], np.float32), 1)
+        for landmark, eye in _IRIS.items():
+            ball = self.new[self.span[eye]]
+            ball = ball[ball >= 0]
+            centre = centres[0 if eye == Region.EYE_LEFT else 1]
+            away = mean[ball] - centre
+            front = ball[np.argmax(away[:, 2] / np.linalg.norm(away, axis=1))]
+            corners[landmark], weights[landmark] = front, (1, 0, 0)
+        return Embedding(corners, weights, trust)
+
+    def _landmarks68(self) -> Embedding:
+        """ICT's own 60 (no inner lips), the last 8 from MediaPipe's embedding of the inner lips."""
+        inner = [78, 82, 13, 312, 308, 317, 14, 87]
+        corners = np.zeros((68, 3), np.int32)
+        weights = np.tile(np.array([1, 0, 0], np.float32), (68, 1))
+        corners[:60] = self.new[self.raw["lmk68"]][:60, None]
+        corners[60:] = self.new[self.embedding["tv"][inner]]
+        weights[60:] = self.embedding["bc"][inner]
+        trust = np.ones(68, np.float32)
+        trust[:_FACE_OVAL_68] = 0.3
+        if (corners < 0).any():
+            raise ValueError("lmk68 points at a vertex outside of the kept regions")
+        return Embedding(corners, weights, trust)
+
+
+def eyeball_uv(away: Float) -> Float:
+    """away: (N, 3) from the eyeball's centre -> (N, 2), as `FaceModel` defines the uv of an eyeball."""
+    side = np.hypot(away[:, 0], away[:, 1])
+    reach = np.arctan2(side, away[:, 2]) / np.pi / np.maximum(side, 1e-9)
+    return np.asarray(
+        np.stack([0.5 + away[:, 0] * reach, 0.5 - away[:, 1] * reach], axis=1), dtype=np.float32
+    ).clip(0, 1)

@@ -1,0 +1,162 @@
+"""Reading and writing face models: one `.npz`, floats as float16, the expression basis without zeros.
+
+The layout is described in `docs/face-model.md`. Nothing in a file is executed, and sizes are checked
+before anything is unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import PackageError
+from mien.face.model import Embedding, FaceModel, Region, SparseBasis
+from mien.face.rig import ARKIT_NAMES
+from mien.frames import EXPRESSIONS
+
+FORMAT = 1
+MOST_BYTES = 512 * 2**20
+"""Unpacked; the largest public 3DMMs are well below."""
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an `.npz`. Raises PackageError when it is not one, is damaged or unreasonably large."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_BYTES:
+            raise PackageError(f"{path}: unpacks to {size >> 20} MB, no face model is that large.")
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise PackageError(f"{path}: not a readable face model ({error}). Get a fresh copy of the file.") from error
+
+
+def write(model: FaceModel, path: Path) -> None:
+    """Writes `model`; the file appears whole or not at all."""
+    sparse = SparseBasis.of(model.expression)
+    arrays: dict[str, NDArray[Any]] = {
+        "format": np.array(FORMAT, np.int32),
+        "name": np.array(model.name),
+        "source": np.array(model.source),
+        "expression_names": np.array(ARKIT_NAMES),
+        "mean": model.mean,
+        "triangles": model.triangles.astype(np.uint16 if len(model.mean) < 2**16 else np.int32),
+        "uv": model.uv.astype(np.float16),
+        "identity": model.identity.astype(np.float16),
+        "identity_names": np.array(model.identity_names),
+        "expression_starts": sparse.starts,
+        "expression_rows": sparse.rows.astype(np.uint16 if len(model.mean) < 2**16 else np.int32),
+        "expression_deltas": sparse.deltas.astype(np.float16),
+        "triangle_region": model.triangle_region,
+        "vertex_region": model.vertex_region,
+        "eye_centres": model.eye_centres,
+        "eye_radius": np.array(model.eye_radius, np.float32),
+        "pivot": model.pivot,
+    }
+    for key, embedding in (("landmarks", model.landmarks), ("landmarks68", model.landmarks68)):
+        arrays[f"{key}_vertices"] = embedding.vertices
+        arrays[f"{key}_weights"] = embedding.weights
+        arrays[f"{key}_trust"] = embedding.trust
+    scratch = path.with_name(path.name + ".part.npz")
+    try:
+        np.savez_compressed(scratch, **arrays)
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def read(path: Path) -> FaceModel:
+    """Reads and checks a model. Raises PackageError."""
+    arrays = read_arrays(path)
+    field = _Fields(path, arrays)
+    version = int(field.get("format"))
+    if version > FORMAT:
+        raise PackageError(f"{path}: face model format {version}, this mien reads up to {FORMAT}. Update mien.")
+    if tuple(field.get("expression_names")) != ARKIT_NAMES:
+        raise PackageError(f"{path}: expression_names are not the {EXPRESSIONS} ARKit names in Apple's order.")
+    mean = field.floats("mean", None, 3)
+    count = len(mean)
+    sparse = SparseBasis(
+        field.integers("expression_starts", EXPRESSIONS + 1),
+        field.indices("expression_rows", count, None),
+        field.floats("expression_deltas", None, 3),
+    )
+    steps = np.diff(sparse.starts)
+    if sparse.starts[0] != 0 or (steps < 0).any() or not (
+        sparse.starts[-1] == len(sparse.rows) == len(sparse.deltas)
+    ):  # fmt: skip
+        raise PackageError(f"{path}: expression_starts do not match expression_rows. Get a fresh copy.")
+    names = tuple(str(name) for name in field.get("identity_names"))
+    triangles = field.indices("triangles", count, None, 3)
+    return FaceModel(
+        name=str(field.get("name")),
+        mean=mean,
+        triangles=triangles,
+        uv=field.floats("uv", count, 2),
+        identity=field.floats("identity", len(names), count, 3),
+        identity_names=names,
+        expression=sparse.dense(count),
+        triangle_region=field.indices("triangle_region", len(Region), len(triangles)).astype(np.int8),
+        vertex_region=field.indices("vertex_region", len(Region), count).astype(np.int8),
+        landmarks=field.embedding("landmarks", 478, count),
+        landmarks68=field.embedding("landmarks68", 68, count),
+        eye_centres=field.floats("eye_centres", 2, 3),
+        eye_radius=float(field.floats("eye_radius")),
+        pivot=field.floats("pivot", 3),
+        source=str(field.get("source")),
+    )
+
+
+class _Fields:
+    """The arrays of one file, checked as they are asked for."""
+
+    def __init__(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._path = path
+        self._arrays = arrays
+
+    def get(self, key: str) -> NDArray[Any]:
+        if key not in self._arrays:
+            raise PackageError(f"{self._path}: {key} is missing, so this is not a face model of mien.")
+        return self._arrays[key]
+
+    def _shaped(self, key: str, kinds: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
+        array = self.get(key)
+        fits = array.ndim == len(shape) and all(
+            want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+        )
+        if array.dtype.kind not in kinds or not fits:
+            wanted = "x".join("any" if n is None else str(n) for n in shape) or "scalar"
+            raise PackageError(
+                f"{self._path}: {key} is {array.dtype} {array.shape}, expected {wanted}. Get a fresh copy."
+            )
+        return array
+
+    def floats(self, key: str, *shape: int | None) -> NDArray[np.float32]:
+        array = np.ascontiguousarray(self._shaped(key, "f", shape), np.float32)
+        if not np.isfinite(array).all():
+            raise PackageError(f"{self._path}: {key} holds values that are not finite. Get a fresh copy.")
+        return array.reshape(self.get(key).shape)
+
+    def integers(self, key: str, *shape: int | None) -> NDArray[np.int32]:
+        return np.ascontiguousarray(self._shaped(key, "iu", shape), np.int32)
+
+    def indices(self, key: str, below: int, *shape: int | None) -> NDArray[np.int32]:
+        array = self.integers(key, *shape)
+        if array.size and (array.min() < 0 or array.max() >= below):
+            raise PackageError(f"{self._path}: {key} points outside of 0..{below - 1}. Get a fresh copy.")
+        return array
+
+    def embedding(self, key: str, landmarks: int, count: int) -> Embedding:
+        return Embedding(
+            self.indices(f"{key}_vertices", count, landmarks, 3),
+            self.floats(f"{key}_weights", landmarks, 3),
+            self.floats(f"{key}_trust", landmarks),
+        )

@@ -1,0 +1,114 @@
+"""Lanes: the worker threads that run the compute stages of all sessions, earliest due time first.
+
+There are as many as the machine has use for. A job never waits for anything: it takes its input from a
+channel, computes with the GIL released where it can, puts its output into the next channel, and that
+channel's owner submits the next job. So a frame goes from lane to lane without the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+URGENT = 0
+"""A due time before all frames': opening and closing stages."""
+
+
+class Lanes:
+    """A pool of `count` worker threads over one queue ordered by due time.
+
+    The queue holds at most one job per stage of each session, because a stage runner has at most one
+    job outstanding; it needs no bound of its own.
+    """
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            raise ValueError(f"at least one lane is needed, not {count}")
+        self.count = count
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._ticket = itertools.count()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._busy_ns = [0] * count
+        self._threads = [
+            threading.Thread(target=self._work, args=(i,), name=f"mien-lane-{i}", daemon=True)
+            for i in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, due_ns: int, job: Callable[[], None]) -> None:
+        """Run `job` on the first free lane, before all jobs with a later due time.
+
+        Raises `RuntimeError` after `stop`.
+        """
+        with self._changed:
+            if self._stopping:
+                raise RuntimeError("these lanes are stopped")
+            heapq.heappush(self._heap, (due_ns, next(self._ticket), job))
+            self._changed.notify()
+
+    async def run(self, function: Callable[[], T], due_ns: int = URGENT) -> T:
+        """Run `function` on a lane and return its result; for the event loop's side."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]
+
+        def job() -> None:
+            try:
+                result = function()
+            except BaseException as error:  # noqa: BLE001 - handed over to the awaiting task
+                loop.call_soon_threadsafe(settle, None, error)
+            else:
+                loop.call_soon_threadsafe(settle, result, None)
+
+        self.submit(due_ns, job)
+        return await future
+
+    @property
+    def busy_ns(self) -> int:
+        """Time that all lanes together have spent in jobs."""
+        return sum(self._busy_ns)
+
+    def stop(self) -> None:
+        """Finish the running jobs, forget the waiting ones, end the threads."""
+        with self._changed:
+            self._stopping = True
+            self._heap.clear()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, lane: int) -> None:
+        while True:
+            with self._changed:
+                while not self._heap and not self._stopping:
+                    self._changed.wait()
+                if self._stopping:
+                    return
+                _, _, job = heapq.heappop(self._heap)
+            # Busy time is a load figure, not a media time: the machine's own counter is right here.
+            started = time.perf_counter_ns()
+            try:
+                job()
+            except Exception:
+                log.exception("a job on lane %d raised", lane)
+            self._busy_ns[lane] += time.perf_counter_ns() - started
+            del job

@@ -1,0 +1,152 @@
+"""Plugin discovery by entry points in the group `mien.plugins`. The engine's own stages come through it too."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from mien.errors import MissingExtraError, PluginError
+from mien.stage import Check, Kind, Plugin, Provides
+
+GROUP = "mien.plugins"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An entry point whose descriptor could not be loaded."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One stage or service and the plugin that it comes from."""
+
+    plugin: Plugin
+    provides: Provides
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The import names that the plugin needs and this machine lacks."""
+        return missing_imports(self.plugin)
+
+
+def missing_imports(plugin: Plugin) -> tuple[str, ...]:
+    """The import names in `plugin.requires` that cannot be found."""
+    return tuple(name for name in plugin.requires if not _importable(name))
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def resolve(reference: str) -> Any:
+    """Import "module:attribute"."""
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+class Registry:
+    """What all installed plugins offer."""
+
+    def __init__(self, plugins: Iterable[Plugin], broken: Iterable[Broken] = ()) -> None:
+        self.plugins = tuple(plugins)
+        self.broken = tuple(broken)
+        self._offers = [Offer(plugin, provides) for plugin in self.plugins for provides in plugin.provides]
+
+    @classmethod
+    def discover(cls) -> Registry:
+        """Load the descriptor behind every entry point; a broken one is listed, not raised."""
+        plugins: list[Plugin] = []
+        broken: list[Broken] = []
+        for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+            try:
+                plugin = entry.load()
+            except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
+                broken.append(Broken(entry.name, f"{type(error).__name__}: {error}"))
+                continue
+            if isinstance(plugin, Plugin):
+                plugins.append(plugin)
+            else:
+                broken.append(
+                    Broken(entry.name, f"{entry.value} is a {type(plugin).__name__}, not a mien.stage.Plugin")
+                )
+        return cls(plugins, broken)
+
+    def offers(self, kind: Kind) -> list[Offer]:
+        """Everything of that kind: usable ones first, then by rank."""
+        found = [offer for offer in self._offers if offer.provides.kind is kind]
+        return sorted(found, key=lambda o: (bool(o.missing), -o.provides.rank, o.provides.name))
+
+    def find(self, kind: Kind, name: str | None = None) -> Offer:
+        """The named one, or the best usable one.
+
+        Raises `PluginError` when there is none of that name or kind, `MissingExtraError` with the install
+        line when its dependency is missing.
+        """
+        offers = self.offers(kind)
+        if name is not None:
+            named = [offer for offer in offers if offer.provides.name == name]
+            if not named:
+                raise PluginError(_unknown(kind, name, [offer.provides.name for offer in offers], self.broken))
+            offers = named
+        if not offers:
+            raise PluginError(f"No installed plugin provides a {kind}. `mien doctor` shows how to get one.")
+        best = offers[0]
+        if best.missing:
+            raise MissingExtraError(
+                f"The {kind} '{best.provides.name}' needs {', '.join(best.missing)}, which is not installed. "
+                f"Install it with: {best.plugin.install}"
+            )
+        return best
+
+    def create(self, kind: Kind, name: str | None = None, *arguments: Any) -> Any:
+        """Import and call the factory; what it returns is not opened yet."""
+        offer = self.find(kind, name)
+        try:
+            factory = resolve(offer.provides.factory)
+        except (ImportError, OSError) as error:
+            raise PluginError(
+                f"The {kind} '{offer.provides.name}' of plugin '{offer.plugin.name}' cannot be loaded: {error}. "
+                f"Reinstall it with: {offer.plugin.install or 'pip install --force-reinstall mien'}"
+            ) from error
+        return factory(*arguments)
+
+    def checks(self) -> list[Check]:
+        """What `mien doctor` prints about plugins and their devices."""
+        found = [Check(b.name, False, f"plugin cannot be loaded: {b.reason}") for b in self.broken]
+        for plugin in self.plugins:
+            missing = missing_imports(plugin)
+            if missing:
+                found.append(Check(plugin.name, False, f"missing {', '.join(missing)}", plugin.install))
+                continue
+            found.append(Check(plugin.name, True, plugin.summary))
+            if plugin.doctor:
+                try:
+                    found += resolve(plugin.doctor)()
+                except Exception as error:  # noqa: BLE001 - a sick plugin must not hide the others
+                    found.append(Check(plugin.name, False, f"its own check failed: {error}", plugin.install))
+        return found
+
+
+def _unknown(kind: Kind, name: str, known: list[str], broken: tuple[Broken, ...]) -> str:
+    text = f"There is no {kind} called '{name}'."
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        text += f" Did you mean '{close[0]}'?"
+    elif known:
+        text += f" Installed: {', '.join(known)}."
+    if any(b.name == name for b in broken):
+        text += f" A plugin of that name is installed but broken; `mien doctor` says why."
+    return text
+
+

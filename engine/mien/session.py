@@ -1,0 +1,623 @@
+"""One person's inputs, avatar and outputs: open, run, switch, close.
+
+A session owns a `Pipeline` on the engine's lanes and the async edges around it: a task that reads the
+source, a ticker that keeps the avatar alive while nobody drives, the sound delay, and a pump per output.
+A failed stage is restarted with back-off while the last picture stands; it never takes the session down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mien.avatar.package import Avatar, Consent
+from mien.budget import Budget
+from mien.clock import NS_PER_MS, NS_PER_S, Clock, OfflineClock
+from mien.config import Config, data_dir
+from mien.context import Services, StageContext
+from mien.controls import Controls
+from mien.driver import Driver
+from mien.errors import DeviceError, MienError, StageError
+from mien.frames import AudioFrame, Bytes, FaceParams, VideoFrame
+from mien.lane import Lanes
+from mien.notices import Board, Level
+from mien.pipeline import IN_FLIGHT, Pipeline
+from mien.plugins import Registry
+from mien.pump import Pump
+from mien.sound import SoundDelay
+from mien.stage import Background, Kind, Output, Renderer, Source, Tracked, Tracker
+from mien.trace import Passage, Trace
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Waits before a failed stage or device is tried again; the last one repeats."""
+
+SILENCE = 2.2
+"""After this many frame intervals without a pose the ticker takes over."""
+
+SourceFactory = Callable[[], Source]
+
+
+class Session:
+    """See the module. Made by `Engine.open_session`; all methods are for the event loop's thread."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        config: Config,
+        registry: Registry,
+        lanes: Lanes,
+        clock: Clock,
+        avatar: Avatar | None,
+        controls: Controls | None = None,
+        live: bool = True,
+    ) -> None:
+        self.name = name
+        self.trace = Trace()
+        self.board = Board()
+        self.viewers = 0
+        """how many watch over the network; kept by the gateway"""
+        self.faces = 0
+        self.frames_without_face = 0
+        self.on_tracked: Callable[[Tracked], None] | None = None
+        """called on a lane with all that the tracker says (offline tracking)"""
+        self._config = config
+        self._registry = registry
+        self._lanes = lanes
+        self._clock = clock
+        self._live = live
+        self._avatar = avatar
+        self._controls = controls or Controls(mirror=config.run.mirror)
+        self._budget = Budget.of_ms(config.video.budget_ms, live=live)
+        self._services = Services(registry, config)
+        self._context = StageContext(clock, config, self._services, self.board.post, live, avatar)
+        self._pipeline = Pipeline(
+            lanes=lanes,
+            clock=clock,
+            budget=self._budget,
+            fps=config.video.fps,
+            trace=self.trace,
+            driver=Driver(avatar.content.subject, self._controls, config.video.fps, config.engine.seed)
+            if avatar
+            else None,
+            on_finished=self._finished_on_lane,
+            on_dropped=self._dropped_on_lane,
+            on_failed=self._failed_on_lane,
+            on_tracked=self._tracked_on_lane,
+            adaptive=config.video.adaptive,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._configured: SourceFactory | None = None
+        self._attached: Source | None = None
+        self._source: Source | None = None
+        self._source_task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._restarting: dict[str, asyncio.Task[None]] = {}
+        self._failures: dict[str, int] = {}
+        self._pumps: dict[Output, Pump] = {}
+        self._sound = SoundDelay(clock, self._picture_latency_ns, self._spread_sound)
+        self._last_picture: VideoFrame | None = None
+        self._last_accepted_ns = -NS_PER_S
+        self._ticks = 0
+        self._recording: tuple[Output, Path] | None = None
+        self._background_image: Bytes | None = None
+        self._closed = False
+        # Offline only: bounds what is under way and keeps the pictures in order.
+        self._permits = asyncio.Semaphore(IN_FLIGHT)
+        self._finished: asyncio.Queue[VideoFrame] = asyncio.Queue(IN_FLIGHT)
+        self._failure: Exception | None = None
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the renderer (and so its services). Raises what the plugins raise; then close the session."""
+        self._loop = asyncio.get_running_loop()
+        if self._avatar is not None:
+            renderer = await self._open_renderer(self._avatar)
+            self._pipeline.between_pictures(lambda: _ignore(self._pipeline.use_renderer(renderer)))
+            self._apply_background()
+        if self._live:
+            self._hold(self._sound.run(), "sound")
+            self._hold(self._tick(), "ticker")
+
+    async def close(self, *, abandon: bool = False) -> None:
+        """End everything and give everything back. abandon: half-written outputs are removed."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._stop_source()
+        tasks = [*self._tasks, *self._restarting.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._pipeline.close)
+        for output in list(self._pumps):
+            await self._close_output(output, abandon=abandon)
+        renderer, tracker = self._pipeline.use_renderer(None), self._pipeline.tracker
+        self._pipeline.tracker = None
+
+        def give_back() -> None:
+            for stage in (renderer, tracker, self._services):
+                if stage is not None:
+                    stage.close()
+
+        await asyncio.to_thread(give_back)
+        self._last_picture = None
+
+    def _hold(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=f"{self.name} {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- source ---------------------------------------------------------------------------------------
+
+    @property
+    def source_name(self) -> str:
+        """What drives just now, for people."""
+        return self._source.info.title or type(self._source).__name__ if self._source else ""
+
+    async def drive(self, make_source: SourceFactory | None) -> None:
+        """Set the configured source: what drives while no other is attached. None: nobody."""
+        self._configured = make_source
+        if self._attached is None:
+            await self._restart_source()
+
+    async def attach_source(self, source: Source) -> None:
+        """Let `source` drive instead of the configured one, until it ends or is detached."""
+        self._attached = source
+        await self._restart_source()
+
+    async def detach_source(self, source: Source | None = None) -> None:
+        """Go back to the configured source; ignored when another one has taken over since."""
+        if self._attached is None or (source is not None and self._attached is not source):
+            return
+        self._attached = None
+        await self._restart_source()
+
+    @property
+    def attached(self) -> Source | None:
+        """The source that was attached, if one is."""
+        return self._attached
+
+    async def _stop_source(self) -> None:
+        task, self._source_task = self._source_task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _restart_source(self) -> None:
+        await self._stop_source()
+        self._pipeline.interrupt()
+        self._sound.clear()
+        self._last_accepted_ns = -NS_PER_S
+        if (tracker := self._pipeline.tracker) is not None:
+            self._pipeline.between_tracks(tracker.reset)
+        if self._closed:
+            return
+        self._source_task = asyncio.create_task(self._run_live(), name=f"{self.name} source")
+
+    async def _run_live(self) -> None:
+        attached, failures = self._attached, 0
+        while True:
+            source = attached or (self._configured() if self._configured else None)
+            if source is None:
+                return
+            try:
+                await source.open(self._context)
+                self._source = source
+                await self._require_tracker(source)
+                async for item in source.frames():
+                    failures = 0
+                    self._take(item, source)
+                self.board.post(f"{self.source_name} has ended; the avatar idles.")
+                break
+            except MienError as error:
+                self.board.post(str(error), "error")
+                if not isinstance(error, DeviceError):
+                    break
+            except Exception as error:
+                log.exception("source %s failed", type(source).__name__)
+                self.board.post(f"The source stopped unexpectedly: {error}. The avatar idles.", "error")
+            finally:
+                self._source = None
+                await source.close()
+            if attached is not None:
+                break
+            await self._clock.sleep(round(_back_off_s(failures) * NS_PER_S))
+            failures += 1
+        if attached is not None and self._attached is attached:
+            self._hold(self.detach_source(attached), "detach")
+
+    async def _require_tracker(self, source: Source) -> None:
+        """Sources of pictures need a tracker; performances don't, so it is opened when first needed."""
+        if source.subject is None and self._pipeline.tracker is None and "track" not in self._restarting:
+            self._pipeline.tracker = await self._open_tracker()
+
+    def _take(self, item: VideoFrame | AudioFrame | FaceParams, source: Source) -> None:
+        match item:
+            case VideoFrame():
+                if self._accepts(item.capture_ns):
+                    self._pipeline.offer_picture(item)
+            case FaceParams():
+                self._pipeline.offer_pose(item, source.subject)
+            case AudioFrame():
+                if not self._controls.paused:
+                    self._sound.put(item)
+
+    def _accepts(self, capture_ns: int) -> bool:
+        """Thin out a source that is faster than the configured rate."""
+        if capture_ns - self._last_accepted_ns < 0.6 * NS_PER_S / self._config.video.fps:
+            return False
+        self._last_accepted_ns = capture_ns
+        return True
+
+    async def _tick(self) -> None:
+        interval = round(NS_PER_S / self._config.video.fps)
+        when = self._clock.now_ns()
+        while True:
+            when = max(when + interval, self._clock.now_ns())
+            await self._clock.sleep_until(when)
+            if "render" in self._restarting:
+                self._repeat_last()
+            elif when - self._pipeline.last_pose_ns > SILENCE * interval:
+                self._ticks += 1
+                self._pipeline.offer_tick(self._ticks)
+
+    def _repeat_last(self) -> None:
+        """Hold the last picture while the renderer is away."""
+        if (last := self._last_picture) is not None:
+            self._spread_picture(
+                VideoFrame(last.pixels, self._clock.now_ns(), last.alpha, last.index, last.epoch)
+            )
+
+    # --- offline --------------------------------------------------------------------------------------
+
+    async def run_to_end(self, source: Source, progress: Callable[[int], None] | None = None) -> int:
+        """Offline: take every frame of `source` to the outputs; returns how many pictures were made.
+
+        The same pipeline as live, with lossless channels and the clock standing at each frame's capture
+        time. Raises what the source, a stage or an output raises.
+        """
+        await source.open(self._context)
+        written = 0
+
+        async def write() -> None:
+            nonlocal written
+            while True:
+                picture = await self._finished.get()
+                for output in self._pumps:
+                    await output.video(picture)
+                written += 1
+                del picture
+                self._release()
+                if progress is not None:
+                    progress(written)
+
+        writer = asyncio.create_task(write(), name=f"{self.name} writer")
+        try:
+            self._source = source
+            await self._require_tracker(source)
+            async for item in source.frames():
+                if isinstance(self._clock, OfflineClock):
+                    self._clock.advance_to(item.capture_ns)
+                if isinstance(item, AudioFrame):
+                    for output in self._pumps:
+                        await output.audio(item)
+                else:
+                    await self._permit(writer)
+                    self._take(item, source)
+            for _ in range(IN_FLIGHT):
+                await self._permit(writer)
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            self._source = None
+            await source.close()
+        return written
+
+    async def _permit(self, writer: asyncio.Task[None]) -> None:
+        acquire = asyncio.ensure_future(self._permits.acquire())
+        await asyncio.wait({acquire, writer}, return_when=asyncio.FIRST_COMPLETED)
+        if self._failure is not None:
+            acquire.cancel()
+            raise self._failure
+        if writer.done():
+            acquire.cancel()
+            await writer
+
+    def _release(self) -> None:
+        self._permits.release()
+
+    # --- outputs --------------------------------------------------------------------------------------
+
+    async def add_output(self, output: Output, plugin: str = "") -> None:
+        """Open `output` and feed it from now on. Raises what it raises; then it is closed again."""
+        try:
+            await output.open(self._context.of_plugin(plugin))
+        except BaseException:
+            await output.close()
+            raise
+        pump = Pump(output, self._output_failed)
+        self._pumps[output] = pump
+        if self._live:
+            pump.start()
+            if self._last_picture is not None:
+                pump.video(self._last_picture)
+
+    async def remove_output(self, output: Output) -> None:
+        """Stop feeding `output` and close it; ignored when it is not there."""
+        if output in self._pumps:
+            await self._close_output(output)
+
+    async def _close_output(self, output: Output, *, abandon: bool = False) -> None:
+        pump = self._pumps.pop(output)
+        await pump.stop()
+        await (output.abandon() if abandon else output.close())
+
+    def _output_failed(self, pump: Pump, error: Exception) -> None:
+        self.board.post(f"An output stopped: {error}", "error")
+        self._hold(self.remove_output(pump.output), "output closing")
+
+    def _spread_picture(self, picture: VideoFrame) -> None:
+        self._last_picture = picture
+        for pump in self._pumps.values():
+            pump.video(picture)
+
+    def _spread_sound(self, frame: AudioFrame) -> None:
+        for pump in self._pumps.values():
+            pump.audio(frame)
+
+    def _picture_latency_ns(self) -> float:
+        return self.trace.typical_ns("total") + self.trace.typical_ns("encode")
+
+    async def start_recording(self) -> str:
+        """Write what is shown to a file from now on; returns the recording's id.
+
+        Raises `PluginError` when no plugin can write files.
+        """
+        if self._recording is None:
+            stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+            path = data_dir() / "recordings" / f"{self.name}-{stamp}.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            offer = self._registry.find(Kind.OUTPUT, "file")
+            output = self._registry.create(Kind.OUTPUT, "file", str(path))
+            await self.add_output(output, offer.plugin.name)
+            self._recording = output, path
+        return self._recording[1].stem
+
+    async def stop_recording(self) -> Path | None:
+        """Finish the file and return its path; None when nothing was being recorded."""
+        if self._recording is None:
+            return None
+        (output, path), self._recording = self._recording, None
+        await self.remove_output(output)
+        return path
+
+    # --- what a person sets ---------------------------------------------------------------------------
+
+    @property
+    def controls(self) -> Controls:
+        return self._controls
+
+    def update_controls(self, patch: Mapping[str, Any]) -> Controls:
+        """Merge `patch` into the controls. Raises `ConfigError`; then nothing has changed."""
+        controls = self._controls.patched(patch)
+        before, self._controls = self._controls, controls
+        if (driver := self._pipeline.driver) is not None:
+            self._pipeline.between_pictures(lambda: driver.set_controls(controls))
+        if controls.background != before.background:
+            self._apply_background()
+        if controls.paused:
+            self._sound.clear()
+        return controls
+
+    def set_background_image(self, image: Bytes) -> None:
+        """image: (H, W, 3) uint8 RGB, shown while the background mode is `image`."""
+        self._background_image = image
+        self._apply_background()
+
+    def _apply_background(self) -> None:
+        choice = self._controls.background
+        background = Background(choice.mode, choice.rgb, self._background_image)
+
+        def change() -> None:
+            if (renderer := self._pipeline.renderer) is not None:
+                renderer.set_background(background)
+
+        self._pipeline.between_pictures(change)
+
+    def recentre(self) -> None:
+        """Take the driver's present pose for straight ahead."""
+        if (driver := self._pipeline.driver) is not None:
+            self._pipeline.between_pictures(driver.recentre)
+
+    # --- avatar ---------------------------------------------------------------------------------------
+
+    @property
+    def avatar(self) -> Avatar | None:
+        return self._avatar
+
+    async def set_avatar(self, avatar: Avatar) -> None:
+        """Switch to another avatar; the old one stays until the new one can be drawn."""
+        renderer = await self._open_renderer(avatar)
+        driver = self._pipeline.driver
+        self._avatar = avatar
+        self._context = self._context.with_avatar(avatar)
+
+        def change() -> None:
+            former = self._pipeline.use_renderer(renderer)
+            if driver is not None:
+                driver.set_avatar(avatar.content.subject)
+            if former is not None:
+                former.close()
+
+        self._pipeline.between_pictures(change)
+        self._apply_background()
+
+    async def make_avatar(self, image: bytes, consent: Consent, title: str = "") -> Avatar:
+        """Make an avatar out of an encoded picture. Raises `MediaError`, `NoFaceError`."""
+        from mien.avatar.making import make_avatar
+
+        return await asyncio.to_thread(
+            make_avatar, self._registry, self._config, image, consent, title, self.board.post
+        )
+
+    async def _open_renderer(self, avatar: Avatar) -> Renderer:
+        name = self._config.use.renderer or avatar.content.renderer
+        offer = self._registry.find(Kind.RENDERER, name)
+        context = self._context.with_avatar(avatar).of_plugin(offer.plugin.name)
+        renderer: Renderer = self._registry.create(Kind.RENDERER, name)
+        await self._lanes.run(lambda: _open(renderer, context))
+        return renderer
+
+    async def _open_tracker(self) -> Tracker:
+        offer = self._registry.find(Kind.TRACKER, self._config.use.tracker or None)
+        tracker: Tracker = self._registry.create(Kind.TRACKER, offer.provides.name)
+        context = self._context.of_plugin(offer.plugin.name)
+        await self._lanes.run(lambda: _open(tracker, context))
+        return tracker
+
+    async def warm(self) -> None:
+        """Open the tracker before anybody needs it, so that a first camera picture doesn't wait for it."""
+        if self._pipeline.tracker is None and "track" not in self._restarting:
+            tracker = await self._open_tracker()
+            if self._pipeline.tracker is None and not self._closed:
+                self._pipeline.tracker = tracker
+            else:
+                await self._lanes.run(tracker.close)
+
+    # --- from the lanes -------------------------------------------------------------------------------
+
+    def _to_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _finished_on_lane(self, picture: VideoFrame, passage: Passage) -> None:
+        self._failures["render"] = 0
+        self._to_loop(self._spread_picture if self._live else self._finished.put_nowait, picture)
+
+    def _dropped_on_lane(self, passage: Passage) -> None:
+        if not self._live:
+            self._to_loop(self._release)
+
+    def _tracked_on_lane(self, tracked: Tracked) -> None:
+        if self._pipeline.tracker is None:
+            return
+        if tracked.params is None:
+            self.frames_without_face += 1
+        else:
+            self._failures["track"] = 0
+        if tracked.faces > 1 and self.faces <= 1:
+            self.board.post(f"{tracked.faces} faces are in the picture; the largest one drives.")
+        self.faces = tracked.faces
+        if self.on_tracked is not None:
+            self.on_tracked(tracked)
+
+    def _failed_on_lane(self, stage: str, error: Exception) -> None:
+        log.error("stage %s failed", stage, exc_info=error)
+        self._to_loop(self._stage_failed, stage, error)
+
+    # --- failure --------------------------------------------------------------------------------------
+
+    def _stage_failed(self, stage: str, error: Exception) -> None:
+        if not self._live:
+            self._failure = error if isinstance(error, MienError) else StageError(stage, str(error))
+            return
+        if stage in self._restarting or self._closed:
+            return
+        consequence = "the last picture stands" if stage == "render" else "the avatar idles"
+        self.board.post(f"The stage '{stage}' failed ({error}); {consequence} while it restarts.", "error")
+        task = asyncio.create_task(self._restart(stage), name=f"{self.name} restart {stage}")
+        self._restarting[stage] = task
+        task.add_done_callback(lambda _: self._restarting.pop(stage, None))
+
+    async def _restart(self, stage: str) -> None:
+        if stage == "track":
+            tracker, self._pipeline.tracker = self._pipeline.tracker, None
+            if tracker is not None:
+                self._pipeline.between_tracks(tracker.close)
+        else:
+            self._pipeline.between_pictures(lambda: _close(self._pipeline.use_renderer(None)))
+        while True:
+            failures = self._failures.get(stage, 0)
+            self._failures[stage] = failures + 1
+            await self._clock.sleep(round(_back_off_s(failures) * NS_PER_S))
+            try:
+                if stage == "track":
+                    self._pipeline.tracker = await self._open_tracker()
+                elif self._avatar is not None:
+                    renderer = await self._open_renderer(self._avatar)
+                    self._pipeline.between_pictures(lambda: _ignore(self._pipeline.use_renderer(renderer)))
+                    self._apply_background()
+                self.board.post(f"The stage '{stage}' works again.")
+                return
+            except Exception as error:
+                log.exception("stage %s could not be restarted", stage)
+                self.board.post(f"The stage '{stage}' could not be restarted: {error}", "error")
+
+    # --- what others want to know ---------------------------------------------------------------------
+
+    async def notices(self) -> AsyncIterator[dict[str, str]]:
+        """Yield what happens from now on, as {"level", "text"}."""
+        async for notice in self.board.listen():
+            yield {"level": notice.level, "text": notice.text}
+
+    @property
+    def state(self) -> str:
+        """driven, holding, idle, paused, or degraded while a stage is away."""
+        if self._restarting:
+            return "degraded"
+        return str(self._pipeline.driver.state) if self._pipeline.driver else "idle"
+
+    def snapshot(self) -> dict[str, Any]:
+        """The session in figures, ready for JSON."""
+        trace = self.trace
+        dropped = {f"before {k}": v for k, v in trace.dropped.items()}
+        dropped |= {f"overtaken at {k}": v for k, v in self._pipeline.replaced.items() if v}
+        outputs = sum(pump.dropped for pump in self._pumps.values())
+        if outputs:
+            dropped["overtaken at outputs"] = outputs
+        return {
+            "state": self.state,
+            "source": self.source_name,
+            "avatar": self._avatar.content.title if self._avatar else "",
+            "fps": round(trace.fps(self._clock.now_ns()), 1),
+            "frames": trace.delivered,
+            "late": trace.late,
+            "dropped": dropped,
+            "charged": dict(trace.charged),
+            "latency_ms": trace.latency_ms(),
+            "budget_ms": self._budget.ns / NS_PER_MS,
+            "sound_delay_ms": round(self._sound.delay_ns / NS_PER_MS, 1),
+            "level": self._pipeline.level,
+            "viewers": self.viewers,
+            "faces": self.faces,
+            "recording": self._recording is not None,
+        }
+
+
+def _open(stage: Renderer | Tracker, context: StageContext) -> None:
+    try:
+        stage.open(context)
+    except BaseException:
+        stage.close()
+        raise
+
+
+def _close(stage: Renderer | None) -> None:
+    if stage is not None:
+        stage.close()
+
+
+def _ignore(_: object) -> None:
+    """For a callback whose result nobody wants."""
+
+
+def _back_off_s(failures: int) -> float:
+    return BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]
