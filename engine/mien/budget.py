@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from mien.clock import NS_PER_MS, NS_PER_S
 
 
+_NEVER = 1 << 62
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How much latency a frame may use, from capture to the hand-over of its packets."""
@@ -22,7 +25,8 @@ class Budget:
         return cls(round(milliseconds * NS_PER_MS), live)
 
     def due_ns(self, capture_ns: int) -> int:
-        return capture_ns + self.ns
+        """Offline nothing is ever due."""
+        return capture_ns + self.ns if self.live else _NEVER
 
 
 class Gate:
@@ -77,10 +81,12 @@ class Governor:
         return self.level
 
     def _step_down(self, now_ns: int) -> None:
+        if self.level == self.levels - 1:
+            return
         if self._rose_at_ns is not None and now_ns - self._rose_at_ns < self._quiet_ns:
             self._quiet_ns = min(2 * self._quiet_ns, 600 * NS_PER_S)
-        if self.level < self.levels - 1:
-            self._move(self.level + 1)
+        self._rose_at_ns = None
+        self._move(self.level + 1)
 
     def _move(self, level: int) -> None:
         self.level = level

@@ -21,6 +21,10 @@ class Clock(ABC):
     def now_ns(self) -> int:
         """Return the current engine time in ns. May be called from any thread."""
 
+    def work_ns(self) -> int:
+        """A counter for measuring how long work takes: real time even where media time is virtual."""
+        return time.perf_counter_ns()
+
     @abstractmethod
     async def sleep_until(self, when_ns: int) -> None:
         """Return once `now_ns() >= when_ns`. Called on the event loop only."""

@@ -11,7 +11,7 @@ from mien.avatar.package import Avatar
 from mien.clock import Clock
 from mien.config import Config
 from mien.plugins import Registry
-from mien.stage import Context, Kind, Opened
+from mien.stage import Kind, Opened
 
 
 class Services:
@@ -46,7 +46,7 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class StageContext(Context):
+class StageContext:
     """Implements `mien.stage.Context` for one stage of a session."""
 
     clock: Clock

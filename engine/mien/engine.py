@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from mien.lane import Lanes
 from mien.plugins import Registry
 from mien.session import Session, SourceFactory
 from mien.stage import Kind, Output, Source
+
+log = logging.getLogger(__name__)
 
 MAIN = "main"
 """Name of the session that is opened first and that everybody means who names none."""
@@ -109,7 +112,7 @@ class Engine:
     async def load_avatar(self, name: str) -> Avatar:
         """`builtin` or the path of a package. Raises `PackageError`, `ConsentError`."""
         if name == "builtin":
-            return await asyncio.to_thread(builtin_avatar, self.registry, self.config)
+            return await asyncio.to_thread(builtin_avatar, self.registry, self.config, log.info)
         return await asyncio.to_thread(load_avatar, Path(name))
 
     def source_factory(self, spec: str) -> SourceFactory | None:

@@ -39,6 +39,7 @@ class Lanes:
         self._ticket = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
+        self._running = 0
         self._busy_ns = [0] * count
         self._threads = [
             threading.Thread(target=self._work, args=(i,), name=f"mien-lane-{i}", daemon=True)
@@ -87,6 +88,12 @@ class Lanes:
         """Time that all lanes together have spent in jobs."""
         return sum(self._busy_ns)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no job is running or waiting."""
+        with self._changed:
+            return not self._heap and not self._running
+
     def stop(self) -> None:
         """Finish the running jobs, forget the waiting ones, end the threads."""
         with self._changed:
@@ -104,6 +111,7 @@ class Lanes:
                 if self._stopping:
                     return
                 _, _, job = heapq.heappop(self._heap)
+                self._running += 1
             # Busy time is a load figure, not a media time: the machine's own counter is right here.
             started = time.perf_counter_ns()
             try:
@@ -112,3 +120,5 @@ class Lanes:
                 log.exception("a job on lane %d raised", lane)
             self._busy_ns[lane] += time.perf_counter_ns() - started
             del job
+            with self._changed:
+                self._running -= 1

@@ -126,7 +126,8 @@ class Runner(Generic[In, Out]):
     def _process(self, parcel: Parcel[In]) -> None:
         passage = parcel.passage
         now = self._clock.now_ns()
-        passage.add(f"wait:{self.name}", passage.reached_ns(), now)
+        reached = passage.reached_ns()
+        passage.add(f"wait:{self.name}", reached, max(reached, now))
         if not self._gate.admits(passage.due_ns, now):
             self._dropped(parcel)
             return
@@ -254,9 +255,9 @@ class Pipeline:
     def _do_track(self, parcel: Parcel[VideoFrame]) -> Tracked:
         if self.tracker is None:
             return Tracked(None)
-        start = self._clock.now_ns()
+        start = self._clock.work_ns()
         tracked = self.tracker.process(parcel.value)
-        parcel.passage.add("track", start, self._clock.now_ns())
+        parcel.passage.add_work("track", self._clock.work_ns() - start)
         return tracked
 
     def _tracked(self, parcel: Parcel[VideoFrame], tracked: Tracked) -> None:
@@ -276,12 +277,12 @@ class Pipeline:
         renderer, driver, passage, pose = self.renderer, self.driver, parcel.passage, parcel.value
         if renderer is None or driver is None or passage.capture_ns <= self._rendered_ns:
             return None
-        start = self._clock.now_ns()
+        start = self._clock.work_ns()
         params = driver.step(pose.params, pose.subject, passage.capture_ns, passage.index)
-        driven = self._clock.now_ns()
-        passage.add("drive", start, driven)
+        driven = self._clock.work_ns()
+        passage.add_work("drive", driven - start)
         picture = renderer.process(params)
-        passage.add("render", driven, self._clock.now_ns())
+        passage.add_work("render", self._clock.work_ns() - driven)
         self._rendered_ns = passage.capture_ns
         return picture
 

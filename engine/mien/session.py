@@ -242,7 +242,7 @@ class Session:
     def _take(self, item: VideoFrame | AudioFrame | FaceParams, source: Source) -> None:
         match item:
             case VideoFrame():
-                if self._accepts(item.capture_ns):
+                if not self._live or self._accepts(item.capture_ns):
                     self._pipeline.offer_picture(item)
             case FaceParams():
                 self._pipeline.offer_pose(item, source.subject)

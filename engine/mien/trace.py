@@ -45,6 +45,11 @@ class Passage:
     def add(self, name: str, start_ns: int, end_ns: int) -> None:
         self.spans.append(Span(name, self.index, start_ns, end_ns))
 
+    def add_work(self, name: str, took_ns: int) -> None:
+        """Add a span of measured work after the last one."""
+        start = self.reached_ns()
+        self.add(name, start, start + took_ns)
+
     def reached_ns(self) -> int:
         """When the last span ended."""
         return self.spans[-1].end_ns if self.spans else self.capture_ns
@@ -83,7 +88,9 @@ class Trace:
         with self._lock:
             for span in passage.spans:
                 self._record(span)
-            self._record(Span("total", passage.index, passage.capture_ns, now_ns))
+            self._record(
+                Span("total", passage.index, passage.capture_ns, max(now_ns, passage.reached_ns()))
+            )
             self._delivered_ns.append(now_ns)
             self.delivered += 1
             if late:

@@ -1,0 +1,63 @@
+"""`mien render`: the same pipeline offline, every frame."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import mien
+from mien.cli.options import Assignments, ConfigFile, Size
+from mien.config import Config, load_config
+
+
+def render(
+    drive: Annotated[Path, typer.Option("--drive", metavar="CLIP|PERFORMANCE", help="What drives the avatar.")],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT.mp4", help="The video to write.")],
+    avatar: Annotated[str, typer.Option("--avatar", metavar="PACKAGE", help="Who is shown.")] = "builtin",
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="OUT.json", help="Per-stage times, frames, faces lost.")
+    ] = None,
+    size: Size = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Move like a mirror image.")] = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+) -> None:
+    """Render an avatar driven by a clip or a performance into a video, with the clip's sound."""
+    settings = load_config(
+        config, assignments or (), {"video.size": size, "run.mirror": mirror or None}
+    )
+    asyncio.run(_render(settings, avatar, drive, out, report))
+
+
+async def _render(config: Config, avatar: str, drive: Path, out: Path, report: Path | None) -> None:
+    from mien.cli.offline import offline_session, print_notices, refuse_overwriting_input, run_through
+
+    refuse_overwriting_input(out, drive)
+    async with offline_session(config, avatar) as (engine, session):
+        flush = print_notices(session)
+        source = engine.file_source(drive)()
+        pictures = await run_through(session, source, f"Rendering {out.name}", (engine.output(str(out)),))
+        summary = _summary(config, session.snapshot(), pictures, session.frames_without_face)
+        flush()
+    if report is not None:
+        report.write_text(json.dumps(summary, indent=2) + "\n")
+    lost = f", {session.frames_without_face} without a face" if session.frames_without_face else ""
+    typer.echo(f"Wrote {out}: {pictures} frames{lost}.")
+
+
+def _summary(config: Config, snapshot: dict[str, Any], pictures: int, lost: int) -> dict[str, Any]:
+    return {
+        "mien": mien.__version__,
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "size": config.video.size,
+        "frames": pictures,
+        "faces_lost": lost,
+        "stages_ms": {
+            name: figures for name, figures in snapshot["latency_ms"].items() if not name.startswith("wait:")
+        },
+    }

@@ -1,0 +1,26 @@
+"""`mien track`: the coefficients of every frame of a clip, for replay."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.options import Assignments, ConfigFile
+from mien.config import Config, load_config
+
+
+def track(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP")],
+    out: Annotated[Path, typer.Option("--out", metavar="NAME.performance", help="The performance to write.")],
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+) -> None:
+    """Track the face in a clip and write a performance that `run` and `render` can replay."""
+    asyncio.run(_track(load_config(config, assignments or ()), clip, out))
+
+
+async def _track(config: Config, clip: Path, out: Path) -> None:
+    raise NotImplementedError

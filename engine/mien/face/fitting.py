@@ -1,0 +1,260 @@
+"""Real-time fitting: head pose and expression of a known face from its landmarks.
+
+Gauss-Newton on the perspective reprojection error, all unknowns together, expression weights in a box,
+with a prior that draws them to zero and to the frame before (as Thies et al. 2016, "Face2Face", section
+4, with landmarks in place of pixels). Two iterations a frame, started from the frame before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.face.camera import Camera, axis_angle, rotation_matrix
+from mien.face.eyelids import Eyelids
+from mien.face.fitting_kernels import POSE, normal_equations, rotate_left, solve_boxed
+from mien.face.gaze import gaze_of
+from mien.face.landmark_basis import LANDMARKS, LID_PAIRS, LIP_PAIRS, MESH, OUTER_CORNERS, LandmarkBasis
+from mien.face.model import FaceModel
+from mien.face.retargeting import eye_look
+from mien.face.rig import ARKIT_NAMES, INDEX
+from mien.face.subject import Subject
+from mien.frames import EXPRESSIONS, Float
+
+_UNKNOWNS = EXPRESSIONS + POSE
+_ACQUIRE_ROUNDS = (4, 8)
+"""Iterations of pose alone, then of everything, when a face comes into view."""
+_LOST_ERROR = 0.12
+"""Error (of the eye distance) at which the state of the frame before is a wrong start, not a start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How strongly the fit trusts what. Units: squared cm per unit weight, see `fitting_kernels`."""
+
+    ridge: float = 0.6
+    """draws weights to zero, times the weight per shape"""
+    steadiness: float = 0.6
+    """draws weights to the frame before"""
+    pose_damping: float = 1e-3
+    lip_weight: float = 3.0
+    lid_weight: float = 3.0
+
+
+DEFAULT = Tuning()
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What was fitted to one frame; the arrays have the meaning that `FaceParams` gives them.
+
+    error: mean distance between landmarks and projected model, as a fraction of the distance between
+    the outer eye corners (the larger of 2D and as if seen from the front).
+    closed: (2,) float32 in [0, 1], how far the left and right lids are closed.
+    """
+
+    rotation: Float
+    translation: Float
+    expression: Float
+    gaze: Float
+    closed: Float
+    error: float
+
+
+def _per_shape() -> Float:
+    """(52,) ridge weight per shape: landmarks say little about some, and some are mistaken for others."""
+    weights = np.ones(EXPRESSIONS, np.float32)
+    for stem, weight in _RIDGE.items():
+        for name, place in INDEX.items():
+            if name.startswith(stem):
+                weights[place] = weight
+    return weights
+
+
+_RIDGE = {
+    "jawForward": 6.0,  # not seen from the front
+    "cheekPuff": 4.0,  # landmarks of the cheek barely move
+    "cheekSquint": 3.0,
+    "mouthRoll": 2.0,
+    "mouthShrug": 2.0,
+    "mouthPress": 2.0,
+    "mouthDimple": 2.0,
+    "mouthStretch": 1.5,
+    "noseSneer": 1.5,
+    "eyeSquint": 2.0,
+    "jawOpen": 0.3,
+    "eyeBlink": 0.3,
+}
+_FIXED = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_NAMES])
+"""eyeLook follows from the irises; no landmark shows a tongue."""
+_JAW_OPEN, _MOUTH_CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
+_BLINK = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
+
+
+class Fitter:
+    """Fits one face, frame after frame. Not thread-safe.
+
+    Without a `subject` the model's mean face is fitted.
+    """
+
+    def __init__(
+        self, model: FaceModel, camera: Camera, subject: Subject | None = None, tuning: Tuning = DEFAULT
+    ) -> None:
+        self.basis = LandmarkBasis.of(model)
+        self.camera = camera
+        self.tuning = tuning
+        self._ridge = _per_shape() * np.float32(tuning.ridge)
+        self._pairs = np.array([pair for side in LID_PAIRS for pair in side] + list(LIP_PAIRS), np.int32)
+        lids = sum(len(side) for side in LID_PAIRS)
+        self._pair_weights = np.full(len(self._pairs), tuning.lip_weight, np.float32)
+        self._pair_weights[:lids] = tuning.lid_weight
+        self._matrix = np.zeros((_UNKNOWNS, _UNKNOWNS), np.float32)
+        self._factor = np.zeros((_UNKNOWNS, _UNKNOWNS), np.float32)
+        self._right = np.zeros(_UNKNOWNS, np.float32)
+        self._work = np.zeros(_UNKNOWNS, np.float32)
+        self._held = np.zeros(_UNKNOWNS, np.int64)
+        self._jacobian = np.zeros((2 * LANDMARKS, _UNKNOWNS), np.float32)
+        self._residual = np.zeros(2 * LANDMARKS, np.float32)
+        self._low = np.full(_UNKNOWNS, -np.inf, np.float32)
+        self._high = np.full(_UNKNOWNS, np.inf, np.float32)
+        self.use(subject)
+        self.reset()
+
+    def use(self, subject: Subject | None) -> None:
+        """Fit this person from the next frame on; the pose goes on from where it is."""
+        identity = np.zeros(0, np.float32) if subject is None else subject.identity
+        offsets = np.zeros((LANDMARKS, 3), np.float32) if subject is None else subject.offsets
+        self.base = self.basis.shape(identity, offsets)
+        self.eye_centres = self.basis.placed_eyes(identity, offsets)
+        self.lids = Eyelids(self.base, self.basis.expression)
+
+    def reset(self) -> None:
+        """Forget the pose: the next frame may show the face anywhere."""
+        self._rotation = np.eye(3, dtype=np.float32)
+        self._translation = np.zeros(3, np.float32)
+        self._expression = np.zeros(EXPRESSIONS, np.float32)
+        self._gaze = np.zeros((2, 2), np.float32)
+        self._found = False
+
+    def resume(self, fit: Fit) -> None:
+        """Go on as if `fit` was that of the frame before."""
+        self._rotation = rotation_matrix(fit.rotation)
+        self._translation = fit.translation.copy()
+        self._expression = fit.expression.copy()
+        self._gaze = fit.gaze.copy()
+        self._found = True
+
+    def fit(self, points: Float, iterations: int = 2) -> Fit:
+        """points: (478, 2 or 3) px, as `FaceLandmarks` gives them (z only helps to start)."""
+        seen = np.ascontiguousarray(points[:, :2], np.float32)
+        if self._found:
+            fit = self._track(seen, iterations)
+            if fit.error < _LOST_ERROR:
+                return fit
+        self._acquire(points, seen)
+        return self._track(seen, iterations)
+
+    def project(self, fit: Fit) -> Float:
+        """Where the fitted landmarks lie in the picture, (478, 2) float32 px (irises: meaningless)."""
+        posed = self.posed(fit.expression) @ rotation_matrix(fit.rotation).T + fit.translation
+        return self.camera.project(posed)
+
+    def posed(self, expression: Float) -> Float:
+        """(52,) -> (478, 3) float32 landmarks of this person with that expression, cm, head space."""
+        return np.asarray(self.base + np.tensordot(self.basis.expression, expression, (1, 0)), np.float32)
+
+    def _track(self, seen: Float, iterations: int) -> Fit:
+        before = self._expression.copy()
+        self._look(seen)
+        for _ in range(iterations):
+            self._iterate(seen, before, np.float32(self.tuning.steadiness))
+        return self._result(seen)
+
+    def _acquire(self, points: Float, seen: Float) -> None:
+        self.reset()
+        self._start(points)
+        self._found = True
+        pose_only, everything = _ACQUIRE_ROUNDS
+        nothing = np.zeros(EXPRESSIONS, np.float32)
+        for _ in range(pose_only):
+            self._iterate(seen, nothing, np.float32(1e4))
+        self._look(seen)
+        for _ in range(everything):
+            self._iterate(seen, self._expression, np.float32(0))
+
+    def _start(self, points: Float) -> None:
+        """Pose from a similarity between the mean face and the landmarks with their rough depth (Umeyama 1991)."""
+        firm = self.basis.trust[:MESH] > 0.5
+        target = points[:MESH][firm] * np.array([1, -1, -1], np.float32)
+        if points.shape[1] == 2:
+            target = np.column_stack([target, np.zeros(len(target), np.float32)])
+        source = self.base[:MESH][firm]
+        centre, origin = target.mean(axis=0), source.mean(axis=0)
+        u, s, vt = np.linalg.svd((target - centre).T @ (source - origin))
+        turn = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+        rotation = (u @ turn @ vt).astype(np.float32)
+        # Apparent size from x and y alone: the depth of landmarks is a guess.
+        flat = ((source - origin) @ rotation.T)[:, :2]
+        px_per_cm = float(np.sqrt(((target - centre)[:, :2] ** 2).sum() / (flat**2).sum()))
+        depth = self.camera.focal / max(px_per_cm, 1e-6)
+        place = np.array(
+            [
+                (centre[0] - self.camera.cx) * depth / self.camera.focal,
+                (centre[1] + self.camera.cy) * depth / self.camera.focal,
+                -depth,
+            ]
+        )
+        self._rotation = np.ascontiguousarray(rotation)
+        self._translation = np.asarray(place - rotation @ origin, np.float32)
+
+    def _look(self, seen: Float) -> None:
+        """Set what the irises decide: gaze and the eyeLook shapes, which carry the lids along."""
+        self._gaze = gaze_of(
+            seen, self.camera, self._rotation, self._translation, self.eye_centres, self.basis.eye_radius, self._gaze
+        )
+        look = eye_look(self._gaze)
+        self._low[:EXPRESSIONS] = np.where(_FIXED, look, 0)
+        self._high[:EXPRESSIONS] = np.where(_FIXED, look, 1)
+
+    def _iterate(self, seen: Float, before: Float, steadiness: np.float32) -> None:
+        expression, camera = self._expression, self.camera
+        normal_equations(
+            seen, self.base, self.basis.expression, self.basis.trust, self.basis.normal,
+            self._pairs, self._pair_weights,
+            np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
+            self._rotation, self._translation, expression,
+            self._matrix, self._right, self._jacobian, self._residual,
+        )  # fmt: skip
+        x = np.zeros(_UNKNOWNS, np.float32)
+        x[:EXPRESSIONS] = expression
+        # From increments to absolute weights, so that priors and the box are about the weights.
+        self._right += self._matrix @ x
+        diagonal = self._matrix.reshape(-1)[:: _UNKNOWNS + 1]
+        diagonal[:EXPRESSIONS] += self._ridge + steadiness
+        diagonal[EXPRESSIONS:] += np.float32(self.tuning.pose_damping)
+        self._right[:EXPRESSIONS] += steadiness * before
+        # Lips cannot close further than the jaw has opened them.
+        self._high[_MOUTH_CLOSE] = max(float(expression[_JAW_OPEN]), 0.0)
+        solve_boxed(self._matrix, self._right, x, self._low, self._high, self._factor, self._work, self._held)
+        self._expression = x[:EXPRESSIONS].copy()
+        rotate_left(self._rotation, x[EXPRESSIONS : EXPRESSIONS + 3])
+        self._translation += x[EXPRESSIONS + 3 :]
+        self._translation[2] = min(self._translation[2], -1.0)
+
+    def _result(self, seen: Float) -> Fit:
+        expression = self._expression.copy()
+        rotation = axis_angle(self._rotation)
+        closed = self.lids.closed(seen, self.camera, self._rotation, self._translation, expression)
+        fit = Fit(rotation, self._translation.copy(), expression, self._gaze.copy(), closed, 0.0)
+        firm = self.basis.trust > 0
+        distance = np.linalg.norm(self.project(fit)[firm] - seen[firm], axis=1).mean()
+        right, left = OUTER_CORNERS
+        across_cm = float(np.linalg.norm(self.base[left] - self.base[right]))
+        across_px = across_cm * self.camera.focal / -float(self._translation[2])
+        error = float(distance) / max(across_px, 1e-6)
+        return Fit(rotation, fit.translation, expression, fit.gaze, closed, error)
+
+
+def warm() -> None:
+    """Compile this module's kernels into numba's cache: importing it does, their signatures are given."""

@@ -1,0 +1,274 @@
+"""Numba kernels of the landmark fit: Gauss-Newton over pose and expression in a box.
+
+Unknowns, in this order: the expression weights (E of them), then the left-multiplied rotation
+increment (3, radians) and the translation increment (3, cm). Residuals are in cm in the plane of the
+face, so that weights and priors mean the same for a large and for a small picture.
+"""
+
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator"
+# Kernels are typed by their numba signatures.
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+POSE = 6
+
+_F1, _F2, _F3 = "f4[::1]", "f4[:,::1]", "f4[:,:,::1]"
+_R1, _R2 = "Array(f4,1,'C',readonly=True)", "Array(f4,2,'C',readonly=True)"
+_R3 = "Array(f4,3,'C',readonly=True)"
+_I2 = "Array(i4,2,'C',readonly=True)"
+
+
+@njit(f"void({_F2},{_F1})", cache=True, nogil=True, fastmath=True)
+def rotate_left(rotation, increment):  # pragma: no cover - compiled
+    """rotation <- exp(increment) rotation, in place (Rodrigues), then made orthonormal again."""
+    x, y, z = increment[0], increment[1], increment[2]
+    angle = np.sqrt(x * x + y * y + z * z)
+    if angle > np.float32(1e-9):
+        a = np.sin(angle) / angle
+        b = (1 - np.cos(angle)) / (angle * angle)
+    else:
+        a, b = np.float32(1.0), np.float32(0.5)
+    for c in range(3):
+        p, q, r = rotation[0, c], rotation[1, c], rotation[2, c]
+        # w x v, and w x (w x v)
+        u0, u1, u2 = y * r - z * q, z * p - x * r, x * q - y * p
+        rotation[0, c] = p + a * u0 + b * (y * u2 - z * u1)
+        rotation[1, c] = q + a * u1 + b * (z * u0 - x * u2)
+        rotation[2, c] = r + a * u2 + b * (x * u1 - y * u0)
+    # Gram-Schmidt over the rows: float32 drifts over hours of increments.
+    for i in range(3):
+        for j in range(i):
+            d = np.float32(0)
+            for c in range(3):
+                d += rotation[i, c] * rotation[j, c]
+            for c in range(3):
+                rotation[i, c] -= d * rotation[j, c]
+        n = np.float32(0)
+        for c in range(3):
+            n += rotation[i, c] * rotation[i, c]
+        n = 1 / np.sqrt(n)
+        for c in range(3):
+            rotation[i, c] *= n
+
+
+@njit(
+    f"void({_R2},{_F2},{_R3},{_R1},{_R2},{_I2},{_R1},f4,f4,f4,{_F2},{_F1},{_F1},{_F2},{_F1},{_F2},{_F1})",
+    cache=True,
+    nogil=True,
+    fastmath=True,
+)
+def normal_equations(
+    points, base, basis, weights, normals, pairs, pair_weights,
+    focal, cx, cy, rotation, translation, expression,
+    matrix, right, jacobian, residual,
+):  # fmt: skip  # pragma: no cover - compiled
+    """Linearise at the present state and write matrix (E + 6, E + 6) and right side (E + 6,).
+
+    points: (L, 2) px. base: (L, 3) neutral landmarks, cm. basis: (L, E, 3). weights: (L,).
+    normals: (L, 3). pairs: (P, 2) landmarks whose difference counts with pair_weights: (P,).
+    jacobian: (2L, E + 6) and residual: (2L,) are scratch, and tell the unweighted linearisation.
+    """
+    count, shapes = basis.shape[0], basis.shape[1]
+    size = shapes + POSE
+    matrix[:] = 0
+    right[:] = 0
+    scale = -translation[2] / focal
+    for l in range(count):
+        px, py, pz = base[l, 0], base[l, 1], base[l, 2]
+        for e in range(shapes):
+            w = expression[e]
+            if w != 0:
+                px += w * basis[l, e, 0]
+                py += w * basis[l, e, 1]
+                pz += w * basis[l, e, 2]
+        yx = rotation[0, 0] * px + rotation[0, 1] * py + rotation[0, 2] * pz
+        yy = rotation[1, 0] * px + rotation[1, 1] * py + rotation[1, 2] * pz
+        yz = rotation[2, 0] * px + rotation[2, 1] * py + rotation[2, 2] * pz
+        x, y, z = yx + translation[0], yy + translation[1], -(yz + translation[2])
+        k = focal * scale / z
+        residual[2 * l] = (points[l, 0] - cx) * scale - k * x
+        residual[2 * l + 1] = (cy - points[l, 1]) * scale - k * y
+        for row in range(2):
+            gx = k if row == 0 else np.float32(0)
+            gy = k if row == 1 else np.float32(0)
+            gz = k * (x if row == 0 else y) / z
+            # the same, seen from head space
+            hx = gx * rotation[0, 0] + gy * rotation[1, 0] + gz * rotation[2, 0]
+            hy = gx * rotation[0, 1] + gy * rotation[1, 1] + gz * rotation[2, 1]
+            hz = gx * rotation[0, 2] + gy * rotation[1, 2] + gz * rotation[2, 2]
+            j = jacobian[2 * l + row]
+            for e in range(shapes):
+                j[e] = hx * basis[l, e, 0] + hy * basis[l, e, 1] + hz * basis[l, e, 2]
+            j[shapes] = yy * gz - yz * gy
+            j[shapes + 1] = yz * gx - yx * gz
+            j[shapes + 2] = yx * gy - yy * gx
+            j[shapes + 3] = gx
+            j[shapes + 4] = gy
+            j[shapes + 5] = gz
+        w = weights[l]
+        if w > 0:
+            # What turns away from the camera is guessed by the landmark network.
+            facing = -(
+                (rotation[0, 0] * normals[l, 0] + rotation[0, 1] * normals[l, 1] + rotation[0, 2] * normals[l, 2]) * x
+                + (rotation[1, 0] * normals[l, 0] + rotation[1, 1] * normals[l, 1] + rotation[1, 2] * normals[l, 2]) * y
+                - (rotation[2, 0] * normals[l, 0] + rotation[2, 1] * normals[l, 1] + rotation[2, 2] * normals[l, 2]) * z
+            ) / np.sqrt(x * x + y * y + z * z)
+            w *= min(max(np.float32(0.4) + facing * np.float32(1.5), np.float32(0.15)), np.float32(1))
+            for row in range(2):
+                j = jacobian[2 * l + row]
+                r = w * residual[2 * l + row]
+                for a in range(size):
+                    right[a] += r * j[a]
+                    f = w * j[a]
+                    if f != 0:
+                        m = matrix[a]
+                        for b in range(a + 1):
+                            m[b] += f * j[b]
+    for p in range(pairs.shape[0]):
+        upper, lower = pairs[p, 0], pairs[p, 1]
+        w = pair_weights[p]
+        for row in range(2):
+            ju, jl = jacobian[2 * upper + row], jacobian[2 * lower + row]
+            r = w * (residual[2 * upper + row] - residual[2 * lower + row])
+            for a in range(size):
+                d = ju[a] - jl[a]
+                right[a] += r * d
+                if d != 0:
+                    m = matrix[a]
+                    for b in range(a + 1):
+                        m[b] += w * d * (ju[b] - jl[b])
+    for a in range(size):
+        for b in range(a):
+            matrix[b, a] = matrix[a, b]
+
+
+@njit(f"i8({_F2},{_F1},{_F1},{_F1},{_F1},{_F2},{_F1},i8[::1])", cache=True, nogil=True, fastmath=True)
+def solve_boxed(matrix, right, x, low, high, factor, work, active):  # pragma: no cover - compiled
+    """Minimise 1/2 x' matrix x - right' x subject to low <= x <= high, from x, in place.
+
+    A primal active-set method with Cholesky factors of the free part: warm-started from the frame
+    before, it needs two or three factorisations. matrix: (N, N) symmetric positive definite. factor:
+    (N, N), work: (N,), active: (N,) are scratch. Returns the number of factorisations.
+    """
+    n = x.shape[0]
+    for i in range(n):
+        x[i] = min(max(x[i], low[i]), high[i])
+        active[i] = 1 if low[i] == high[i] else 0
+    # At a bound with the gradient pushing outwards: held there.
+    for i in range(n):
+        if active[i] == 0 and (x[i] == low[i] or x[i] == high[i]):
+            g = -right[i]
+            for j in range(n):
+                g += matrix[i, j] * x[j]
+            if (x[i] == low[i] and g > 0) or (x[i] == high[i] and g < 0):
+                active[i] = 2
+    rounds = 0
+    while rounds < 12:
+        rounds += 1
+        # Cholesky of the free block, in place of rows and columns of the free variables.
+        m = 0
+        for i in range(n):
+            if active[i] == 0:
+                s = right[i]
+                for j in range(n):
+                    if active[j] != 0:
+                        s -= matrix[i, j] * x[j]
+                c = 0
+                for j in range(i + 1):
+                    if active[j] == 0:
+                        v = matrix[i, j]
+                        for q in range(c):
+                            v -= factor[m, q] * factor[c, q]
+                        if c == m:
+                            factor[m, m] = np.sqrt(max(v, np.float32(1e-12)))
+                        else:
+                            factor[m, c] = v / factor[c, c]
+                        c += 1
+                for q in range(m):
+                    s -= factor[m, q] * work[q]
+                work[m] = s / factor[m, m]
+                m += 1
+        for a in range(m - 1, -1, -1):
+            s = work[a]
+            for q in range(a + 1, m):
+                s -= factor[q, a] * work[q]
+            work[a] = s / factor[a, a]
+        # Everything that wants past a bound is held there at once: fewer rounds, same end.
+        held = 0
+        a = 0
+        for i in range(n):
+            if active[i] == 0:
+                x[i] = min(max(work[a], low[i]), high[i])
+                if x[i] != work[a]:
+                    active[i] = 2
+                    held += 1
+                a += 1
+        if held > 0:
+            continue
+        # Optimal among the free: let go of the bound that pulls hardest inwards, if any does.
+        worst, which = np.float32(1e-6), -1
+        for i in range(n):
+            if active[i] == 2:
+                g = -right[i]
+                for j in range(n):
+                    g += matrix[i, j] * x[j]
+                inwards = -g if x[i] == low[i] else g
+                if inwards > worst:
+                    worst, which = inwards, i
+        if which < 0:
+            break
+        active[which] = 0
+    return rounds
+
+
+@njit(
+    f"void({_R2},{_R2},{_R1},f4,f4,f4,{_R3},{_R2},{_R1},{_F2},{_F1},{_F3},{_F2},{_F1},{_F2})",
+    cache=True,
+    nogil=True,
+    fastmath=True,
+)
+def shape_equations(
+    points, posed, weights, focal, cx, cy, identity, rotation, translation,
+    matrix, right, offset_matrix, offset_right, row, reach,
+):  # fmt: skip  # pragma: no cover - compiled
+    """Add one frame's share to the normal equations of identity and offsets, as increments.
+
+    points: (L, 2) px. posed: (L, 3) landmarks as they are posed now, cm, head space. identity:
+    (L, I, 3). matrix: (I, I) lower triangle, right: (I,). offset_matrix: (L, 3, 3), offset_right:
+    (L, 3). row: (I,) and reach: (2, 3) are scratch.
+    """
+    modes = identity.shape[1]
+    scale = -translation[2] / focal
+    for l in range(points.shape[0]):
+        w = weights[l]
+        if w <= 0:
+            continue
+        px, py, pz = posed[l, 0], posed[l, 1], posed[l, 2]
+        x = rotation[0, 0] * px + rotation[0, 1] * py + rotation[0, 2] * pz + translation[0]
+        y = rotation[1, 0] * px + rotation[1, 1] * py + rotation[1, 2] * pz + translation[1]
+        z = -(rotation[2, 0] * px + rotation[2, 1] * py + rotation[2, 2] * pz + translation[2])
+        k = focal * scale / z
+        for axis in range(2):
+            gz = k * (x if axis == 0 else y) / z
+            for c in range(3):
+                reach[axis, c] = k * rotation[axis, c] + gz * rotation[2, c]
+            if axis == 0:
+                r = (points[l, 0] - cx) * scale - k * x
+            else:
+                r = (cy - points[l, 1]) * scale - k * y
+            h0, h1, h2 = reach[axis, 0], reach[axis, 1], reach[axis, 2]
+            for i in range(modes):
+                row[i] = h0 * identity[l, i, 0] + h1 * identity[l, i, 1] + h2 * identity[l, i, 2]
+            for i in range(modes):
+                right[i] += w * r * row[i]
+                f = w * row[i]
+                m = matrix[i]
+                for j in range(i + 1):
+                    m[j] += f * row[j]
+            for a in range(3):
+                offset_right[l, a] += r * reach[axis, a]
+                for b in range(3):
+                    offset_matrix[l, a, b] += reach[axis, a] * reach[axis, b]

@@ -1,0 +1,85 @@
+"""Gaze from the irises: a ball in the head, and where on it the iris centre is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mien.face.camera import Camera
+from mien.face.landmark_basis import EYE_CORNERS, LID_PAIRS
+from mien.frames import Float
+
+_IRISES = (473, 468)
+"""Iris centres of the subject's left and right eye."""
+_IRIS_DEPTH = 0.88
+"""Distance of the iris plane from the eyeball's centre, in radii."""
+_LIMITS = (np.radians(50.0), np.radians(40.0))
+_SHUT, _OPEN = 0.10, 0.22
+"""Lid distance, of the eye's width, below which an iris is guessed, and above which it is seen."""
+_TOGETHER = (0.5, 0.8)
+"""How much of the difference between the eyes, in yaw and pitch, is taken for noise: eyes move together."""
+
+
+def gaze_of(
+    points: Float,
+    camera: Camera,
+    rotation: Float,
+    translation: Float,
+    eye_centres: Float,
+    eye_radius: float,
+    before: Float,
+) -> Float:
+    """Gaze in head space, (2, 2) float32 radians as in `FaceParams`.
+
+    points: (478, 2) px; rotation: (3, 3); eye_centres: (2, 3) cm, head space; before: the gaze of the
+    frame before, held by an eye that is shut.
+    """
+    gaze = np.empty((2, 2), np.float32)
+    trust = np.empty(2, np.float32)
+    for eye, (iris, lids, corners) in enumerate(zip(_IRISES, LID_PAIRS, EYE_CORNERS, strict=True)):
+        trust[eye] = _visible(points, lids, corners)
+        gaze[eye] = _towards(points[iris], camera, rotation, translation, eye_centres[eye], eye_radius)
+    if not np.all(np.isfinite(gaze)):
+        return before
+    # A shut eye follows the open one, relative to where both were; with both shut all is held.
+    moved = gaze - before
+    total = float(trust.sum())
+    if total < 1e-3:
+        return before
+    common = (trust[:, None] * moved).sum(axis=0) / total
+    moved = trust[:, None] * moved + (1 - trust[:, None]) * common
+    moved *= min(total, 1.0)
+    gaze = before + moved
+    mean = gaze.mean(axis=0)
+    gaze += np.array(_TOGETHER, np.float32) * (mean - gaze)
+    return np.asarray(np.clip(gaze, [-_LIMITS[0], -_LIMITS[1]], _LIMITS), np.float32)
+
+
+def _visible(points: Float, lids: tuple[tuple[int, int], ...], corners: tuple[int, int]) -> float:
+    """0: the lids hide the iris, 1: they don't."""
+    width = float(np.linalg.norm(points[corners[0]] - points[corners[1]]))
+    apart = float(np.mean([np.linalg.norm(points[upper] - points[lower]) for upper, lower in lids[:3]]))
+    share = (apart / max(width, 1e-6) - _SHUT) / (_OPEN - _SHUT)
+    return min(max(share, 0.0), 1.0)
+
+
+def _towards(
+    iris: Float, camera: Camera, rotation: Float, translation: Float, centre: Float, radius: float
+) -> tuple[float, float]:
+    """Yaw and pitch of the ray from the eyeball's centre through the iris seen at `iris` px.
+
+    The line of sight through the pixel is cut with the sphere that the iris centre moves on; past its
+    rim, the nearest point of the rim counts.
+    """
+    ball = rotation @ centre + translation
+    ray = np.array([(iris[0] - camera.cx) / camera.focal, (camera.cy - iris[1]) / camera.focal, -1.0])
+    ray /= np.linalg.norm(ray)
+    along = float(ray @ ball)
+    miss = ray * along - ball
+    reach = _IRIS_DEPTH * radius
+    off = float(np.linalg.norm(miss))
+    if off < reach:
+        iris_at = miss - ray * np.sqrt(reach**2 - off**2)
+    else:
+        iris_at = miss
+    x, y, z = rotation.T @ iris_at
+    return float(np.arctan2(x, z)), float(np.arctan2(y, np.hypot(x, z)))

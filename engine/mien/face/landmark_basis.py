@@ -1,0 +1,108 @@
+"""A face model seen through its landmarks: all that fitting needs, three orders smaller than the mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from mien.face.model import EYES, FaceModel
+from mien.frames import Float
+
+LANDMARKS = 478
+MESH = 468
+"""Landmarks from here on are irises; they move with the gaze and take no part in the fit."""
+
+LID_PAIRS = (
+    ((386, 374), (385, 380), (387, 373), (384, 381), (388, 390)),
+    ((159, 145), (158, 153), (160, 144), (157, 154), (161, 163)),
+)
+"""Points above and below one another on the upper and lower lid: of the left eye, of the right."""
+LIP_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318), (191, 95), (415, 324))
+"""Points above and below one another on the inner edge of the upper and lower lip."""
+EYE_CORNERS = ((263, 362), (33, 133))
+"""Outer and inner eye corner: of the left eye, of the right."""
+OUTER_CORNERS = (33, 263)
+"""Their distance is the yardstick that errors are quoted in."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkBasis:
+    """mean: (478, 3) float32, cm. identity: (I, 478, 3). expression: (478, 52, 3), landmark first.
+    normal: (478, 3) float32, unit, outwards. trust: (478,) float32, 0 for the irises.
+    eye_centres: (2, 3), left and right; eye_identity: (I, 2, 3), how they move with the identity.
+    """
+
+    name: str
+    mean: Float
+    identity: Float
+    expression: Float
+    normal: Float
+    trust: Float
+    eye_centres: Float
+    eye_identity: Float
+    eye_radius: float
+
+    @classmethod
+    def of(cls, model: FaceModel) -> LandmarkBasis:
+        """Read the landmarks off the model. Kept, so asking again for the same model costs nothing."""
+        return _read(_ByName(model))
+
+    def shape(self, identity: Float, offsets: Float) -> Float:
+        """identity: (I,) or fewer; offsets: (478, 3) cm -> the neutral landmarks (478, 3) float32, cm."""
+        weights = np.asarray(identity, np.float32)
+        moved = self.mean + np.tensordot(weights, self.identity[: len(weights)], 1) + offsets
+        return np.ascontiguousarray(moved, np.float32)
+
+    def placed_eyes(self, identity: Float, offsets: Float) -> Float:
+        """Eyeball centres of that face, (2, 3) float32, cm; they follow the corners of the eyes."""
+        weights = np.asarray(identity, np.float32)
+        centres = self.eye_centres + np.tensordot(weights, self.eye_identity[: len(weights)], 1)
+        corners = np.stack([offsets[list(pair)].mean(axis=0) for pair in EYE_CORNERS])
+        return np.asarray(centres + corners, np.float32)
+
+
+@dataclass(frozen=True)
+class _ByName:
+    """Makes a model usable as a key: models are immutable, and told apart by identity."""
+
+    model: FaceModel
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByName) and other.model is self.model
+
+
+@lru_cache(maxsize=4)
+def _read(key: _ByName) -> LandmarkBasis:
+    model = key.model
+    landmarks = model.landmarks
+    trust = landmarks.trust.copy()
+    trust[MESH:] = 0
+    balls = [model.vertex_region == eye for eye in EYES]
+    return LandmarkBasis(
+        name=model.name,
+        mean=landmarks.apply(model.mean),
+        identity=landmarks.apply(model.identity),
+        expression=np.ascontiguousarray(landmarks.apply(model.expression).transpose(1, 0, 2)),
+        normal=_normals(model),
+        trust=trust,
+        eye_centres=model.eye_centres,
+        eye_identity=np.stack([model.identity[:, ball].mean(axis=1) for ball in balls], axis=1).astype(np.float32),
+        eye_radius=model.eye_radius,
+    )
+
+
+def _normals(model: FaceModel) -> Float:
+    """Outward normals at the landmarks, from the area-weighted normals of the mesh."""
+    corners = model.mean[model.triangles]
+    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    vertices = np.zeros_like(model.mean)
+    for corner in range(3):
+        np.add.at(vertices, model.triangles[:, corner], faces)
+    normals = model.landmarks.apply(vertices)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.asarray(normals / np.maximum(length, 1e-9), np.float32)

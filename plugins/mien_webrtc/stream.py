@@ -1,0 +1,318 @@
+"""One encoder, many viewers: a session's pictures or sound, encoded once on a thread of its own.
+
+    put (any thread) ──▶ newest frame ──▶ [encoder thread] ──▶ event loop ──▶ one PacketTrack per viewer
+
+A track's `recv` only hands over what is ready: aiortc awaits it and then sends, in series.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Generic, Protocol, TypeVar
+
+import av
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+from mien.channel import Channel, Fifo, Latest
+from mien.clock import NS_PER_MS, Clock
+from mien.frames import AudioFrame, VideoFrame
+from mien.stage import EncodedFrame, Encoder
+from mien_webrtc import h264, opus
+from mien_webrtc.feedback import BitrateControl, KeyframeRequests
+
+
+class SpanRecorder(Protocol):
+    """The part of `mien.trace.Trace` that is used here."""
+
+    def span(self, index: int, name: str, start_ns: int, end_ns: int) -> None: ...
+
+
+In = TypeVar("In", VideoFrame, AudioFrame)
+
+
+class Sendable(Protocol):
+    """What a track carries: a coded frame and the index of the frame it was made of (-1: sound)."""
+
+    @property
+    def packet(self) -> av.Packet: ...
+
+    @property
+    def keyframe(self) -> bool: ...
+
+
+class Ready:
+    """A packet for all viewers."""
+
+    __slots__ = ("capture_ns", "index", "keyframe", "packet")
+
+    def __init__(self, encoded: EncodedFrame, index: int, pts: int, time_base: Fraction) -> None:
+        self.packet = av.Packet(encoded.data)
+        self.packet.pts = pts
+        self.packet.time_base = time_base
+        self.keyframe = encoded.keyframe
+        self.capture_ns = encoded.capture_ns
+        self.index = index
+
+
+class PacketTrack(MediaStreamTrack):
+    """What one viewer is sent. It starts with a key frame, and after a hole waits for the next one."""
+
+    CAPACITY = 64
+    """packets that may wait; a viewer that is so far behind gets a fresh start"""
+
+    def __init__(
+        self, kind: str, on_start: Callable[[], None], on_sent: Callable[[Ready], None] | None = None
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+        self._on_start = on_start
+        self._on_sent = on_sent
+        self._queue: deque[Ready] = deque()
+        self._ready = asyncio.Event()
+        self._started = False
+        self._in_step = kind == "audio"
+        self._sending: Ready | None = None
+        self.sent = 0
+        self.overruns = 0
+
+    def offer(self, ready: Ready) -> None:
+        """Queue a packet for this viewer; called on the event loop."""
+        if not self._started or self.readyState != "live":
+            return
+        if ready.keyframe:
+            self._in_step = True
+        if not self._in_step:
+            return
+        if len(self._queue) >= self.CAPACITY:
+            self._queue.clear()
+            self.overruns += 1
+            self._in_step = self.kind == "audio"
+            self._on_start()
+            return
+        self._queue.append(ready)
+        self._ready.set()
+
+    async def recv(self) -> av.Packet:
+        """The next packet. The first call means that the connection is up: DTLS is through."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        if self._sending is not None and self._on_sent is not None:
+            self._on_sent(self._sending)  # aiortc asks for the next one when all of this one is sent
+        self._sending = None
+        if not self._started:
+            self._started = True
+            self._on_start()
+        while not self._queue:
+            self._ready.clear()
+            await self._ready.wait()
+            if self.readyState != "live":
+                raise MediaStreamError
+        self._sending = self._queue.popleft()
+        self.sent += 1
+        return self._sending.packet
+
+    def stop(self) -> None:
+        super().stop()
+        self._queue.clear()
+        self._ready.set()
+
+
+class Stream(ABC, Generic[In]):
+    """The thread, the hand-over in and the fan-out; what is encoded how is the subclass's.
+
+    Runs only while there are tracks. All methods but `put` are called on the event loop.
+    """
+
+    kind: str
+
+    def __init__(self, name: str, inbox: Channel[In], clock: Clock) -> None:
+        self.name = name
+        self.inbox = inbox
+        self._clock = clock
+        self._tracks: list[PacketTrack] = []
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.encoded = 0
+
+    @property
+    def viewers(self) -> int:
+        return len(self._tracks)
+
+    def put(self, frame: In) -> None:
+        """Hand over a frame; returns at once. Nobody watches: it is dropped here."""
+        if self._thread is None:
+            return
+        self.inbox.try_put(frame)
+        with self._wake:
+            self._wake.notify()
+
+    def subscribe(self) -> PacketTrack:
+        """One more viewer."""
+        track = PacketTrack(self.kind, self._viewer_started, self._sent)
+        self._tracks.append(track)
+        if self._thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._stopping = False
+            self._thread = threading.Thread(target=self._run, name=f"mien-{self.name}", daemon=True)
+            self._thread.start()
+        return track
+
+    async def unsubscribe(self, track: PacketTrack) -> None:
+        """A viewer is gone; the last one switches off the light."""
+        track.stop()
+        if track in self._tracks:
+            self._tracks.remove(track)
+        if not self._tracks:
+            await self.close()
+
+    async def close(self) -> None:
+        """End the thread; at most one frame is still being encoded."""
+        for track in self._tracks:
+            track.stop()
+        self._tracks.clear()
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        await asyncio.to_thread(thread.join)
+        self.inbox.take()
+
+    def _viewer_started(self) -> None:
+        """A viewer's connection is up, or it lost step."""
+
+    def _sent(self, ready: Ready) -> None:
+        """All packets of a frame are handed to a viewer's socket."""
+
+    def _publish(self, ready: Ready) -> None:
+        for track in self._tracks:
+            track.offer(ready)
+
+    def _emit(self, ready: Ready) -> None:
+        """From the encoder thread to the event loop."""
+        assert self._loop is not None
+        self.encoded += 1
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._publish, ready)
+
+    @abstractmethod
+    def _run(self) -> None:
+        """The encoder thread: until `_stopping`."""
+
+
+class VideoStream(Stream[VideoFrame]):
+    """A session's pictures in one codec. make_encoder: an unopened encoder is made for each period in
+    which somebody watches; `prepare` opens it.
+    """
+
+    kind = "video"
+    _REPEAT_NS = 200 * NS_PER_MS
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        make_encoder: Callable[[], Encoder],
+        bitrate: BitrateControl,
+        trace: SpanRecorder | None = None,
+    ) -> None:
+        super().__init__(name, Latest(name), clock)
+        self._make_encoder = make_encoder
+        self.bitrate = bitrate
+        self.keyframes = KeyframeRequests()
+        self._trace = trace
+        self._last_sent_index = -1
+
+    def request_keyframe(self) -> None:
+        """A viewer lost the picture."""
+        self.keyframes.ask()
+        with self._wake:
+            self._wake.notify()
+
+    def report_bitrate(self, viewer: object, bits_per_second: int) -> None:
+        """A viewer's bandwidth estimate."""
+        self.bitrate.report(viewer, bits_per_second, self._clock.now_ns())
+
+    def _viewer_started(self) -> None:
+        self.request_keyframe()
+
+    def _sent(self, ready: Ready) -> None:
+        if self._trace is not None and ready.index > self._last_sent_index:
+            self._last_sent_index = ready.index
+            self._trace.span(ready.index, "packet", ready.capture_ns, self._clock.now_ns())
+
+    def _run(self) -> None:
+        encoder = self._make_encoder()
+        encoder.set_bitrate(self.bitrate.target)
+        last: VideoFrame | None = None
+        try:
+            while True:
+                frame = self._next(last)
+                if frame is None:
+                    return
+                self._encode(encoder, frame)
+                last = frame
+        finally:
+            encoder.close()
+
+    def _next(self, last: VideoFrame | None) -> VideoFrame | None:
+        """The newest picture; when none comes though a key frame is wanted, the last one again."""
+        with self._wake:
+            while not self._stopping:
+                frame = self.inbox.take()
+                if frame is not None:
+                    return frame
+                repeat = last is not None and self.keyframes.pending
+                timed_out = not self._wake.wait(self._REPEAT_NS / 1e9 if repeat else None)
+                if timed_out and last is not None and len(self.inbox) == 0:
+                    return VideoFrame(
+                        last.pixels, last.capture_ns + self._REPEAT_NS, index=last.index, epoch=last.epoch
+                    )
+        return None
+
+    def _encode(self, encoder: Encoder, frame: VideoFrame) -> None:
+        start = self._clock.now_ns()
+        rate = self.bitrate.update(start)
+        if rate is not None:
+            encoder.set_bitrate(rate)
+        encoded = encoder.encode(frame, keyframe=self.keyframes.due(start))
+        if self._trace is not None:
+            self._trace.span(frame.index, "encode", start, self._clock.now_ns())
+        for picture in encoded:
+            if picture.keyframe:
+                self.keyframes.made(start)
+            pts = h264.rtp_time(picture.capture_ns)
+            self._emit(Ready(picture, frame.index, pts, h264.TIME_BASE))
+
+
+class AudioStream(Stream[AudioFrame]):
+    """A session's sound as Opus."""
+
+    kind = "audio"
+
+    def __init__(self, name: str, clock: Clock, bitrate: int) -> None:
+        super().__init__(name, Fifo(name, capacity=64), clock)
+        self._bitrate = bitrate
+
+    def _run(self) -> None:
+        encoder = opus.OpusEncoder(self._bitrate)
+        while True:
+            with self._wake:
+                while not self._stopping and len(self.inbox) == 0:
+                    self._wake.wait()
+                if self._stopping:
+                    return
+                frame = self.inbox.take()
+            if frame is None:
+                continue
+            for packet in encoder.encode(frame):
+                self._emit(Ready(packet, -1, opus.rtp_time(packet.capture_ns), opus.TIME_BASE))

@@ -1,0 +1,133 @@
+"""The output side of a session: pictures and sound to every viewer that came by WHEP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiortc import RTCRtpSender
+
+from mien.clock import Clock
+from mien.config import ServerSection
+from mien.frames import AudioFrame, VideoFrame
+from mien.stage import Context, Encoder, Output
+from mien_webrtc.feedback import BitrateControl, watch_feedback
+from mien_webrtc.h264 import H264Encoder
+from mien_webrtc.settings import WebrtcSettings
+from mien_webrtc.stream import AudioStream, PacketTrack, SpanRecorder, Stream, VideoStream
+from mien_webrtc.vp8 import Vp8Encoder
+
+KILO = 1000
+
+ENCODERS: Mapping[str, type[H264Encoder | Vp8Encoder]] = {"H264": H264Encoder, "VP8": Vp8Encoder}
+
+
+@dataclass(slots=True)
+class Viewer:
+    """What one viewer is subscribed to."""
+
+    video: PacketTrack | None
+    audio: PacketTrack | None
+    video_stream: VideoStream | None
+
+
+class WhepOutput(Output):
+    """One encoder per codec in use, and one for sound, however many watch; none while nobody does."""
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        server: ServerSection,
+        settings: WebrtcSettings,
+        trace: SpanRecorder | None = None,
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._server = server
+        self._settings = settings
+        self._trace = trace
+        self._context: Context | None = None
+        self._videos: dict[str, VideoStream] = {}
+        self._sound = AudioStream(f"{name}-opus", clock, settings.audio_kbps * KILO)
+        self._viewers: list[Viewer] = []
+
+    @property
+    def viewers(self) -> int:
+        """How many are connected or about to be."""
+        return len(self._viewers)
+
+    @property
+    def streams(self) -> tuple[Stream[VideoFrame] | Stream[AudioFrame], ...]:
+        """What is encoded at the moment."""
+        return tuple(s for s in (*self._videos.values(), self._sound) if s.viewers)
+
+    async def open(self, context: Context) -> None:
+        self._context = context
+
+    async def video(self, frame: VideoFrame) -> None:
+        for stream in self._videos.values():
+            stream.put(frame)
+
+    async def audio(self, frame: AudioFrame) -> None:
+        self._sound.put(frame)
+
+    async def close(self) -> None:
+        for stream in (*self._videos.values(), self._sound):
+            await stream.close()
+        self._videos.clear()
+        self._viewers.clear()
+
+    def admit(self, codec: str | None, *, audio: bool) -> Viewer:
+        """Subscribe a viewer. codec: "H264" or "VP8", None for one who only listens."""
+        stream = self._video_stream(codec) if codec is not None else None
+        viewer = Viewer(
+            video=stream.subscribe() if stream is not None else None,
+            audio=self._sound.subscribe() if audio else None,
+            video_stream=stream,
+        )
+        self._viewers.append(viewer)
+        return viewer
+
+    def listen(self, viewer: Viewer, sender: RTCRtpSender) -> None:
+        """Heed the feedback that comes to the sender of the viewer's picture."""
+        stream = viewer.video_stream
+        if stream is not None:
+            watch_feedback(
+                sender,
+                on_keyframe=stream.request_keyframe,
+                on_bitrate=lambda rate: stream.report_bitrate(id(viewer), rate),
+            )
+
+    async def dismiss(self, viewer: Viewer) -> None:
+        """The viewer is gone."""
+        if viewer not in self._viewers:
+            return
+        self._viewers.remove(viewer)
+        stream = viewer.video_stream
+        if stream is not None and viewer.video is not None:
+            stream.bitrate.forget(id(viewer))
+            await stream.unsubscribe(viewer.video)
+        if viewer.audio is not None:
+            await self._sound.unsubscribe(viewer.audio)
+
+    def _video_stream(self, codec: str) -> VideoStream:
+        if codec not in self._videos:
+            self._videos[codec] = VideoStream(
+                f"{self.name}-{codec.lower()}",
+                self._clock,
+                lambda: self._encoder(codec),
+                BitrateControl(
+                    self._server.start_kbps * KILO,
+                    self._server.min_kbps * KILO,
+                    self._server.max_kbps * KILO,
+                ),
+                self._trace,
+            )
+        return self._videos[codec]
+
+    def _encoder(self, codec: str) -> Encoder:
+        encoder = ENCODERS[codec](self._server.max_kbps * KILO)
+        if self._context is not None:
+            encoder.open(self._context)
+        return encoder

@@ -1,0 +1,55 @@
+"""Lanes run jobs by due time and end cleanly."""
+
+import threading
+
+import pytest
+
+from mien.lane import Lanes
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def lanes():
+    lanes = Lanes(1)
+    yield lanes
+    lanes.stop()
+
+
+def test_the_earliest_due_time_goes_first(lanes):
+    order, gate, done = [], threading.Event(), threading.Event()
+    lanes.submit(0, gate.wait)
+    for due in (30, 10, 20):
+        lanes.submit(due, lambda due=due: order.append(due))
+    lanes.submit(99, done.set)
+    gate.set()
+    assert done.wait(5)
+    assert order == [10, 20, 30]
+
+
+def test_a_job_that_raises_does_not_end_its_lane(lanes, caplog):
+    done = threading.Event()
+    lanes.submit(0, lambda: 1 / 0)
+    lanes.submit(1, done.set)
+    assert done.wait(5)
+    assert "division by zero" in caplog.text
+
+
+async def test_run_returns_and_raises(lanes):
+    assert await lanes.run(lambda: 41 + 1) == 42
+    with pytest.raises(ZeroDivisionError):
+        await lanes.run(lambda: 1 / 0)
+
+
+def test_stopping_joins_all_threads_and_refuses_more():
+    before = threading.active_count()
+    lanes = Lanes(3)
+    lanes.stop()
+    assert threading.active_count() == before
+    with pytest.raises(RuntimeError, match="stopped"):
+        lanes.submit(0, lambda: None)
+
+
+def test_no_lanes_is_a_mistake():
+    with pytest.raises(ValueError, match="at least one"):
+        Lanes(0)

@@ -1,0 +1,64 @@
+"""Discovery, preference, and clear words when something is missing."""
+
+import pytest
+
+from mien.errors import MissingExtraError, PluginError
+from mien.plugins import Broken, Registry
+from mien.stage import Check, Kind, Plugin, Provides
+
+pytestmark = pytest.mark.unit
+
+FACTORY = "mien.testing.stages:GreyTracker"
+
+
+def plugin(name, kind=Kind.TRACKER, rank=0, **more):
+    return Plugin(name, f"the {name}", (Provides(kind, name, FACTORY, rank=rank),), **more)
+
+
+def test_the_highest_rank_is_preferred_and_a_name_overrules_it():
+    registry = Registry([plugin("a"), plugin("b", rank=5)])
+    assert registry.find(Kind.TRACKER).provides.name == "b"
+    assert registry.find(Kind.TRACKER, "a").provides.name == "a"
+    assert type(registry.create(Kind.TRACKER)).__name__ == "GreyTracker"
+
+
+def test_an_unusable_plugin_is_listed_last_and_names_its_install_line():
+    registry = Registry([plugin("a"), plugin("b", rank=5, requires=("no_such_module",), install="pip install 'mien[b]'")])
+    assert [o.provides.name for o in registry.offers(Kind.TRACKER)] == ["a", "b"]
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[b\]'"):
+        registry.find(Kind.TRACKER, "b")
+    with pytest.raises(MissingExtraError, match="no_such_module"):
+        Registry([registry.plugins[1]]).find(Kind.TRACKER)
+
+
+def test_unknown_names_get_the_nearest():
+    registry = Registry([plugin("mediapipe")])
+    with pytest.raises(PluginError, match="Did you mean 'mediapipe'"):
+        registry.find(Kind.TRACKER, "medipipe")
+    with pytest.raises(PluginError, match="mien doctor"):
+        registry.find(Kind.ENCODER)
+
+
+def test_a_broken_plugin_neither_hides_nor_harms_the_others():
+    def bad() -> list[Check]:
+        raise RuntimeError
+
+    registry = Registry([plugin("good", doctor="tests_no_such:thing")], [Broken("bad", "ImportError: x")])
+    checks = {c.name: c for c in registry.checks()}
+    assert not checks["bad"].ok
+    assert "ImportError" in checks["bad"].detail
+    assert registry.find(Kind.TRACKER).provides.name == "good"
+
+
+def test_a_factory_that_cannot_be_imported_is_a_plugin_error():
+    sick = Plugin("sick", "", (Provides(Kind.TRACKER, "sick", "no.such.module:X"),), install="pip install sick")
+    with pytest.raises(PluginError, match="pip install sick"):
+        Registry([sick]).create(Kind.TRACKER, "sick")
+
+
+def test_the_engines_own_stages_come_through_the_same_door():
+    registry = Registry.discover()
+    assert not registry.broken
+    assert registry.find(Kind.TRACKER, "fit").plugin.name == "mien"
+    names = [p.name for p in registry.plugins]
+    assert len(names) == len(set(names))
