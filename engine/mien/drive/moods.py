@@ -77,19 +77,18 @@ def play(loop: Loop, rng: np.random.Generator, moods: tuple[Mood, ...]) -> Float
             shape = _swell(mood, rng.uniform(0.9, 1.15), rng.uniform(0.85, 1.2))
             amount = mood.amount * weight * rng.uniform(0.95, 1.15)
             loop.add(weights[:, INDEX[name]], mood.start_s + lag_s, amount * shape)
-    for track in weights.T:
-        if track.any():
-            track *= 1.0 + loop.noise(rng, 0.15, 1.5, 0.07)
+    for column in np.flatnonzero(weights.any(axis=0)):
+        weights[:, column] *= 1.0 + loop.noise(rng, 0.15, 1.5, 0.07)
     return weights
 
 
 def _swell(mood: Mood, attack: float, release: float) -> Float:
-    """Rise to 1, sag while it is held (an expression that stands still is a mask), fall; one value per tick."""
+    """Rise to 1, sag while it is held (an expression that stands still is a mask), fall; by ticks."""
     attack_s, release_s = mood.attack_s * attack, mood.release_s * release
     t = np.arange(round((attack_s + mood.hold_s + release_s) * TICKS_PER_S)) / TICKS_PER_S
     sag = 0.7 + 0.3 * np.exp(-np.maximum(t - attack_s, 0.0) / 0.9)
     shape = minimum_jerk(t / attack_s) * sag * (1.0 - minimum_jerk((t - attack_s - mood.hold_s) / release_s))
-    return shape.astype(np.float32)
+    return np.asarray(shape, dtype=np.float32)
 
 
 def laugh_pulse(loop: Loop, moods: tuple[Mood, ...]) -> Float:

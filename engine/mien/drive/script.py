@@ -41,7 +41,7 @@ class Mood(NamedTuple):
 
 
 class Nod(NamedTuple):
-    """`times` nods (shakes of the head when `yaw`), each smaller than the one before; degrees of the first."""
+    """`times` nods (head shakes when `yaw`), each smaller than the one before; degrees of the first."""
 
     start_s: float
     degrees: float

@@ -20,13 +20,13 @@ class Eyelids:
     """Measures closure against the person's own open eyes as the model would show them in this pose."""
 
     def __init__(self, base: Float, basis: Float) -> None:
-        """base: (478, 3) neutral landmarks, cm; basis: (478, 52, 3) expression basis at the landmarks."""
+        """base: (478, 3) neutral landmarks, cm; basis: (52, 3, 478) expression basis at the landmarks."""
         self._pairs = np.array([side[:3] for side in LID_PAIRS])
         self._upper, self._lower = self._pairs[:, :, 0], self._pairs[:, :, 1]
         looks = [INDEX[f"eyeLook{way}{side}"] for side in _SIDES for way in ("Down", "Up", "In", "Out")]
         self._looks = np.array(looks)
         self._open = base[self._pairs]
-        self._moved = basis[self._pairs][:, :, :, self._looks].swapaxes(3, 4)
+        self._moved = np.moveaxis(basis[self._looks][:, :, self._pairs], (0, 1), (4, 3))
         self.closed_share = np.full(2, _CLOSED_SHARE, np.float32)
 
     def closed(

@@ -114,8 +114,10 @@ class Fitter:
         self._right = np.zeros(_UNKNOWNS, np.float32)
         self._work = np.zeros(_UNKNOWNS, np.float32)
         self._held = np.zeros(_UNKNOWNS, np.int64)
-        self._jacobian = np.zeros((2 * LANDMARKS, _UNKNOWNS), np.float32)
-        self._residual = np.zeros(2 * LANDMARKS, np.float32)
+        rows = 2 * (LANDMARKS + len(self._pairs))
+        self._jacobian = np.zeros((_UNKNOWNS, rows), np.float32)
+        self._residual = np.zeros(rows, np.float32)
+        self._reach = np.zeros((12, LANDMARKS), np.float32)
         self._low = np.full(_UNKNOWNS, -np.inf, np.float32)
         self._high = np.full(_UNKNOWNS, np.inf, np.float32)
         self.use(subject)
@@ -127,6 +129,7 @@ class Fitter:
         offsets = np.zeros((LANDMARKS, 3), np.float32) if subject is None else subject.offsets
         self.base = self.basis.shape(identity, offsets)
         self.eye_centres = self.basis.placed_eyes(identity, offsets)
+        self._neutral = np.ascontiguousarray(self.base.T)
         self.lids = Eyelids(self.base, self.basis.expression)
 
     def reset(self) -> None:
@@ -162,7 +165,7 @@ class Fitter:
 
     def posed(self, expression: Float) -> Float:
         """(52,) -> (478, 3) float32 landmarks of this person with that expression, cm, head space."""
-        return np.asarray(self.base + np.tensordot(self.basis.expression, expression, (1, 0)), np.float32)
+        return np.asarray(self.base + np.tensordot(expression, self.basis.expression, 1).T, np.float32)
 
     def _track(self, seen: Float, iterations: int) -> Fit:
         before = self._expression.copy()
@@ -220,11 +223,11 @@ class Fitter:
     def _iterate(self, seen: Float, before: Float, steadiness: np.float32) -> None:
         expression, camera = self._expression, self.camera
         normal_equations(
-            seen, self.base, self.basis.expression, self.basis.trust, self.basis.normal,
+            seen, self._neutral, self.basis.expression, self.basis.trust, self.basis.normal,
             self._pairs, self._pair_weights,
             np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
             self._rotation, self._translation, expression,
-            self._matrix, self._right, self._jacobian, self._residual,
+            self._matrix, self._right, self._jacobian, self._residual, self._reach,
         )  # fmt: skip
         x = np.zeros(_UNKNOWNS, np.float32)
         x[:EXPRESSIONS] = expression

@@ -55,7 +55,7 @@ def rotate_left(rotation, increment):  # pragma: no cover - compiled
 
 
 @njit(
-    f"void({_R2},{_F2},{_R3},{_R1},{_R2},{_I2},{_R1},f4,f4,f4,{_F2},{_F1},{_F1},{_F2},{_F1},{_F2},{_F1})",
+    f"void({_R2},{_F2},{_R3},{_R1},{_R2},{_I2},{_R1},f4,f4,f4,{_F2},{_F1},{_F1},{_F2},{_F1},{_F2},{_F1},{_F2})",
     cache=True,
     nogil=True,
     fastmath=True,
@@ -63,86 +63,104 @@ def rotate_left(rotation, increment):  # pragma: no cover - compiled
 def normal_equations(
     points, base, basis, weights, normals, pairs, pair_weights,
     focal, cx, cy, rotation, translation, expression,
-    matrix, right, jacobian, residual,
+    matrix, right, jacobian, residual, reach,
 ):  # fmt: skip  # pragma: no cover - compiled
     """Linearise at the present state and write matrix (E + 6, E + 6) and right side (E + 6,).
 
-    points: (L, 2) px. base: (L, 3) neutral landmarks, cm. basis: (L, E, 3). weights: (L,).
-    normals: (L, 3). pairs: (P, 2) landmarks whose difference counts with pair_weights: (P,).
-    jacobian: (2L, E + 6) and residual: (2L,) are scratch, and tell the unweighted linearisation.
+    points: (L, 2) px. base: (3, L) neutral landmarks, cm. basis: (E, 3, L). weights: (L,).
+    normals: (3, L). pairs: (P, 2) landmarks whose difference counts with pair_weights: (P,).
+    Scratch: jacobian (E + 6, 2L + 2P), residual (2L + 2P,), reach (12, L). Everything runs along the
+    landmarks, so that loops become vector instructions.
     """
-    count, shapes = basis.shape[0], basis.shape[1]
+    shapes, count = basis.shape[0], basis.shape[2]
     size = shapes + POSE
-    matrix[:] = 0
-    right[:] = 0
     scale = -translation[2] / focal
+
+    px, py, pz = reach[9], reach[10], reach[11]
     for l in range(count):
-        px, py, pz = base[l, 0], base[l, 1], base[l, 2]
-        for e in range(shapes):
-            w = expression[e]
-            if w != 0:
-                px += w * basis[l, e, 0]
-                py += w * basis[l, e, 1]
-                pz += w * basis[l, e, 2]
-        yx = rotation[0, 0] * px + rotation[0, 1] * py + rotation[0, 2] * pz
-        yy = rotation[1, 0] * px + rotation[1, 1] * py + rotation[1, 2] * pz
-        yz = rotation[2, 0] * px + rotation[2, 1] * py + rotation[2, 2] * pz
-        x, y, z = yx + translation[0], yy + translation[1], -(yz + translation[2])
+        px[l], py[l], pz[l] = base[0, l], base[1, l], base[2, l]
+    for e in range(shapes):
+        w = expression[e]
+        if w != 0:
+            for l in range(count):
+                px[l] += w * basis[e, 0, l]
+                py[l] += w * basis[e, 1, l]
+                pz[l] += w * basis[e, 2, l]
+
+    r00, r01, r02 = rotation[0, 0], rotation[0, 1], rotation[0, 2]
+    r10, r11, r12 = rotation[1, 0], rotation[1, 1], rotation[1, 2]
+    r20, r21, r22 = rotation[2, 0], rotation[2, 1], rotation[2, 2]
+    tx, ty, tz = translation[0], translation[1], translation[2]
+    for l in range(count):
+        yx = r00 * px[l] + r01 * py[l] + r02 * pz[l]
+        yy = r10 * px[l] + r11 * py[l] + r12 * pz[l]
+        yz = r20 * px[l] + r21 * py[l] + r22 * pz[l]
+        x, y, z = yx + tx, yy + ty, -(yz + tz)
         k = focal * scale / z
-        residual[2 * l] = (points[l, 0] - cx) * scale - k * x
-        residual[2 * l + 1] = (cy - points[l, 1]) * scale - k * y
-        for row in range(2):
-            gx = k if row == 0 else np.float32(0)
-            gy = k if row == 1 else np.float32(0)
-            gz = k * (x if row == 0 else y) / z
-            # the same, seen from head space
-            hx = gx * rotation[0, 0] + gy * rotation[1, 0] + gz * rotation[2, 0]
-            hy = gx * rotation[0, 1] + gy * rotation[1, 1] + gz * rotation[2, 1]
-            hz = gx * rotation[0, 2] + gy * rotation[1, 2] + gz * rotation[2, 2]
-            j = jacobian[2 * l + row]
-            for e in range(shapes):
-                j[e] = hx * basis[l, e, 0] + hy * basis[l, e, 1] + hz * basis[l, e, 2]
-            j[shapes] = yy * gz - yz * gy
-            j[shapes + 1] = yz * gx - yx * gz
-            j[shapes + 2] = yx * gy - yy * gx
-            j[shapes + 3] = gx
-            j[shapes + 4] = gy
-            j[shapes + 5] = gz
-        w = weights[l]
-        if w > 0:
-            # What turns away from the camera is guessed by the landmark network.
-            facing = -(
-                (rotation[0, 0] * normals[l, 0] + rotation[0, 1] * normals[l, 1] + rotation[0, 2] * normals[l, 2]) * x
-                + (rotation[1, 0] * normals[l, 0] + rotation[1, 1] * normals[l, 1] + rotation[1, 2] * normals[l, 2]) * y
-                - (rotation[2, 0] * normals[l, 0] + rotation[2, 1] * normals[l, 1] + rotation[2, 2] * normals[l, 2]) * z
-            ) / np.sqrt(x * x + y * y + z * z)
-            w *= min(max(np.float32(0.4) + facing * np.float32(1.5), np.float32(0.15)), np.float32(1))
-            for row in range(2):
-                j = jacobian[2 * l + row]
-                r = w * residual[2 * l + row]
-                for a in range(size):
-                    right[a] += r * j[a]
-                    f = w * j[a]
-                    if f != 0:
-                        m = matrix[a]
-                        for b in range(a + 1):
-                            m[b] += f * j[b]
+        kx, ky = k * x / z, k * y / z
+        # What turns away from the camera is guessed by the landmark network.
+        nx = r00 * normals[0, l] + r01 * normals[1, l] + r02 * normals[2, l]
+        ny = r10 * normals[0, l] + r11 * normals[1, l] + r12 * normals[2, l]
+        nz = r20 * normals[0, l] + r21 * normals[1, l] + r22 * normals[2, l]
+        facing = (nz * z - nx * x - ny * y) / np.sqrt(x * x + y * y + z * z)
+        w = np.sqrt(weights[l] * min(max(np.float32(0.4) + facing * np.float32(1.5), np.float32(0.15)), np.float32(1)))
+        reach[8, l] = w
+        residual[l] = (points[l, 0] - cx) * scale - k * x
+        residual[count + l] = (cy - points[l, 1]) * scale - k * y
+        # How the two image coordinates move with a point of the head, in head space.
+        reach[0, l] = k * r00 + kx * r20
+        reach[1, l] = k * r01 + kx * r21
+        reach[2, l] = k * r02 + kx * r22
+        reach[3, l] = k * r10 + ky * r20
+        reach[4, l] = k * r11 + ky * r21
+        reach[5, l] = k * r12 + ky * r22
+        jacobian[shapes, l] = yy * kx
+        jacobian[shapes + 1, l] = yz * k - yx * kx
+        jacobian[shapes + 2, l] = -yy * k
+        jacobian[shapes + 3, l] = k
+        jacobian[shapes + 4, l] = 0
+        jacobian[shapes + 5, l] = kx
+        jacobian[shapes, count + l] = yy * ky - yz * k
+        jacobian[shapes + 1, count + l] = -yx * ky
+        jacobian[shapes + 2, count + l] = yx * k
+        jacobian[shapes + 3, count + l] = 0
+        jacobian[shapes + 4, count + l] = k
+        jacobian[shapes + 5, count + l] = ky
+    for e in range(shapes):
+        for l in range(count):
+            bx, by, bz = basis[e, 0, l], basis[e, 1, l], basis[e, 2, l]
+            jacobian[e, l] = reach[0, l] * bx + reach[1, l] * by + reach[2, l] * bz
+            jacobian[e, count + l] = reach[3, l] * bx + reach[4, l] * by + reach[5, l] * bz
+
+    # Rows of differences, then every row times the root of its weight.
     for p in range(pairs.shape[0]):
         upper, lower = pairs[p, 0], pairs[p, 1]
-        w = pair_weights[p]
-        for row in range(2):
-            ju, jl = jacobian[2 * upper + row], jacobian[2 * lower + row]
-            r = w * (residual[2 * upper + row] - residual[2 * lower + row])
+        w = np.sqrt(pair_weights[p])
+        for axis in range(2):
+            column, shift = 2 * count + 2 * p + axis, axis * count
+            residual[column] = w * (residual[shift + upper] - residual[shift + lower])
             for a in range(size):
-                d = ju[a] - jl[a]
-                right[a] += r * d
-                if d != 0:
-                    m = matrix[a]
-                    for b in range(a + 1):
-                        m[b] += w * d * (ju[b] - jl[b])
+                jacobian[a, column] = w * (jacobian[a, shift + upper] - jacobian[a, shift + lower])
+    for l in range(count):
+        residual[l] *= reach[8, l]
+        residual[count + l] *= reach[8, l]
     for a in range(size):
-        for b in range(a):
-            matrix[b, a] = matrix[a, b]
+        for l in range(count):
+            jacobian[a, l] *= reach[8, l]
+            jacobian[a, count + l] *= reach[8, l]
+
+    rows = residual.shape[0]
+    for a in range(size):
+        s = np.float32(0)
+        for r in range(rows):
+            s += jacobian[a, r] * residual[r]
+        right[a] = s
+        for b in range(a + 1):
+            s = np.float32(0)
+            for r in range(rows):
+                s += jacobian[a, r] * jacobian[b, r]
+            matrix[a, b] = s
+            matrix[b, a] = s
 
 
 @njit(f"i8({_F2},{_F1},{_F1},{_F1},{_F1},{_F2},{_F1},i8[::1])", cache=True, nogil=True, fastmath=True)

@@ -29,8 +29,8 @@ OUTER_CORNERS = (33, 263)
 
 @dataclass(frozen=True, slots=True)
 class LandmarkBasis:
-    """mean: (478, 3) float32, cm. identity: (I, 478, 3). expression: (478, 52, 3), landmark first.
-    normal: (478, 3) float32, unit, outwards. trust: (478,) float32, 0 for the irises.
+    """mean: (478, 3) float32, cm. identity: (I, 478, 3). expression: (52, 3, 478), which
+    kernels run along. normal: (3, 478) float32, unit, outwards. trust: (478,) float32, 0 for the irises.
     eye_centres: (2, 3), left and right; eye_identity: (I, 2, 3), how they move with the identity.
     """
 
@@ -87,7 +87,7 @@ def _read(key: _ByName) -> LandmarkBasis:
         name=model.name,
         mean=landmarks.apply(model.mean),
         identity=landmarks.apply(model.identity),
-        expression=np.ascontiguousarray(landmarks.apply(model.expression).transpose(1, 0, 2)),
+        expression=np.ascontiguousarray(landmarks.apply(model.expression).transpose(0, 2, 1)),
         normal=_normals(model),
         trust=trust,
         eye_centres=model.eye_centres,
@@ -97,7 +97,7 @@ def _read(key: _ByName) -> LandmarkBasis:
 
 
 def _normals(model: FaceModel) -> Float:
-    """Outward normals at the landmarks, from the area-weighted normals of the mesh."""
+    """(3, 478) outward normals at the landmarks, from the area-weighted normals of the mesh."""
     corners = model.mean[model.triangles]
     faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     vertices = np.zeros_like(model.mean)
@@ -105,4 +105,4 @@ def _normals(model: FaceModel) -> Float:
         np.add.at(vertices, model.triangles[:, corner], faces)
     normals = model.landmarks.apply(vertices)
     length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.asarray(normals / np.maximum(length, 1e-9), np.float32)
+    return np.ascontiguousarray((normals / np.maximum(length, 1e-9)).T, np.float32)

@@ -1,0 +1,273 @@
+"""What the photo avatar needs to know about a face model: its skin, and the three openings in it.
+
+Everything here follows from the `FaceModel` alone (no vertex numbers of a particular one), is the same for
+all people and is computed once when a maker or renderer opens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from mien.errors import PluginError
+from mien.face.model import Embedding, FaceModel, Region
+from mien.face.rig import INDEX
+from mien.frames import Float
+
+Ints = NDArray[np.int32]
+
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+"""MediaPipe's points around the face, clockwise in the picture from the top."""
+
+MOUTH_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+MOUTH_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+LEFT_UPPER = (362, 398, 384, 385, 386, 387, 388, 466, 263)
+LEFT_LOWER = (362, 382, 381, 380, 374, 373, 390, 249, 263)
+RIGHT_UPPER = (33, 246, 161, 160, 159, 158, 157, 173, 133)
+RIGHT_LOWER = (33, 7, 163, 144, 145, 153, 154, 155, 133)
+"""MediaPipe's points along the edges that meet when mouth or lids close, paired, in order of x."""
+
+IRIS = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))
+"""Centre and rim, the subject's left eye, then the right."""
+
+_FADE_CM = 1.6
+_WINDOW_CM = 1.9
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The mouth or an eye: a hole in the skin with two edges that meet when it closes.
+
+    P pairs of points lie opposite each other along the edges, in order of x, the first and the last at
+    the corners. upper, lower: embeddings of them (P,) in the skin. cap: (C, 3) triangles that span the
+    hole. window: (N, 3) triangles of the skin around it. rest_gap: (P,) cm, gap_basis: (52, P) cm per
+    weight: the model's own distance between the edges. rows: (A,) skin vertices that follow the edges;
+    column: (A,) place along the pairs; pull: (A,) 0 to 1, how much, positive on the upper side,
+    negative on the lower; reach: (A,) cm, distance from the edge on the surface.
+    """
+
+    upper: Embedding
+    lower: Embedding
+    cap: Ints
+    window: Ints
+    rest_gap: Float
+    gap_basis: Float
+    rows: Ints
+    column: Float
+    pull: Float
+    reach: Float
+
+    def gaps(self, skin: Float) -> Float:
+        """skin: (K, 3) -> (P,) cm, how far the edges are apart; negative where they cross."""
+        return np.asarray(self.upper.apply(skin)[:, 1] - self.lower.apply(skin)[:, 1], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Skin:
+    """The visible surface of a face model: its `FACE` region with vertices numbered anew.
+
+    vertices: (K,) int32, which of the model's. triangles: (T, 3) int32. starts, rows, deltas: the sparse
+    expression basis of these vertices (see `SparseBasis`). presence: (K,) 0 to 1, 1 within the oval of
+    the face, fading to 0 outside. openings: mouth, left eye, right eye.
+    """
+
+    vertices: Ints
+    triangles: Ints
+    starts: Ints
+    rows: Ints
+    deltas: Float
+    presence: Float
+    openings: tuple[Opening, Opening, Opening]
+
+
+@lru_cache(maxsize=4)
+def _cached(model_id: int, holder: _Holder) -> Skin:  # noqa: ARG001
+    return _Dissection(holder.model).skin()
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Makes a model usable as a cache key by identity; keeps it alive, so the identity stays its own."""
+
+    model: FaceModel
+
+    def __hash__(self) -> int:
+        return id(self.model)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Holder) and other.model is self.model
+
+
+def skin_of(model: FaceModel) -> Skin:
+    """The skin of `model`; kept for the next caller. Raises `PluginError` when the model has no openings."""
+    return _cached(id(model), _Holder(model))
+
+
+class _Dissection:
+    """One model being taken apart."""
+
+    def __init__(self, model: FaceModel) -> None:
+        self.model = model
+        faces = model.triangles[model.triangle_region == Region.FACE]
+        self.vertices = np.unique(faces).astype(np.int32)
+        self.new = np.full(len(model.mean), -1, np.int32)
+        self.new[self.vertices] = np.arange(len(self.vertices), dtype=np.int32)
+        self.triangles = np.ascontiguousarray(self.new[faces])
+        self.mean = model.mean[self.vertices]
+        self.loops = _boundary_loops(self.triangles)
+
+    def skin(self) -> Skin:
+        sparse = self.model.sparse
+        inside = self.new[sparse.rows] >= 0
+        counts = np.concatenate([[0], np.cumsum(inside)])
+        return Skin(
+            vertices=self.vertices,
+            triangles=self.triangles,
+            starts=counts[sparse.starts].astype(np.int32),
+            rows=np.ascontiguousarray(self.new[sparse.rows[inside]]),
+            deltas=np.ascontiguousarray(sparse.deltas[inside]),
+            presence=self._presence(),
+            openings=(
+                self._opening(MOUTH_UPPER, MOUTH_LOWER, up_cm=0.9, down_cm=1.1),
+                self._opening(LEFT_UPPER, LEFT_LOWER, up_cm=0.85, down_cm=0.6),
+                self._opening(RIGHT_UPPER, RIGHT_LOWER, up_cm=0.85, down_cm=0.6),
+            ),
+        )
+
+    def _presence(self) -> Float:
+        """1 inside the oval seen from the front, fading over `_FADE_CM` outside of it."""
+        oval = self.model.landmarks.apply(self.model.mean)[list(FACE_OVAL), :2].astype(np.float64)
+        dense = np.concatenate(
+            [oval + (np.roll(oval, -1, axis=0) - oval) * step for step in np.arange(8) / 8]
+        )
+        distance = cKDTree(dense).query(self.mean[:, :2])[0]
+        outside = np.where(_inside(oval, self.mean[:, :2]), 0.0, distance)
+        x = np.clip(1 - outside / _FADE_CM, 0, 1)
+        # Back faces of the ears and neck are never part of it.
+        x *= np.clip((self.mean[:, 2] + 7.5) / 2, 0, 1)
+        return np.asarray(x * x * (3 - 2 * x), np.float32)
+
+    def _embedding(self, points: tuple[int, ...]) -> Embedding:
+        source = self.model.landmarks
+        corners = self.new[source.vertices[list(points)]]
+        weights = source.weights[list(points)].copy()
+        if (corners[weights > 0] < 0).any():
+            raise PluginError(
+                f"Face model {self.model.name!r} has lip or lid landmarks off its FACE region; "
+                "the photo avatar cannot use it."
+            )
+        return Embedding(np.maximum(corners, 0), weights, source.trust[list(points)])
+
+    def _opening(
+        self, upper_points: tuple[int, ...], lower_points: tuple[int, ...], up_cm: float, down_cm: float
+    ) -> Opening:
+        upper, lower = self._embedding(upper_points), self._embedding(lower_points)
+        up, low = upper.apply(self.mean), lower.apply(self.mean)
+        if up[0, 0] > up[-1, 0]:
+            raise PluginError(f"Face model {self.model.name!r} is mirrored: x must grow to the subject's left.")
+        basis = self.model.expression[:, self.vertices]
+        gap_basis = upper.apply(basis)[..., 1] - lower.apply(basis)[..., 1]
+        centre = (up + low).mean(axis=0) / 2
+        loop = min(self.loops, key=lambda l: float(np.linalg.norm(self.mean[l].mean(axis=0)[:2] - centre[:2])))
+        rows, column, pull, reach = self._pull(up, low, up_cm, down_cm)
+        near = np.zeros(len(self.mean), bool)
+        edge = np.concatenate([up, low])
+        near[cKDTree(edge[:, :2]).query(self.mean[:, :2])[0] < _WINDOW_CM] = True
+        near &= self.mean[:, 2] > centre[2] - 4.0
+        return Opening(
+            upper=upper,
+            lower=lower,
+            cap=_cap(loop, self.mean),
+            window=np.ascontiguousarray(self.triangles[near[self.triangles].any(axis=1)]),
+            rest_gap=np.asarray(up[:, 1] - low[:, 1], np.float32),
+            gap_basis=np.ascontiguousarray(gap_basis, np.float32),
+            rows=rows,
+            column=column,
+            pull=pull,
+            reach=reach,
+        )
+
+    def _pull(self, up: Float, low: Float, up_cm: float, down_cm: float) -> tuple[Ints, Float, Float, Float]:
+        """Which vertices follow the edges, and how much: see `Opening`."""
+        points = self.mean.astype(np.float64)
+        above = points[:, 1] > np.interp(points[:, 0], up[:, 0], (up[:, 1] + low[:, 1]) / 2)
+        reach = np.where(
+            above, _distance_to_curve(points, up), _distance_to_curve(points, low)
+        )
+        limit = np.where(above, up_cm, down_cm)
+        level = np.clip(1 - reach / limit, 0, 1)
+        level = level * level * (3 - 2 * level)
+        # Beyond the corners nothing opens.
+        level *= np.clip(1.5 - np.abs(points[:, 0] - up[:, 0].mean()) / np.ptp(up[:, 0]) * 2, 0, 0.5) * 2
+        rows = np.flatnonzero(level > 0)
+        column = np.interp(points[rows, 0], up[:, 0], np.arange(len(up)))
+        signed = np.where(above[rows], level[rows], -level[rows])
+        return (
+            rows.astype(np.int32),
+            column.astype(np.float32),
+            signed.astype(np.float32),
+            reach[rows].astype(np.float32),
+        )
+
+
+def _boundary_loops(triangles: Ints) -> list[Ints]:
+    """The closed chains of edges that only one triangle has, vertices in order."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    _, index, counts = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)
+    following = {int(a): int(b) for a, b in edges[counts[index.ravel()] == 1]}
+    loops = []
+    while following:
+        start, vertex = next(iter(following.items()))
+        chain = [start]
+        del following[start]
+        while vertex in following:
+            chain.append(vertex)
+            vertex = following.pop(vertex)
+        loops.append(np.array(chain, np.int32))
+    return loops
+
+
+def _cap(loop: Ints, mean: Float) -> Ints:
+    """Triangles between the upper and the lower half of a loop, split at its corners."""
+    x = mean[loop, 0]
+    turned = np.roll(loop, -int(np.argmin(x)))
+    far = int(np.argmax(mean[turned, 0]))
+    one, other = turned[: far + 1], np.concatenate([turned[far:], turned[:1]])[::-1]
+    faces = []
+    i = j = 0
+    while i < len(one) - 1 or j < len(other) - 1:
+        ahead = j == len(other) - 1 or (
+            i < len(one) - 1 and mean[one[i + 1], 0] <= mean[other[j + 1], 0]
+        )
+        if ahead:
+            faces.append((one[i], other[j], one[i + 1]))
+            i += 1
+        else:
+            faces.append((one[i], other[j], other[j + 1]))
+            j += 1
+    return np.array([face for face in faces if len(set(face)) == 3], np.int32)
+
+
+def _distance_to_curve(points: NDArray[np.float64], curve: Float) -> NDArray[np.float64]:
+    dense = np.concatenate([curve[:-1] + (curve[1:] - curve[:-1]) * step for step in np.arange(6) / 6] + [curve[-1:]])
+    return np.asarray(cKDTree(dense).query(points)[0])
+
+
+def _inside(polygon: NDArray[np.float64], points: Float) -> NDArray[np.bool_]:
+    """Even-odd rule; polygon: (P, 2), points: (N, 2)."""
+    inside = np.zeros(len(points), bool)
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        crosses = (y0 > points[:, 1]) != (y1 > points[:, 1])
+        if y0 != y1:
+            inside ^= crosses & (points[:, 0] < (x1 - x0) * (points[:, 1] - y0) / (y1 - y0) + x0)
+    return inside
+
+
+BLINKS = (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"])

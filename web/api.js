@@ -1,0 +1,82 @@
+// Requests to the engine; everything that goes wrong comes back as a Failure.
+
+import { authorization, session } from './address.js';
+import { engineGone, engineSlow, full, refused, sessionUnknown, tokenWrong } from './failures.js';
+
+const PATIENCE_MS = 4000;
+
+/**
+ * @typedef {object} Request
+ * @property {string} [method]
+ * @property {BodyInit} [body]
+ * @property {Record<string, string>} [headers]
+ * @property {AbortSignal} [signal]
+ * @property {number} [patienceMs]  how long to wait for the answer
+ * @property {boolean} [keepalive]  outlive the page
+ */
+
+/**
+ * Ask, and return the response when it is a success. Throws `Failure`.
+ *
+ * @param {string} path
+ * @param {Request} [request]
+ * @returns {Promise<Response>}
+ */
+export async function ask(path, request = {}) {
+  const { method = 'GET', body, headers = {}, signal, patienceMs = PATIENCE_MS, keepalive = false } = request;
+  const patience = AbortSignal.timeout(patienceMs);
+  /** @type {Response} */
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      body: body ?? null,
+      keepalive,
+      cache: 'no-store',
+      headers: { ...authorization(), ...headers },
+      signal: signal ? AbortSignal.any([signal, patience]) : patience,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    if (patience.aborted) throw engineSlow();
+    throw engineGone();
+  }
+  if (!response.ok) throw await problem(response);
+  return response;
+}
+
+/**
+ * The failure that a response tells of (RFC 9457 problem details, where it holds them).
+ *
+ * @param {Response} response
+ */
+async function problem(response) {
+  let detail = '';
+  try {
+    const told = await response.json();
+    detail = String(told.detail ?? told.title ?? '');
+  } catch {
+    // not JSON: the status has to do
+  }
+  if (response.status === 401 || response.status === 403) return tokenWrong();
+  if (response.status === 404) return sessionUnknown(session);
+  if (response.status === 503) return full(detail);
+  return refused(response.status, detail);
+}
+
+/**
+ * Make sure that the session exists; opens it when it does not. Throws `Failure` ("full" and why).
+ *
+ * @param {AbortSignal} signal
+ */
+export async function ensureSession(signal) {
+  const status = await (await ask('/api/status', { signal })).json();
+  const known = /** @type {{name: string}[]} */ (status.sessions ?? []);
+  if (known.some(({ name }) => name === session)) return;
+  await ask('/api/sessions', {
+    method: 'POST',
+    body: JSON.stringify({ name: session }),
+    headers: { 'Content-Type': 'application/json' },
+    signal,
+  });
+}

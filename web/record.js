@@ -1,0 +1,67 @@
+// Recording: one button, a running time over the picture, a link when it is done.
+
+import { withToken } from './address.js';
+import { make, part, say } from './dom.js';
+
+export class Recorder {
+  #on = false;
+  #since = 0;
+  #takes = 0;
+  #button = part('record', HTMLButtonElement);
+  #label = part('record-label', HTMLElement);
+  #mark = part('recording', HTMLElement);
+  #time = part('recording-time', HTMLElement);
+  #list = part('takes', HTMLUListElement);
+
+  /**
+   * @param {(action: 'record' | 'stop_recording') => boolean} send
+   * @param {import('./notices.js').Notices} notices
+   */
+  constructor(send, notices) {
+    this.send = send;
+    this.notices = notices;
+    this.#button.addEventListener('click', () => this.toggle());
+    setInterval(() => this.#tick(), 500);
+  }
+
+  toggle() {
+    if (!this.send(this.#on ? 'stop_recording' : 'record')) return;
+    this.#button.disabled = true; // until the engine says that it did
+    setTimeout(() => {
+      this.#button.disabled = false;
+    }, 3000);
+  }
+
+  /**
+   * The engine says whether it records.
+   *
+   * @param {'on' | 'off'} state
+   * @param {string} [url]  of the finished file
+   */
+  show(state, url) {
+    const was = this.#on;
+    this.#on = state === 'on';
+    if (this.#on && !was) this.#since = performance.now();
+    this.#button.disabled = false;
+    this.#button.setAttribute('aria-pressed', String(this.#on));
+    say(this.#label, this.#on ? 'Stop' : 'Record');
+    this.#mark.hidden = !this.#on;
+    this.#tick();
+    if (url) this.#offer(url);
+  }
+
+  /** @param {string} url */
+  #offer(url) {
+    this.#takes += 1;
+    const link = () => make('a', { href: withToken(url), download: `mien-take-${this.#takes}.mp4`, class: 'link' }, `Download take ${this.#takes}`);
+    this.notices.show('info', 'The recording is ready.', link());
+    this.#list.prepend(make('li', {}, link()));
+    part('takes-none', HTMLElement).hidden = true;
+  }
+
+  #tick() {
+    if (!this.#on) return;
+    const seconds = Math.floor((performance.now() - this.#since) / 1000);
+    say(this.#time, `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`);
+  }
+}

@@ -1,0 +1,89 @@
+// A slider that grows from its neutral point; double click or Delete brings it back there.
+
+import { make } from './dom.js';
+
+/**
+ * @typedef {object} SliderOptions
+ * @property {string} name  read out, and the tooltip
+ * @property {number} min
+ * @property {number} max
+ * @property {number} step
+ * @property {number} neutral
+ * @property {(value: number) => string} format
+ * @property {(value: number) => void} onedit
+ */
+
+export class Slider {
+  /** @param {SliderOptions} options */
+  constructor(options) {
+    const { name, min, max, step, neutral, onedit } = options;
+    this.options = options;
+    this.element = make('input', { type: 'range', min, max, step, 'aria-label': name, title: name, class: 'slider' });
+    this.element.style.setProperty('--zero', `${((neutral - min) / (max - min)) * 100}%`);
+    this.set(neutral);
+    this.element.addEventListener('input', () => {
+      // A small notch at neutral, wide enough to be found again by hand.
+      const raw = this.element.valueAsNumber;
+      const value = Math.abs(raw - neutral) < (max - min) * 0.012 ? neutral : raw;
+      this.#draw(raw);
+      onedit(value);
+    });
+    const reset = () => {
+      this.set(neutral);
+      onedit(neutral);
+    };
+    this.element.addEventListener('dblclick', reset);
+    this.element.addEventListener('keydown', (event) => {
+      if (event.key !== 'Delete' && event.key !== 'Backspace') return;
+      event.preventDefault();
+      reset();
+    });
+  }
+
+  /**
+   * Show a value that was set elsewhere.
+   *
+   * @param {number} value
+   */
+  set(value) {
+    if (this.element.valueAsNumber !== value) this.element.valueAsNumber = value;
+    this.#draw(value);
+  }
+
+  /** @param {number} value */
+  #draw(value) {
+    const { min, max, neutral, format } = this.options;
+    const at = (x) => ((x - min) / (max - min)) * 100;
+    this.element.style.setProperty('--from', `${at(Math.min(value, neutral))}%`);
+    this.element.style.setProperty('--to', `${at(Math.max(value, neutral))}%`);
+    this.element.setAttribute('aria-valuetext', format(value));
+    this.element.classList.toggle('moved', Math.abs(value - neutral) > 1e-6);
+  }
+}
+
+/**
+ * A slider with its name in front and its value behind.
+ *
+ * @param {string} label
+ * @param {SliderOptions} options
+ * @returns {{element: HTMLElement, set: (value: number) => void}}
+ */
+export function labelled(label, options) {
+  const value = make('output', { class: 'value' });
+  const show = (/** @type {number} */ x) => value.replaceChildren(options.format(x));
+  const slider = new Slider({
+    ...options,
+    onedit: (x) => {
+      show(x);
+      options.onedit(x);
+    },
+  });
+  show(options.neutral);
+  return {
+    element: make('div', { class: 'row' }, make('span', { class: 'row-label', 'aria-hidden': 'true' }, label), slider.element, value),
+    set: (x) => {
+      slider.set(x);
+      show(x);
+    },
+  };
+}

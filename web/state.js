@@ -1,0 +1,59 @@
+// The one honest answer to "what am I looking at?", out of the connection and the engine's own word.
+
+/** @typedef {import('./keeper.js').Link} Link */
+/** @typedef {import('./control.js').Snapshot} Snapshot */
+
+/**
+ * @typedef {object} Shown
+ * @property {'connecting' | 'failed' | 'unknown' | 'driven' | 'holding' | 'idle' | 'paused' | 'degraded'} name
+ * @property {string} title
+ * @property {string} detail
+ */
+
+/** @type {Record<string, string>} */
+const SOURCES = {
+  demo: 'the built-in performance',
+  browser: 'a browser’s camera',
+  whip: 'a browser’s camera',
+  camera: 'the engine’s camera',
+  clip: 'a clip',
+};
+
+/**
+ * @param {string} source  as the engine names it
+ */
+export function sourceName(source) {
+  return SOURCES[source] ?? (source || 'nobody');
+}
+
+/**
+ * @param {object} facts
+ * @param {Link} facts.picture  the WHEP connection
+ * @param {Link} facts.control  the control socket
+ * @param {Snapshot | null} facts.snapshot  the latest one, null when there is none
+ * @param {boolean} facts.mine  this page's own camera drives
+ * @param {string} facts.trouble  the last thing the engine complained about
+ * @returns {Shown}
+ */
+export function shownState({ picture, control, snapshot, mine, trouble }) {
+  if (picture.phase === 'failed' || (picture.phase === 'connecting' && picture.failure)) {
+    const failure = picture.failure;
+    return { name: 'failed', title: 'No picture', detail: failure?.title ?? '' };
+  }
+  if (picture.phase !== 'open') return { name: 'connecting', title: 'Connecting', detail: '' };
+  if (control.phase !== 'open' || !snapshot) {
+    return { name: 'unknown', title: 'State unknown', detail: 'controls are reconnecting' };
+  }
+  switch (snapshot.state) {
+    case 'driven':
+      return { name: 'driven', title: 'Driven', detail: `by ${mine ? 'your camera' : sourceName(snapshot.source)}` };
+    case 'holding':
+      return { name: 'holding', title: 'Holding', detail: 'no face in sight' };
+    case 'paused':
+      return { name: 'paused', title: 'Paused', detail: 'nothing of you gets through' };
+    case 'degraded':
+      return { name: 'degraded', title: 'Degraded', detail: trouble || 'a stage failed and restarts' };
+    default:
+      return { name: 'idle', title: 'Idle', detail: 'nobody drives' };
+  }
+}

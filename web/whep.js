@@ -1,0 +1,157 @@
+// Watching: one WHEP playback, with the least delay that the browser allows.
+
+import { Exchange, preferCodecs } from './exchange.js';
+import { noWebRtc, pictureStopped } from './failures.js';
+import { Keeper } from './keeper.js';
+
+/**
+ * What the browser says about the picture it gets.
+ *
+ * @typedef {object} Seen
+ * @property {number} fps  frames decoded in the last second
+ * @property {number} frames  frames decoded since the connection opened
+ * @property {string} codec
+ * @property {number} bufferMs  mean time a frame waited in the jitter buffer
+ * @property {number | null} roundTripMs
+ * @property {number} freezes
+ * @property {number} width
+ * @property {number} height
+ */
+
+const LOOK_MS = 250;
+const STALLED_MS = 6000;
+
+export class Player {
+  /** @type {Exchange | null} */
+  #exchange = null;
+
+  /**
+   * @param {object} options
+   * @param {string} options.path
+   * @param {HTMLVideoElement} options.video
+   * @param {(signal: AbortSignal) => Promise<void>} options.prepare  runs before every attempt
+   * @param {(link: import('./keeper.js').Link) => void} options.onlink
+   * @param {(seen: Seen) => void} options.onseen
+   */
+  constructor({ path, video, prepare, onlink, onseen }) {
+    this.path = path;
+    this.video = video;
+    this.prepare = prepare;
+    this.onseen = onseen;
+    this.keeper = new Keeper((signal, opened) => this.#play(signal, opened), onlink);
+  }
+
+  start() {
+    this.keeper.start();
+  }
+
+  /** Leave at once, also while the page goes away. */
+  stop() {
+    this.keeper.stop();
+    this.#exchange?.close();
+  }
+
+  /**
+   * Give the present connection up for that reason and connect anew.
+   *
+   * @param {unknown} reason
+   */
+  restart(reason) {
+    if (this.#exchange) this.#exchange.end(reason);
+    else this.keeper.retry();
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @param {() => void} opened
+   */
+  async #play(signal, opened) {
+    if (typeof RTCPeerConnection === 'undefined') throw noWebRtc();
+    const startedAt = performance.now();
+    await this.prepare(signal);
+    const exchange = await Exchange.open(this.path, signal, startedAt);
+    this.#exchange = exchange;
+    const { pc } = exchange;
+    const stream = new MediaStream();
+    pc.addEventListener('track', ({ track, receiver }) => {
+      if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
+      stream.addTrack(track);
+      this.video.srcObject = stream;
+      // Muted video may always start; where even that is refused, the page offers a button.
+      this.video.play().catch(() => {});
+    });
+    const leave = () => exchange.close();
+    signal.addEventListener('abort', leave, { once: true });
+    /** @type {number | undefined} */
+    let looking;
+    try {
+      const transceiver = pc.addTransceiver('video', { direction: 'recvonly' });
+      preferCodecs(transceiver, RTCRtpReceiver.getCapabilities('video'));
+      pc.addTransceiver('audio', { direction: 'recvonly' });
+      await exchange.negotiate(signal);
+      looking = this.#look(exchange, opened);
+      await exchange.ended;
+    } finally {
+      clearInterval(looking);
+      signal.removeEventListener('abort', leave);
+      exchange.close();
+      this.#exchange = null;
+    }
+  }
+
+  /**
+   * Look at what arrives: the first frame opens the connection, none for long ends it.
+   *
+   * @param {Exchange} exchange
+   * @param {() => void} opened
+   */
+  #look(exchange, opened) {
+    let frames = 0;
+    let movedAt = performance.now();
+    /** @type {{at: number, frames: number}[]} */
+    const second = [];
+    return setInterval(async () => {
+      const seen = summary(await exchange.pc.getStats());
+      const now = performance.now();
+      if (document.hidden) movedAt = now; // browsers may stop decoding what nobody sees
+      if (seen.frames > frames) {
+        if (frames === 0) {
+          exchange.ready();
+          opened();
+        }
+        frames = seen.frames;
+        movedAt = now;
+      } else if (frames > 0 && now - movedAt > STALLED_MS) {
+        exchange.end(pictureStopped());
+      }
+      second.push({ at: now, frames: seen.frames });
+      while (second.length > 1 && now - (second[0]?.at ?? now) > 1100) second.shift();
+      const oldest = second[0];
+      if (oldest && now > oldest.at) seen.fps = ((seen.frames - oldest.frames) * 1000) / (now - oldest.at);
+      if (frames > 0) this.onseen(seen);
+    }, LOOK_MS);
+  }
+}
+
+/**
+ * @param {RTCStatsReport} report
+ * @returns {Seen}
+ */
+function summary(report) {
+  /** @type {Seen} */
+  const seen = { fps: 0, frames: 0, codec: '', bufferMs: 0, roundTripMs: null, freezes: 0, width: 0, height: 0 };
+  for (const entry of report.values()) {
+    if (entry.type === 'inbound-rtp' && entry.kind === 'video') {
+      seen.frames = entry.framesDecoded ?? 0;
+      seen.freezes = entry.freezeCount ?? 0;
+      seen.width = entry.frameWidth ?? 0;
+      seen.height = entry.frameHeight ?? 0;
+      seen.codec = String(report.get(entry.codecId)?.mimeType ?? '').replace(/^video\//i, '');
+      const emitted = entry.jitterBufferEmittedCount ?? 0;
+      seen.bufferMs = emitted ? (entry.jitterBufferDelay / emitted) * 1000 : 0;
+    } else if (entry.type === 'candidate-pair' && entry.nominated && entry.currentRoundTripTime !== undefined) {
+      seen.roundTripMs = entry.currentRoundTripTime * 1000;
+    }
+  }
+  return seen;
+}
