@@ -35,7 +35,9 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     for item in items:
         kinds = KINDS & {mark.name for mark in item.iter_markers()}
         if not kinds:
-            raise pytest.UsageError(f"{item.location[0]} does not say its kind: set pytestmark to one of {KINDS}")
+            raise pytest.UsageError(
+                f"{item.location[0]} does not say its kind: set pytestmark to one of {KINDS}"
+            )
         for kind in kinds:
             if reason := _lacking(kind):
                 if kind in REQUIRED:

@@ -14,11 +14,12 @@ import { Keeper } from './keeper.js';
  * @property {number} frames
  * @property {number} late
  * @property {Record<string, number>} dropped
- * @property {Record<string, Quantiles>} latency_ms  stages in the order of a frame's way, then "total"
+ * @property {Record<string, Quantiles>} latency_ms  stages in the order of a frame's way; see history.js
  * @property {number} level
  * @property {number} viewers
  * @property {number} faces
  * @property {number} [budget_ms]
+ * @property {boolean} [recording]
  */
 
 /**

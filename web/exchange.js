@@ -194,13 +194,11 @@ export class Exchange {
       ...fresh.map(({ candidate }) => `a=${candidate}`),
       '',
     ].join('\r\n');
-    const match = this.#etag ? { 'If-Match': this.#etag } : {};
+    /** @type {Record<string, string>} */
+    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag' };
+    if (this.#etag) headers['If-Match'] = this.#etag;
     try {
-      await ask(this.#location, {
-        method: 'PATCH',
-        body: fragment,
-        headers: { 'Content-Type': 'application/trickle-ice-sdpfrag', ...match },
-      });
+      await ask(this.#location, { method: 'PATCH', body: fragment, headers });
     } catch {
       // The endpoint does without: the candidates of the offer have to do, and the deadline judges.
     }

@@ -109,7 +109,7 @@ export class FacePanel {
   /** @param {string[]} names */
   #reset(names) {
     const moved = names.filter((name) => this.#values[name]);
-    if (moved.length) this.controls.edit({ expression: Object.fromEntries(moved.map((name) => [name, 0])) });
+    if (moved.length) this.controls.edit({ expression: Object.fromEntries(moved.map((name) => [name, null])) });
   }
 
   /** @param {Record<string, number>} expression */

@@ -5,14 +5,17 @@
 /**
  * @typedef {object} Sample
  * @property {number} atMs  page time
- * @property {Record<string, number>} stages  median ms of every stage but the total
+ * @property {Record<string, number>} stages  median ms of every stage
  * @property {number} waiting  ms that no stage accounts for: the frame stood in a queue
- * @property {number} p50  of the total
+ * @property {number} p50  of the whole way, capture to last packet
  * @property {number} p95
  * @property {number} fps
  */
 
 export const SPAN_MS = 60_000;
+
+/** Not stages but the whole way: until the picture is handed over, and until its last packet is. */
+const WHOLE = new Set(['total', 'packet']);
 
 export class History {
   /** @type {Sample[]} */
@@ -25,16 +28,17 @@ export class History {
    * @param {number} atMs
    */
   add(snapshot, atMs) {
-    const { total, ...stages } = snapshot.latency_ms;
-    const medians = Object.fromEntries(Object.entries(stages).map(([name, { p50 }]) => [name, p50]));
-    const sum = Object.values(medians).reduce((a, b) => a + b, 0);
-    this.stages = Object.keys(medians);
+    const { latency_ms: latency } = snapshot;
+    const whole = latency['packet'] ?? latency['total'];
+    const stages = Object.entries(latency).filter(([name]) => !WHOLE.has(name) && !name.startsWith('wait:'));
+    const sum = stages.reduce((ms, [, { p50 }]) => ms + p50, 0);
+    this.stages = stages.map(([name]) => name);
     this.samples.push({
       atMs,
-      stages: medians,
-      waiting: Math.max(0, (total?.p50 ?? sum) - sum),
-      p50: total?.p50 ?? sum,
-      p95: total?.p95 ?? sum,
+      stages: Object.fromEntries(stages.map(([name, { p50 }]) => [name, p50])),
+      waiting: Math.max(0, (whole?.p50 ?? sum) - sum),
+      p50: whole?.p50 ?? sum,
+      p95: whole?.p95 ?? sum,
       fps: snapshot.fps,
     });
     while ((this.samples[0]?.atMs ?? atMs) < atMs - SPAN_MS - 1000) this.samples.shift();

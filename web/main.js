@@ -16,7 +16,7 @@ import { Portrait } from './portrait.js';
 import { posePanel } from './posepanel.js';
 import { Recorder } from './record.js';
 import { Stage } from './stage.js';
-import { shownState, sourceName } from './state.js';
+import { shownState } from './state.js';
 import { strengthPanel } from './strengthpanel.js';
 import { tabs } from './tabs.js';
 import { Timing } from './timing.js';
@@ -106,6 +106,7 @@ function take(message) {
       face.offer(message.expressions);
       controls.receive(message.controls);
       portrait.show(message.avatar?.title ?? '');
+      recorder.show(message.snapshot.recording ? 'on' : 'off');
       facts.snapshot = message.snapshot;
       break;
     case 'stats':
@@ -131,7 +132,7 @@ function take(message) {
 
 function show() {
   stage.showState(shownState(facts));
-  if (facts.snapshot) say(part('source', HTMLElement), facts.mine ? 'your camera' : sourceName(facts.snapshot.source));
+  if (facts.snapshot) say(part('source', HTMLElement), facts.mine ? 'your camera' : facts.snapshot.source || 'nobody');
 }
 
 /** @param {Action} action */

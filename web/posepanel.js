@@ -37,7 +37,8 @@ export function posePanel(controls) {
     step: 1,
     neutral: 0,
     format: degrees,
-    onedit: (value) => controls.edit({ head: { roll: value } }),
+    // The engine counts roll towards the avatar's right, which is the left of the picture.
+    onedit: (value) => controls.edit({ head: { roll: -value } }),
   });
   part('gaze-pad', HTMLDivElement).append(gaze.element);
   part('head-pad', HTMLDivElement).append(head.element);
@@ -51,7 +52,7 @@ export function posePanel(controls) {
   controls.watch((value) => {
     gaze.set(value.gaze.yaw, value.gaze.pitch);
     head.set(value.head.yaw, value.head.pitch);
-    roll.set(value.head.roll);
+    roll.set(-value.head.roll || 0);
     say(gazeText, gaze.text());
     say(headText, head.text());
   });

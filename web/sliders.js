@@ -53,7 +53,7 @@ export class Slider {
   /** @param {number} value */
   #draw(value) {
     const { min, max, neutral, format } = this.options;
-    const at = (x) => ((x - min) / (max - min)) * 100;
+    const at = (/** @type {number} */ x) => ((x - min) / (max - min)) * 100;
     this.element.style.setProperty('--from', `${at(Math.min(value, neutral))}%`);
     this.element.style.setProperty('--to', `${at(Math.max(value, neutral))}%`);
     this.element.setAttribute('aria-valuetext', format(value));

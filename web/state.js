@@ -10,22 +10,6 @@
  * @property {string} detail
  */
 
-/** @type {Record<string, string>} */
-const SOURCES = {
-  demo: 'the built-in performance',
-  browser: 'a browser’s camera',
-  whip: 'a browser’s camera',
-  camera: 'the engine’s camera',
-  clip: 'a clip',
-};
-
-/**
- * @param {string} source  as the engine names it
- */
-export function sourceName(source) {
-  return SOURCES[source] ?? (source || 'nobody');
-}
-
 /**
  * @param {object} facts
  * @param {Link} facts.picture  the WHEP connection
@@ -46,7 +30,7 @@ export function shownState({ picture, control, snapshot, mine, trouble }) {
   }
   switch (snapshot.state) {
     case 'driven':
-      return { name: 'driven', title: 'Driven', detail: `by ${mine ? 'your camera' : sourceName(snapshot.source)}` };
+      return { name: 'driven', title: 'Driven', detail: `by ${mine ? 'your camera' : snapshot.source || 'somebody'}` };
     case 'holding':
       return { name: 'holding', title: 'Holding', detail: 'no face in sight' };
     case 'paused':

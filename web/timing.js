@@ -55,7 +55,7 @@ export class Timing {
 
   /** @param {Snapshot} snapshot */
   #write(snapshot) {
-    const total = snapshot.latency_ms['total'];
+    const total = snapshot.latency_ms['packet'] ?? snapshot.latency_ms['total'];
     const dropped = Object.entries(snapshot.dropped).filter(([, n]) => n > 0);
     const lost = dropped.reduce((sum, [, n]) => sum + n, 0);
     say(part('n-fps', HTMLElement), snapshot.fps.toFixed(1));

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from mien.clock import NS_PER_MS, NS_PER_S
 
-
 _NEVER = 1 << 62
 
 
@@ -54,7 +53,13 @@ class Governor:
     """
 
     def __init__(
-        self, levels: int, *, window: int = 50, too_many: float = 0.1, ease: float = 0.6, quiet_s: float = 10.0
+        self,
+        levels: int,
+        *,
+        window: int = 50,
+        too_many: float = 0.1,
+        ease: float = 0.6,
+        quiet_s: float = 10.0,
     ) -> None:
         self.levels = max(1, levels)
         self.level = 0
@@ -75,7 +80,11 @@ class Governor:
         full = len(self._recent) == self._recent.maxlen
         if full and sum(self._recent) > self._too_many * len(self._recent):
             self._step_down(now_ns)
-        elif self.level > 0 and self._calm_since_ns is not None and now_ns - self._calm_since_ns >= self._quiet_ns:
+        elif (
+            self.level > 0
+            and self._calm_since_ns is not None
+            and now_ns - self._calm_since_ns >= self._quiet_ns
+        ):
             self._move(self.level - 1)
             self._rose_at_ns = now_ns
         return self.level

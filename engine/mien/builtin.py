@@ -9,8 +9,12 @@ plugin = Plugin(
     summary="the engine's own stages",
     provides=(
         Provides(Kind.SOURCE, "demo", "mien.drive.sources:DemoSource", "the built-in demo performance"),
-        Provides(Kind.SOURCE, "performance", "mien.drive.sources:PerformanceSource", "a recorded performance"),
-        Provides(Kind.TRACKER, "fit", "mien.face.tracker:LandmarkTracker", "3DMM fit to landmarks, on the CPU"),
+        Provides(
+            Kind.SOURCE, "performance", "mien.drive.sources:PerformanceSource", "a recorded performance"
+        ),
+        Provides(
+            Kind.TRACKER, "fit", "mien.face.tracker:LandmarkTracker", "3DMM fit to landmarks, on the CPU"
+        ),
     ),
     warm="mien.warm:warm",
 )

@@ -81,12 +81,8 @@ class StageContext:
 
     def of_plugin(self, name: str) -> StageContext:
         """The same context with the settings of plugin `name`."""
-        return StageContext(
-            self.clock, self.config, self.services, self.tell, self.live, self.avatar, name
-        )
+        return StageContext(self.clock, self.config, self.services, self.tell, self.live, self.avatar, name)
 
     def with_avatar(self, avatar: Avatar | None) -> StageContext:
         """The same context for another avatar."""
-        return StageContext(
-            self.clock, self.config, self.services, self.tell, self.live, avatar, self.plugin
-        )
+        return StageContext(self.clock, self.config, self.services, self.tell, self.live, avatar, self.plugin)

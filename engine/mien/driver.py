@@ -12,26 +12,22 @@ from enum import StrEnum
 import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S
-from mien.controls import Controls
-from mien.drive.calibration import RestSampler
-from mien.drive.easing import MOUTH_CHANNELS, Ease, Schedule
+from mien.controls import Controls, Mode
+from mien.drive.calibration import Calibration
+from mien.drive.easing import HEAD_CHANNELS, MOUTH_CHANNELS, Ease, Schedule
+from mien.drive.editing import Editor
 from mien.drive.idle import idle_motion
 from mien.face.retargeting import (
-    EXPRESSION,
-    GAZE,
-    HEAD,
     MOTION_SIZE,
-    SHIFT,
     Motion,
     Reference,
     absolute_params,
-    edited,
     mirrored_motion,
     relative_motion,
+    with_eye_contact,
 )
-from mien.face.rig import INDEX
 from mien.face.subject import Subject
-from mien.frames import FaceParams, Float
+from mien.frames import FaceParams
 
 
 class DriverState(StrEnum):
@@ -46,48 +42,41 @@ class DriverState(StrEnum):
 _HOLD_MS = 400.0
 _LOST = Schedule(_HOLD_MS, 1000, mouth=(150, 450), eyes=(0, 300))
 _PAUSE = Schedule(0, 700, mouth=(0, 300), eyes=(0, 250))
-_FIRST = Schedule(0, 600, mouth=(0, 250), eyes=(0, 250))
-_REGAIN_MS = (80.0, 250.0)
+_FIRST = Schedule(0, 600, mouth=(0, 300), eyes=(0, 300))
+_SHORTEST_REGAIN_MS, _LONGEST_REGAIN_MS = 80.0, 250.0
 _CHANGE = Schedule(0, 300)
-"""Enrolled anew, recentred, another mode, mirrored: the meaning of the input jumps, the face must not."""
-_CONTROLS_S = 0.08
-"""Time constant with which sliders take effect: they arrive in steps."""
-_TRUST = (0.1, 0.5)
-"""Confidence at and below which a frame counts as lost, and from which on it is taken at its word."""
+"""Enrolled anew, recentred, another mode: what the input means jumps, the face must not."""
+
+_LOST_BELOW, _TRUSTED_FROM = 0.1, 0.5
+"""Confidence below which a frame counts as lost, and from which on it is taken at its word."""
 
 
 class Driver:
-    """One session's driver. `step` runs on one lane at a time; the setters may be called from any thread."""
+    """One session's driver. `step` runs on one lane at a time; the setters may be called from any thread.
+
+    avatar_subject: the face that is moved, as its package describes it. fps: how often `step` is going to be
+    called. seed: of the idle motion, so that two sessions don't blink together.
+    """
 
     def __init__(self, avatar_subject: Subject, controls: Controls, fps: float = 25.0, seed: int = 0) -> None:
-        self._frame_ms = 1000.0 / fps
-        self._idle = idle_motion(seed)
         self._avatar = Reference.of(avatar_subject)
-        self._controls = controls
+        self._controls = self._followed = controls
+        self._editor = Editor(controls)
+        self._calibration = Calibration()
         self._recentre = False
+        self._idle = idle_motion(seed)
+        self._frame_ns = round(NS_PER_S / fps)
 
         self._state = DriverState.IDLE
-        self._live = _still()
-        """the driver's own motion, as last known; zeros whenever it must not be known"""
-        self._out = _still()
-        self._velocity = _still()
-        self._ease: Ease | None = None
-        self._began_ns: int | None = None
-        self._stepped_ns = 0
-        self._seen_ns = 0
-        self._epoch = 0
-
-        self._applied = controls
-        self._head_strength = controls.head_strength
-        self._expression_strength = controls.expression_strength
-        self._offset = _offset(controls)
-
-        self._source: Subject | None = None
-        """as the tracker gave it, or None before enrolment"""
         self._person: Subject | None = None
-        """the source with the rest that is in force; None while it is unknown"""
-        self._sampler: RestSampler | None = None
-        self._recentred: Subject | None = None
+        self._live: Motion = np.zeros(MOTION_SIZE, np.float32)
+        self._ease: Ease | None = None
+        self._out = self._idle.at(0)
+        self._velocity: Motion = np.zeros(MOTION_SIZE, np.float32)
+        self._began_ns: int | None = None
+        self._before_ns = self._stepped_ns = 0
+        self._driven_ns: int | None = None
+        self._epoch = 0
 
     @property
     def state(self) -> DriverState:
@@ -98,52 +87,121 @@ class Driver:
         self._controls = controls
 
     def set_avatar(self, subject: Subject) -> None:
-        """Another face makes the same motion from the next step on."""
+        """Another face goes on with the same motion from the next step on."""
         self._avatar = Reference.of(subject)
 
     def recentre(self) -> None:
         """What the driver's head and eyes do in the next few frames becomes their rest."""
         self._recentre = True
 
-    def step(
-        self, tracked: FaceParams | None, source: Subject | None, now_ns: int, index: int
-    ) -> FaceParams:
+    def step(self, tracked: FaceParams | None, source: Subject | None, now_ns: int, index: int) -> FaceParams:
         """One frame of the avatar.
 
-        tracked: the driver's face, under the driver's own camera; None when there is none just now (lost, or
-        nobody). source: whose face that is; None before enrolment: then the first frames serve as its rest.
-        now_ns: engine time, growing from step to step; paces all transitions. The result carries the
-        capture time and epoch of `tracked`, or `now_ns` and the last epoch without one.
+        tracked: the driver's face under the driver's own camera; None when there is none just now (lost, or
+        nobody there). source: whose face that is; None before enrolment, when the first frames serve as its
+        rest. now_ns: engine time, growing from step to step; it paces all that happens without the driver.
+        The result carries the capture time and epoch of `tracked`, without it `now_ns` and the last epoch.
         """
-        elapsed_s = max(now_ns - self._stepped_ns, 1) / NS_PER_S if self._began_ns is not None else 0.0
         if self._began_ns is None:
-            self._began_ns = now_ns
-        self._stepped_ns = now_ns
-        if tracked is not None:
-            self._epoch, captured_ns = self._follow_epoch(tracked.epoch), tracked.capture_ns
-        else:
-            captured_ns = now_ns
+            self._began_ns, self._stepped_ns = now_ns, now_ns - self._frame_ns
+        self._before_ns, self._stepped_ns = self._stepped_ns, now_ns
+        elapsed_s = max(now_ns - self._before_ns, 1) / NS_PER_S
 
-        self._apply_controls(elapsed_s, now_ns)
+        controls = self._controls
+        self._editor.follow(controls, elapsed_s)
+        if self._recentre:
+            self._recentre = False
+            self._calibration.recentre()
+        if tracked is not None and tracked.epoch != self._epoch:
+            self._epoch = tracked.epoch
+            self._calibration.forget()
+
+        if controls.paused:
+            self._pause()
+        elif tracked is None or not self._drive(tracked, source, controls, now_ns):
+            self._hold(now_ns)
+        self._followed = controls
+
         idle = self._idle.at(now_ns - self._began_ns)
-        if self._controls.paused:
-            self._pause(now_ns)
-            confidence = 0.0
-        else:
-            confidence = self._observe(tracked, source, now_ns)
-        target = self._target(idle)
-
-        motion = target
-        if self._ease is not None:
-            motion = self._ease.at(now_ns, target)
-            if self._ease.done(now_ns):
-                self._ease = None
-                if self._state is DriverState.HOLDING:
-                    self._state = DriverState.IDLE
-        if elapsed_s > 0:
-            self._velocity = (motion - self._out) / np.float32(elapsed_s)
+        target = _cast(controls.mode, self._live, idle) if self._state is DriverState.DRIVEN else idle
+        if self._ease is not None and self._ease.done(now_ns):
+            self._ease = None
+        motion = target if self._ease is None else self._ease.at(now_ns, target)
+        self._velocity = (motion - self._out) / np.float32(elapsed_s)
         self._out = motion
 
-        shown = edited(motion, self._head_strength, self._expression_strength, self._offset)
-        stamp = FaceParams(captured_ns, confidence=confidence, index=index, epoch=self._epoch)
-        return absolute_params(shown, self._avatar, stamp)
+        driven = tracked is not None and self._state is DriverState.DRIVEN
+        stamp = FaceParams(
+            now_ns if tracked is None else tracked.capture_ns,
+            confidence=tracked.confidence if driven and tracked is not None else 0.0,
+            index=index,
+            epoch=self._epoch,
+        )
+        return absolute_params(self._editor.apply(motion), self._avatar, stamp)
+
+    # --- states -------------------------------------------------------------------------------------
+
+    def _drive(self, tracked: FaceParams, source: Subject | None, controls: Controls, now_ns: int) -> bool:
+        """Follow the driver; False when this frame cannot be followed."""
+        if tracked.confidence < _LOST_BELOW:
+            return False
+        person = self._calibration.observe(tracked, source)
+        if person is None:
+            return False
+        motion = relative_motion(tracked, person)
+        if controls.mirror:
+            motion = mirrored_motion(motion)
+
+        if self._state is not DriverState.DRIVEN:
+            self._begin(self._regaining(now_ns))
+            self._state, self._live = DriverState.DRIVEN, motion
+        elif person is not self._person or controls.mirror != self._followed.mirror:
+            self._begin(_CHANGE)
+            self._live = motion
+        else:
+            if controls.mode != self._followed.mode:
+                self._begin(_CHANGE)
+            trust = min((tracked.confidence - _LOST_BELOW) / (_TRUSTED_FROM - _LOST_BELOW), 1.0)
+            self._live = self._live + (motion - self._live) * np.float32(trust)
+        self._person, self._driven_ns = person, now_ns
+        return True
+
+    def _hold(self, now_ns: int) -> None:
+        """Nobody drives: keep still for a moment, it may be a dropped frame; then idle."""
+        if self._state is DriverState.DRIVEN:
+            self._begin(_LOST)
+            self._state = DriverState.HOLDING
+        elif self._state is DriverState.PAUSED:
+            self._state = DriverState.IDLE
+        lost_ns = now_ns - (self._driven_ns or 0)
+        if self._state is DriverState.HOLDING and lost_ns >= _HOLD_MS * NS_PER_MS:
+            self._state = DriverState.IDLE
+
+    def _pause(self) -> None:
+        """From here on nothing of the driver is looked at, and what was known is wiped."""
+        if self._state is not DriverState.PAUSED:
+            self._begin(_PAUSE)
+            self._state = DriverState.PAUSED
+            self._live = np.zeros(MOTION_SIZE, np.float32)
+
+    def _begin(self, schedule: Schedule) -> None:
+        """Leave the last frame's motion, from its own time on: a passage that began now would repeat it."""
+        if self._stepped_ns == self._began_ns:
+            return  # nothing has been shown yet that could jump
+        self._ease = Ease(self._out, self._velocity, self._before_ns, schedule)
+
+    def _regaining(self, now_ns: int) -> Schedule:
+        """After a dropped frame the face catches up at once, after a real loss within a quarter second."""
+        if self._driven_ns is None:
+            return _FIRST
+        gap_ms = (now_ns - self._driven_ns) / NS_PER_MS
+        return Schedule(0, min(max(gap_ms, _SHORTEST_REGAIN_MS), _LONGEST_REGAIN_MS))
+
+
+def _cast(mode: Mode, live: Motion, idle: Motion) -> Motion:
+    """Who plays which part: the driver or the idle face."""
+    if mode == "face":
+        return with_eye_contact(np.where(HEAD_CHANNELS, idle, live), live)
+    if mode == "dubbing":
+        return np.where(MOUTH_CHANNELS, live, idle)
+    return live

@@ -32,7 +32,12 @@ class Engine:
     """Opens and closes sessions. Everything is made here and handed down; nothing is global."""
 
     def __init__(
-        self, config: Config, registry: Registry | None = None, clock: Clock | None = None, *, live: bool = True
+        self,
+        config: Config,
+        registry: Registry | None = None,
+        clock: Clock | None = None,
+        *,
+        live: bool = True,
     ) -> None:
         self.config = config
         self.registry = registry or Registry.discover()
@@ -54,7 +59,12 @@ class Engine:
         return self.config.max_sessions
 
     async def open_session(
-        self, name: str = "", *, source: str | None = None, avatar: Avatar | None = None, needs_avatar: bool = True
+        self,
+        name: str = "",
+        *,
+        source: str | None = None,
+        avatar: Avatar | None = None,
+        needs_avatar: bool = True,
     ) -> Session:
         """Open a session under `name` (made up when empty), driven by the source that `source` describes.
 
@@ -68,8 +78,8 @@ class Engine:
             raise InputError(f"There is already a session called '{name}'.")
         if len(self._sessions) + len(self._opening) >= self.max_sessions:
             raise CapacityError(
-                f"This engine runs {self.max_sessions} sessions at once and all are taken. Close one, or raise "
-                "engine.max_sessions if the machine has cores to spare."
+                f"This engine runs {self.max_sessions} sessions at once and all are taken. Close one, or "
+                "raise engine.max_sessions if the machine has cores to spare."
             )
         self._opening.add(name)
         try:
@@ -142,14 +152,18 @@ class Engine:
     def output(self, spec: str) -> tuple[Output, str]:
         """`virtualcam[:DEVICE]` or a file's path -> an output, not opened, and its plugin's name."""
         kind, _, argument = spec.partition(":")
-        name, arguments = (kind, (argument,) if argument else ()) if kind == "virtualcam" else ("file", (spec,))
+        name, arguments = (
+            (kind, (argument,) if argument else ()) if kind == "virtualcam" else ("file", (spec,))
+        )
         offer = self.registry.find(Kind.OUTPUT, name)
         output: Output = self.registry.create(Kind.OUTPUT, name, *arguments)
         return output, offer.plugin.name
 
     def has_camera(self) -> bool:
         """Whether a camera plugin is installed and sees a camera."""
-        offers = [o for o in self.registry.offers(Kind.SOURCE) if o.provides.name == "camera" and not o.missing]
+        offers = [
+            o for o in self.registry.offers(Kind.SOURCE) if o.provides.name == "camera" and not o.missing
+        ]
         return any(self._source_class(o.provides.factory).available() for o in offers)
 
     def _source(self, name: str, *arguments: str) -> Source:

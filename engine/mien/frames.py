@@ -12,7 +12,7 @@ Conventions shared by all of them:
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,13 +74,8 @@ class AudioFrame:
         return len(self.samples) * 1_000_000_000 // self.rate
 
 
-def _zeros(*shape: int) -> Any:
-    def make() -> Float:
-        array = np.zeros(shape, np.float32)
-        array.setflags(write=False)
-        return array
-
-    return field(default_factory=make)
+def _zeros(*shape: int) -> Callable[[], Float]:
+    return lambda: np.zeros(shape, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +93,11 @@ class FaceParams:
     """
 
     capture_ns: int
-    rotation: Float = _zeros(3)
+    rotation: Float = field(default_factory=_zeros(3))
     translation: Float = field(default_factory=lambda: np.array([0, 0, -60], np.float32))
-    expression: Float = _zeros(EXPRESSIONS)
-    gaze: Float = _zeros(2, 2)
-    light: Float = _zeros(9, 3)
+    expression: Float = field(default_factory=_zeros(EXPRESSIONS))
+    gaze: Float = field(default_factory=_zeros(2, 2))
+    light: Float = field(default_factory=_zeros(9, 3))
     confidence: float = 1.0
     index: int = 0
     epoch: int = 0

@@ -267,7 +267,9 @@ class Pipeline:
             self._trace.finish(parcel.passage, self._clock.now_ns())
             self._on_dropped(parcel.passage)
             return
-        self._render.inbox.try_put(Parcel(Pose(tracked.params, tracked.subject), parcel.passage, parcel.epoch))
+        self._render.inbox.try_put(
+            Parcel(Pose(tracked.params, tracked.subject), parcel.passage, parcel.epoch)
+        )
 
     def _track_failed(self, parcel: Parcel[VideoFrame], error: Exception) -> None:
         self._on_failed("track", error)

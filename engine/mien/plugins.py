@@ -1,4 +1,4 @@
-"""Plugin discovery by entry points in the group `mien.plugins`. The engine's own stages come through it too."""
+"""Plugin discovery by entry points in the group `mien.plugins`; the engine's own come through it too."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ class Registry:
         if name is not None:
             named = [offer for offer in offers if offer.provides.name == name]
             if not named:
-                raise PluginError(_unknown(kind, name, [offer.provides.name for offer in offers], self.broken))
+                raise PluginError(
+                    _unknown(kind, name, [offer.provides.name for offer in offers], self.broken)
+                )
             offers = named
         if not offers:
             raise PluginError(f"No installed plugin provides a {kind}. `mien doctor` shows how to get one.")
@@ -116,7 +118,8 @@ class Registry:
             factory = resolve(offer.provides.factory)
         except (ImportError, OSError) as error:
             raise PluginError(
-                f"The {kind} '{offer.provides.name}' of plugin '{offer.plugin.name}' cannot be loaded: {error}. "
+                f"The {kind} '{offer.provides.name}' of plugin '{offer.plugin.name}' cannot be loaded: "
+                f"{error}. "
                 f"Reinstall it with: {offer.plugin.install or 'pip install --force-reinstall mien'}"
             ) from error
         return factory(*arguments)
@@ -146,7 +149,5 @@ def _unknown(kind: Kind, name: str, known: list[str], broken: tuple[Broken, ...]
     elif known:
         text += f" Installed: {', '.join(known)}."
     if any(b.name == name for b in broken):
-        text += f" A plugin of that name is installed but broken; `mien doctor` says why."
+        text += " A plugin of that name is installed but broken; `mien doctor` says why."
     return text
-
-

@@ -24,10 +24,10 @@ from mien.driver import Driver
 from mien.errors import DeviceError, MienError, StageError
 from mien.frames import AudioFrame, Bytes, FaceParams, VideoFrame
 from mien.lane import Lanes
-from mien.notices import Board, Level
+from mien.notices import Board
+from mien.outputs import Outputs
 from mien.pipeline import IN_FLIGHT, Pipeline
 from mien.plugins import Registry
-from mien.pump import Pump
 from mien.sound import SoundDelay
 from mien.stage import Background, Kind, Output, Renderer, Source, Tracked, Tracker
 from mien.trace import Passage, Trace
@@ -100,9 +100,8 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._restarting: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
-        self._pumps: dict[Output, Pump] = {}
-        self._sound = SoundDelay(clock, self._picture_latency_ns, self._spread_sound)
-        self._last_picture: VideoFrame | None = None
+        self._outputs = Outputs(self._output_failed)
+        self._sound = SoundDelay(clock, self._picture_latency_ns, self._outputs.audio)
         self._last_accepted_ns = -NS_PER_S
         self._ticks = 0
         self._recording: tuple[Output, Path] | None = None
@@ -119,9 +118,7 @@ class Session:
         """Open the renderer (and so its services). Raises what the plugins raise; then close the session."""
         self._loop = asyncio.get_running_loop()
         if self._avatar is not None:
-            renderer = await self._open_renderer(self._avatar)
-            self._pipeline.between_pictures(lambda: _ignore(self._pipeline.use_renderer(renderer)))
-            self._apply_background()
+            self._install(await self._open_renderer(self._avatar))
         if self._live:
             self._hold(self._sound.run(), "sound")
             self._hold(self._tick(), "ticker")
@@ -137,8 +134,7 @@ class Session:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._pipeline.close)
-        for output in list(self._pumps):
-            await self._close_output(output, abandon=abandon)
+        await self._outputs.close(abandon=abandon)
         renderer, tracker = self._pipeline.use_renderer(None), self._pipeline.tracker
         self._pipeline.tracker = None
 
@@ -148,7 +144,6 @@ class Session:
                     stage.close()
 
         await asyncio.to_thread(give_back)
-        self._last_picture = None
 
     def _hold(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=f"{self.name} {name}")
@@ -271,8 +266,8 @@ class Session:
 
     def _repeat_last(self) -> None:
         """Hold the last picture while the renderer is away."""
-        if (last := self._last_picture) is not None:
-            self._spread_picture(
+        if (last := self._outputs.last_picture) is not None:
+            self._outputs.video(
                 VideoFrame(last.pixels, self._clock.now_ns(), last.alpha, last.index, last.epoch)
             )
 
@@ -291,8 +286,7 @@ class Session:
             nonlocal written
             while True:
                 picture = await self._finished.get()
-                for output in self._pumps:
-                    await output.video(picture)
+                await self._outputs.write_video(picture)
                 written += 1
                 del picture
                 self._release()
@@ -307,8 +301,7 @@ class Session:
                 if isinstance(self._clock, OfflineClock):
                     self._clock.advance_to(item.capture_ns)
                 if isinstance(item, AudioFrame):
-                    for output in self._pumps:
-                        await output.audio(item)
+                    await self._outputs.write_audio(item)
                 else:
                     await self._permit(writer)
                     self._take(item, source)
@@ -338,40 +331,15 @@ class Session:
 
     async def add_output(self, output: Output, plugin: str = "") -> None:
         """Open `output` and feed it from now on. Raises what it raises; then it is closed again."""
-        try:
-            await output.open(self._context.of_plugin(plugin))
-        except BaseException:
-            await output.close()
-            raise
-        pump = Pump(output, self._output_failed)
-        self._pumps[output] = pump
-        if self._live:
-            pump.start()
-            if self._last_picture is not None:
-                pump.video(self._last_picture)
+        await self._outputs.add(output, self._context.of_plugin(plugin), pumped=self._live)
 
     async def remove_output(self, output: Output) -> None:
         """Stop feeding `output` and close it; ignored when it is not there."""
-        if output in self._pumps:
-            await self._close_output(output)
+        await self._outputs.remove(output)
 
-    async def _close_output(self, output: Output, *, abandon: bool = False) -> None:
-        pump = self._pumps.pop(output)
-        await pump.stop()
-        await (output.abandon() if abandon else output.close())
-
-    def _output_failed(self, pump: Pump, error: Exception) -> None:
+    def _output_failed(self, output: Output, error: Exception) -> None:
         self.board.post(f"An output stopped: {error}", "error")
-        self._hold(self.remove_output(pump.output), "output closing")
-
-    def _spread_picture(self, picture: VideoFrame) -> None:
-        self._last_picture = picture
-        for pump in self._pumps.values():
-            pump.video(picture)
-
-    def _spread_sound(self, frame: AudioFrame) -> None:
-        for pump in self._pumps.values():
-            pump.audio(frame)
+        self._hold(self._outputs.remove(output), "output closing")
 
     def _picture_latency_ns(self) -> float:
         return self.trace.typical_ns("total") + self.trace.typical_ns("encode")
@@ -446,16 +414,19 @@ class Session:
     async def set_avatar(self, avatar: Avatar) -> None:
         """Switch to another avatar; the old one stays until the new one can be drawn."""
         renderer = await self._open_renderer(avatar)
-        driver = self._pipeline.driver
         self._avatar = avatar
         self._context = self._context.with_avatar(avatar)
+        self._install(renderer)
+
+    def _install(self, renderer: Renderer) -> None:
+        """Draw with `renderer`, which shows the present avatar, from the next picture on."""
+        avatar, driver = self._avatar, self._pipeline.driver
 
         def change() -> None:
             former = self._pipeline.use_renderer(renderer)
-            if driver is not None:
+            if driver is not None and avatar is not None:
                 driver.set_avatar(avatar.content.subject)
-            if former is not None:
-                former.close()
+            _close(former)
 
         self._pipeline.between_pictures(change)
         self._apply_background()
@@ -500,7 +471,7 @@ class Session:
 
     def _finished_on_lane(self, picture: VideoFrame, passage: Passage) -> None:
         self._failures["render"] = 0
-        self._to_loop(self._spread_picture if self._live else self._finished.put_nowait, picture)
+        self._to_loop(self._outputs.video if self._live else self._finished.put_nowait, picture)
 
     def _dropped_on_lane(self, passage: Passage) -> None:
         if not self._live:
@@ -552,9 +523,7 @@ class Session:
                 if stage == "track":
                     self._pipeline.tracker = await self._open_tracker()
                 elif self._avatar is not None:
-                    renderer = await self._open_renderer(self._avatar)
-                    self._pipeline.between_pictures(lambda: _ignore(self._pipeline.use_renderer(renderer)))
-                    self._apply_background()
+                    self._install(await self._open_renderer(self._avatar))
                 self.board.post(f"The stage '{stage}' works again.")
                 return
             except Exception as error:
@@ -580,9 +549,8 @@ class Session:
         trace = self.trace
         dropped = {f"before {k}": v for k, v in trace.dropped.items()}
         dropped |= {f"overtaken at {k}": v for k, v in self._pipeline.replaced.items() if v}
-        outputs = sum(pump.dropped for pump in self._pumps.values())
-        if outputs:
-            dropped["overtaken at outputs"] = outputs
+        if self._outputs.dropped:
+            dropped["overtaken at outputs"] = self._outputs.dropped
         return {
             "state": self.state,
             "source": self.source_name,
@@ -613,10 +581,6 @@ def _open(stage: Renderer | Tracker, context: StageContext) -> None:
 def _close(stage: Renderer | None) -> None:
     if stage is not None:
         stage.close()
-
-
-def _ignore(_: object) -> None:
-    """For a callback whose result nobody wants."""
 
 
 def _back_off_s(failures: int) -> float:

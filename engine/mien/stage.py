@@ -101,10 +101,10 @@ class Context(Protocol):
 class Opened(ABC):
     """Anything with a life: `open` once, use, `close` once. `close` must be safe after a failed `open`."""
 
-    def open(self, context: Context) -> None:  # noqa: B027 - optional
+    def open(self, context: Context) -> None:
         """Acquire what is needed; heavy imports happen here, not at module level."""
 
-    def close(self) -> None:  # noqa: B027 - optional
+    def close(self) -> None:
         """Give everything back."""
 
 
@@ -202,7 +202,7 @@ class Tracker(Opened):
     @abstractmethod
     def process(self, frame: VideoFrame) -> Tracked: ...
 
-    def reset(self) -> None:  # noqa: B027 - optional
+    def reset(self) -> None:
         """Forget the person: the source changed."""
 
 
@@ -225,10 +225,10 @@ class Renderer(Opened):
     @abstractmethod
     def process(self, params: FaceParams) -> VideoFrame: ...
 
-    def set_level(self, level: int) -> None:  # noqa: B027 - optional
+    def set_level(self, level: int) -> None:
         """Render at `level` from the next frame on. Called between frames."""
 
-    def set_background(self, background: Background) -> None:  # noqa: B027 - optional
+    def set_background(self, background: Background) -> None:
         """Put something else behind the person from the next frame on."""
 
 
@@ -279,7 +279,7 @@ class Landmarker(Opened):
         """Like `detect` for a single picture, with more effort and no state."""
         return self.detect(pixels)
 
-    def reset(self) -> None:  # noqa: B027 - optional
+    def reset(self) -> None:
         """Forget the faces that were followed."""
 
 

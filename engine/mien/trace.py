@@ -58,9 +58,7 @@ class Passage:
         """Which span took most time beyond its usual: who is charged when the frame is late."""
         if not self.spans:
             return "receive"
-        return max(
-            self.spans, key=lambda s: s.end_ns - s.start_ns - typical_ns.get(s.name, 0.0)
-        ).name
+        return max(self.spans, key=lambda s: s.end_ns - s.start_ns - typical_ns.get(s.name, 0.0)).name
 
 
 class Trace:
@@ -88,9 +86,7 @@ class Trace:
         with self._lock:
             for span in passage.spans:
                 self._record(span)
-            self._record(
-                Span("total", passage.index, passage.capture_ns, max(now_ns, passage.reached_ns()))
-            )
+            self._record(Span("total", passage.index, passage.capture_ns, max(now_ns, passage.reached_ns())))
             self._delivered_ns.append(now_ns)
             self.delivered += 1
             if late:

@@ -87,11 +87,6 @@ class Skin:
     openings: tuple[Opening, Opening, Opening]
 
 
-@lru_cache(maxsize=4)
-def _cached(model_id: int, holder: _Holder) -> Skin:  # noqa: ARG001
-    return _Dissection(holder.model).skin()
-
-
 @dataclass(frozen=True, slots=True)
 class _Holder:
     """Makes a model usable as a cache key by identity; keeps it alive, so the identity stays its own."""
@@ -107,7 +102,12 @@ class _Holder:
 
 def skin_of(model: FaceModel) -> Skin:
     """The skin of `model`; kept for the next caller. Raises `PluginError` when the model has no openings."""
-    return _cached(id(model), _Holder(model))
+    return _cached(_Holder(model))
+
+
+@lru_cache(maxsize=4)
+def _cached(holder: _Holder) -> Skin:
+    return _Dissection(holder.model).skin()
 
 
 class _Dissection:

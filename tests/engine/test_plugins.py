@@ -23,7 +23,9 @@ def test_the_highest_rank_is_preferred_and_a_name_overrules_it():
 
 
 def test_an_unusable_plugin_is_listed_last_and_names_its_install_line():
-    registry = Registry([plugin("a"), plugin("b", rank=5, requires=("no_such_module",), install="pip install 'mien[b]'")])
+    registry = Registry(
+        [plugin("a"), plugin("b", rank=5, requires=("no_such_module",), install="pip install 'mien[b]'")]
+    )
     assert [o.provides.name for o in registry.offers(Kind.TRACKER)] == ["a", "b"]
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[b\]'"):
         registry.find(Kind.TRACKER, "b")
@@ -51,7 +53,9 @@ def test_a_broken_plugin_neither_hides_nor_harms_the_others():
 
 
 def test_a_factory_that_cannot_be_imported_is_a_plugin_error():
-    sick = Plugin("sick", "", (Provides(Kind.TRACKER, "sick", "no.such.module:X"),), install="pip install sick")
+    sick = Plugin(
+        "sick", "", (Provides(Kind.TRACKER, "sick", "no.such.module:X"),), install="pip install sick"
+    )
     with pytest.raises(PluginError, match="pip install sick"):
         Registry([sick]).create(Kind.TRACKER, "sick")
 

@@ -5,13 +5,13 @@ import threading
 
 import numpy as np
 import pytest
-from world import INTERVAL, MS, avatar, beep, picture, pose, world
 
 from mien.clock import NS_PER_S, OfflineClock
 from mien.errors import CapacityError, ConfigError, DeviceError, InputError, StageError
 from mien.frames import FaceParams
 from mien.testing.clock import VirtualClock
 from mien.testing.stages import MemoryOutput, ScriptedSource
+from world import INTERVAL, MS, avatar, beep, picture, pose, world
 
 pytestmark = pytest.mark.unit
 
@@ -99,7 +99,9 @@ async def test_an_attached_source_takes_over_and_gives_back():
         configured = []
 
         def demo():
-            configured.append(ScriptedSource([pose(n, start_ns=w.clock.now_ns()) for n in range(500)], title="demo"))
+            configured.append(
+                ScriptedSource([pose(n, start_ns=w.clock.now_ns()) for n in range(500)], title="demo")
+            )
             return configured[-1]
 
         await session.drive(demo)
@@ -175,7 +177,9 @@ async def test_sound_comes_with_its_picture():
         session = await w.engine.open_session("main")
         output = MemoryOutput()
         await session.add_output(output)
-        items = sorted([picture(n) for n in range(50)] + [beep(n) for n in range(100)], key=lambda i: i.capture_ns)
+        items = sorted(
+            [picture(n) for n in range(50)] + [beep(n) for n in range(100)], key=lambda i: i.capture_ns
+        )
         await session.drive(lambda: ScriptedSource(items))
         await w.clock.advance(3 * NS_PER_S)
         assert [a.capture_ns for a in output.sound] == [n * 20 * MS for n in range(100)]
@@ -187,7 +191,9 @@ async def test_a_pause_silences_the_driver():
         output = MemoryOutput()
         await session.add_output(output)
         session.update_controls({"paused": True})
-        items = sorted([picture(n) for n in range(50)] + [beep(n) for n in range(100)], key=lambda i: i.capture_ns)
+        items = sorted(
+            [picture(n) for n in range(50)] + [beep(n) for n in range(100)], key=lambda i: i.capture_ns
+        )
         await session.drive(lambda: ScriptedSource(items))
         await w.clock.advance(3 * NS_PER_S)
         assert output.sound == []
@@ -306,7 +312,9 @@ async def test_offline_every_frame_comes_out_in_order():
         session = await w.engine.open_session("offline")
         output = MemoryOutput()
         await session.add_output(output)
-        items = sorted([picture(n) for n in range(200)] + [beep(n) for n in range(400)], key=lambda i: i.capture_ns)
+        items = sorted(
+            [picture(n) for n in range(200)] + [beep(n) for n in range(400)], key=lambda i: i.capture_ns
+        )
         told = []
         assert await session.run_to_end(ScriptedSource(items), told.append) == 200
         assert [p.index for p in output.pictures] == list(range(200))
@@ -332,7 +340,9 @@ async def test_offline_replay_is_deterministic():
         async with world(live=False, clock=OfflineClock()) as w:
             session = await w.engine.open_session("offline")
             await session.run_to_end(ScriptedSource([picture(n, 40 + n % 90) for n in range(120)]))
-            runs.append(np.array([np.r_[p.rotation, p.expression, p.gaze.ravel()] for p in w.renderers[0].rendered]))
+            runs.append(
+                np.array([np.r_[p.rotation, p.expression, p.gaze.ravel()] for p in w.renderers[0].rendered])
+            )
     assert np.array_equal(runs[0], runs[1])
 
 

@@ -21,7 +21,7 @@ def create(
         typer.Option(
             "--consent",
             metavar="self|FILE",
-            help="'self' when the picture shows you; otherwise a text file with the person's written consent.",
+            help="'self' if the picture shows you, or a text file with the person's written consent.",
         ),
     ],
     title: Annotated[str, typer.Option("--title", help="Shown on the page (default: the file's name).")] = "",

@@ -36,7 +36,7 @@ def doctor(
 
 def _machine() -> Check:
     detail = (
-        f"mien {mien.__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} cores"
+        f"mien {mien.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     )
     return Check("machine", sys.version_info >= (3, 11), detail)

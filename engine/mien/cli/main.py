@@ -15,7 +15,7 @@ from mien.errors import MienError
 
 app = typer.Typer(
     name="mien",
-    help="A photo comes alive: drive a portrait with a camera, a clip or a performance, under a latency budget.",
+    help="A photo comes alive: drive a portrait with a camera, a clip or a performance, in real time.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

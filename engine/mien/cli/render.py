@@ -16,7 +16,9 @@ from mien.config import Config, load_config
 
 
 def render(
-    drive: Annotated[Path, typer.Option("--drive", metavar="CLIP|PERFORMANCE", help="What drives the avatar.")],
+    drive: Annotated[
+        Path, typer.Option("--drive", metavar="CLIP|PERFORMANCE", help="What drives the avatar.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="OUT.mp4", help="The video to write.")],
     avatar: Annotated[str, typer.Option("--avatar", metavar="PACKAGE", help="Who is shown.")] = "builtin",
     report: Annotated[
@@ -28,9 +30,7 @@ def render(
     assignments: Assignments = None,
 ) -> None:
     """Render an avatar driven by a clip or a performance into a video, with the clip's sound."""
-    settings = load_config(
-        config, assignments or (), {"video.size": size, "run.mirror": mirror or None}
-    )
+    settings = load_config(config, assignments or (), {"video.size": size, "run.mirror": mirror or None})
     asyncio.run(_render(settings, avatar, drive, out, report))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
@@ -18,14 +19,21 @@ from mien.config import Config, load_config
 def run(
     source: Annotated[
         str | None,
-        typer.Option("--source", metavar="camera|PATH|browser|demo", help="What drives (default: a camera, or the demo)."),
+        typer.Option(
+            "--source",
+            metavar="camera|PATH|browser|demo",
+            help="What drives (default: a camera, or the demo).",
+        ),
     ] = None,
     avatar: Annotated[
-        str | None, typer.Option("--avatar", metavar="PACKAGE", help="Who is shown (default: the built-in one).")
+        str | None,
+        typer.Option("--avatar", metavar="PACKAGE", help="Who is shown (default: the built-in one)."),
     ] = None,
     out: Annotated[
         list[str] | None,
-        typer.Option("--out", metavar="web|virtualcam|PATH", help="Where it goes; may be repeated (default: web)."),
+        typer.Option(
+            "--out", metavar="web|virtualcam|PATH", help="Where it goes; may be repeated (default: web)."
+        ),
     ] = None,
     size: Size = None,
     fps: Fps = None,
@@ -89,7 +97,9 @@ async def _run(config: Config) -> None:
                 await session.add_output(output, plugin)
                 typer.echo(f"Writing to {spec}.")
         if config.run.source == "auto" and not engine.has_camera():
-            typer.echo("No camera found: the built-in demo performance drives. `mien doctor` says what is missing.")
+            typer.echo(
+                "No camera found: the built-in demo performance drives. `mien doctor` says what is missing."
+            )
         await session.drive(make_source)
         if gateway is not None:
             typer.echo(f"Watch at {address}")
@@ -107,6 +117,6 @@ async def _run(config: Config) -> None:
         await engine.close()
 
 
-async def _print_notices(notices: contextlib.AbstractAsyncContextManager[None] | object) -> None:
-    async for notice in notices:  # type: ignore[attr-defined]
+async def _print_notices(notices: AsyncIterator[dict[str, str]]) -> None:
+    async for notice in notices:
         typer.echo(notice["text"], err=notice["level"] != "info")

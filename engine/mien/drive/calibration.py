@@ -1,49 +1,103 @@
-"""Finding out what a driver's rest is, from a few frames."""
+"""Whose motion it is and what that person's rest is."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from mien.face.camera import Camera
 from mien.face.subject import Subject
-from mien.frames import FaceParams
+from mien.frames import FaceParams, Float
 
 FRAMES = 5
 """A median over so many outvotes two bad ones, and takes a fifth of a second."""
 
 
-class RestSampler:
-    """Collects tracked frames until their median can serve as somebody's rest."""
+class Calibration:
+    """Keeps the subject in force: the tracker's, or one made up from the first frames; recentred or not."""
 
     def __init__(self) -> None:
         self._frames: deque[FaceParams] = deque(maxlen=FRAMES)
+        self._base: Subject | None = None
+        self._stranger = False
+        self._rest: Subject | None = None
+        """whose rest pose stands in for that of the base, after recentring"""
+        self._person: Subject | None = None
+        self._wanted = 0
 
-    def add(self, params: FaceParams) -> bool:
-        """True once there are enough."""
+    def recentre(self) -> None:
+        """The median pose of the next few frames becomes the rest."""
+        self._wanted = FRAMES
+
+    def forget(self) -> None:
+        """Another source: nothing that was learned holds any more. A pending recentring stays pending."""
+        self._frames.clear()
+        self._base = self._rest = self._person = None
+
+    def observe(self, params: FaceParams, source: Subject | None) -> Subject | None:
+        """Take one frame in; the subject in force, the same object until it changes, None while unknown."""
         self._frames.append(params)
-        return len(self._frames) == FRAMES
+        if source is not None:
+            if self._base is None or self._stranger or not _same(source, self._base):
+                if self._base is not None and not self._stranger and source.camera != self._base.camera:
+                    self._rest = None
+                self._base, self._stranger, self._person = source, False, None
+        elif self._base is None:
+            if len(self._frames) < FRAMES:
+                return None
+            self._base, self._stranger = _stranger(self._frames), True
 
-    def applied_to(self, subject: Subject) -> Subject:
-        """`subject` with the sampled pose and gaze as its rest.
+        if self._wanted > 0:
+            self._wanted -= 1
+            if self._wanted == 0 and self._base is not None:
+                self._rest, self._person = _at_rest(self._base, self._frames), None
+        if self._person is None and self._base is not None:
+            self._person = _with_rest(self._base, self._rest)
+        return self._person
 
-        The neutral expression stays: people who recentre look ahead, but may be smiling.
-        """
-        return replace(
-            subject,
-            rest_rotation=_median([frame.rotation for frame in self._frames]),
-            rest_translation=_median([frame.translation for frame in self._frames]),
-            rest_gaze=_median([frame.gaze for frame in self._frames]),
+
+def _same(one: Subject, other: Subject) -> bool:
+    """Whether both say the same about everything that relative transfer uses."""
+    return one is other or (
+        one.epoch == other.epoch
+        and one.camera == other.camera
+        and all(
+            np.array_equal(getattr(one, name), getattr(other, name))
+            for name in ("neutral", "gains", "rest_rotation", "rest_translation", "rest_gaze")
         )
-
-    def stranger(self) -> Subject:
-        """Somebody who has not been enrolled yet: rest and (cautiously) neutral as sampled."""
-        subject = self.applied_to(Subject("", np.zeros(0, np.float32), Camera.guess(640, 480)))
-        neutral = _median([frame.expression for frame in self._frames])
-        return replace(subject, neutral=np.minimum(neutral, np.float32(0.25)))
+    )
 
 
-def _median(values: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.median(np.stack(values), axis=0).astype(np.float32)
+def _with_rest(base: Subject, rest: Subject | None) -> Subject:
+    if rest is None:
+        return base
+    return replace(
+        base,
+        rest_rotation=rest.rest_rotation,
+        rest_translation=rest.rest_translation,
+        rest_gaze=rest.rest_gaze,
+    )
+
+
+def _at_rest(base: Subject, frames: Sequence[FaceParams]) -> Subject:
+    """The neutral expression stays: people who recentre look ahead, but may be smiling."""
+    return replace(
+        base,
+        rest_rotation=_median([frame.rotation for frame in frames]),
+        rest_translation=_median([frame.translation for frame in frames]),
+        rest_gaze=_median([frame.gaze for frame in frames]),
+    )
+
+
+def _stranger(frames: Sequence[FaceParams]) -> Subject:
+    """Somebody not enrolled yet: rest as sampled, neutral cautiously so (they may already be speaking)."""
+    neutral = np.minimum(_median([frame.expression for frame in frames]), np.float32(0.25))
+    nobody = Subject("", np.zeros(0, np.float32), Camera.guess(640, 480), neutral=neutral)
+    return _at_rest(nobody, frames)
+
+
+def _median(values: Sequence[Float]) -> Float:
+    return np.asarray(np.median(np.stack(values), axis=0), dtype=np.float32)

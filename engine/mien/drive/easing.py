@@ -6,12 +6,14 @@ import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S
 from mien.drive.loop import minimum_jerk
-from mien.face.retargeting import EXPRESSION, GAZE, MOTION_SIZE, MOUTH, Motion, names_mask
+from mien.face.retargeting import EXPRESSION, GAZE, HEAD, MOTION_SIZE, MOUTH, SHIFT, Motion, names_mask
 from mien.frames import Float
 
 LIDS_AND_EYES = np.zeros(MOTION_SIZE, np.bool_)
 LIDS_AND_EYES[GAZE] = True
 LIDS_AND_EYES[EXPRESSION] = names_mask("eye")
+HEAD_CHANNELS = np.zeros(MOTION_SIZE, np.bool_)
+HEAD_CHANNELS[HEAD] = HEAD_CHANNELS[SHIFT] = True
 MOUTH_CHANNELS = np.zeros(MOTION_SIZE, np.bool_)
 MOUTH_CHANNELS[EXPRESSION] = MOUTH
 

@@ -16,6 +16,14 @@ VIEWER_DISTANCE_CM = 60.0
 """Where the face that is looked at is: behind the camera, as in a call."""
 
 
+_CONVERGED = math.atan(EYE_DISTANCE_CM / 2 / VIEWER_DISTANCE_CM)
+
+
+def rest_vergence() -> Float:
+    """(2, 2) gaze, radians, of eyes that meet at the viewer."""
+    return np.array([[-_CONVERGED, 0.0], [_CONVERGED, 0.0]], np.float32)
+
+
 class Fixation(NamedTuple):
     """From `start_s` on the eyes look at a direction in the room, degrees from the viewer: yaw to the
     subject's left, pitch up. Directions further than a few degrees off are looked at far away.
@@ -117,7 +125,7 @@ def eyes_in_head(yaw: Float, pitch: Float, head_yaw: Float, head_pitch: Float, c
     changes follows by itself. During a blink they dip down and towards the nose (Riggs et al. 1987). At rest
     the eyes meet at the viewer; looking away they part, since what is there is further off.
     """
-    straight = math.degrees(math.atan(EYE_DISTANCE_CM / 2 / VIEWER_DISTANCE_CM))
+    straight = math.degrees(_CONVERGED)
     away = np.clip((np.hypot(yaw, pitch) - 4.0) / 10.0, 0, 1) * straight * 0.7
     dip = closed * closed
     vertical = pitch - head_pitch - 2.0 * dip

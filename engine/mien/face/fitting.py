@@ -88,8 +88,9 @@ _RIDGE = {
 }
 _FIXED = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_NAMES])
 """eyeLook follows from the irises; no landmark shows a tongue."""
+_LIDS = np.array([name.startswith(("eyeBlink", "eyeWide", "eyeSquint")) for name in ARKIT_NAMES])
+"""What sets the height of the open eye at rest."""
 _JAW_OPEN, _MOUTH_CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
-_BLINK = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 
 
 class Fitter:
@@ -130,7 +131,8 @@ class Fitter:
         self.base = self.basis.shape(identity, offsets)
         self.eye_centres = self.basis.placed_eyes(identity, offsets)
         self._neutral = np.ascontiguousarray(self.base.T)
-        self.lids = Eyelids(self.base, self.basis.expression)
+        rest = np.zeros(EXPRESSIONS, np.float32) if subject is None else np.where(_LIDS, subject.neutral, 0)
+        self.lids = Eyelids(self.posed(np.asarray(rest, np.float32)), self.basis.expression)
 
     def reset(self) -> None:
         """Forget the pose: the next frame may show the face anywhere."""

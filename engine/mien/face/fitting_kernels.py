@@ -184,7 +184,7 @@ def solve_boxed(matrix, right, x, low, high, factor, work, active):  # pragma: n
             if (x[i] == low[i] and g > 0) or (x[i] == high[i] and g < 0):
                 active[i] = 2
     rounds = 0
-    while rounds < 12:
+    while rounds < 30:
         rounds += 1
         # Cholesky of the free block, in place of rows and columns of the free variables.
         m = 0

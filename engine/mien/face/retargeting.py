@@ -118,7 +118,7 @@ def eye_look(gaze: Float) -> Float:
     return weights
 
 
-_FULL_LOOK = (35 * _DEG, 25 * _DEG)
+_FULL_LOOK = (36 * _DEG, 27 * _DEG)
 """The yaw and pitch at which an eyeLook shape is at 1."""
 
 
@@ -257,12 +257,22 @@ def edited(motion: Motion, head_strength: float, expression_strength: float, off
     result[HEAD] = soft_limit(head * head_strength + offset[HEAD], _HEAD_KNEE, _HEAD_END)
     result[SHIFT] = soft_limit(motion[SHIFT] * head_strength + offset[SHIFT], _SHIFT_KNEE, _SHIFT_END)
 
-    contact = soft_limit(head[:2] - result[:2], _CONTACT_KNEE, _CONTACT_END)
-    gaze = motion[GAZE] + np.tile(contact, 2) + offset[GAZE]
-    result[GAZE] = soft_limit(gaze, _GAZE_KNEE, _GAZE_END)
+    result[GAZE] = motion[GAZE] + offset[GAZE]
+    result = with_eye_contact(result, motion)
+    result[GAZE] = soft_limit(result[GAZE], _GAZE_KNEE, _GAZE_END)
 
     weights = motion[EXPRESSION]
     result[EXPRESSION] = np.where(BLINK, weights, weights * expression_strength) + offset[EXPRESSION]
+    return result
+
+
+def with_eye_contact(motion: Motion, meant: Motion) -> Motion:
+    """`motion` with the eyes making up, within limits, for the turn of the head by which it differs from
+    the one that was `meant`: who looks at the viewer goes on doing so.
+    """
+    result = motion.copy()
+    missing = soft_limit(meant[HEAD][:2] - motion[HEAD][:2], _CONTACT_KNEE, _CONTACT_END)
+    result[GAZE] += np.concatenate([missing, missing])
     return result
 
 

@@ -1,0 +1,218 @@
+"""Getting to know a face: identity, per-landmark offsets and the resting expression, from a few frames.
+
+Block coordinate descent: pose and expression of each key frame with the face held (`Fitter`), then the
+face with all poses held (linear least squares; identity by ridge regression, offsets landmark by
+landmark from what identity cannot explain). `Enrolment` does it in bounded steps of one key frame, so
+that a live tracker can spread the work over its frames; `enrol` runs it to the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.errors import NoFaceError
+from mien.face.camera import Camera, rotation_matrix
+from mien.face.fitting import Fit, Fitter, Tuning
+from mien.face.fitting_kernels import shape_equations
+from mien.face.landmark_basis import LANDMARKS, LandmarkBasis
+from mien.face.model import FaceModel
+from mien.face.rig import ARKIT_NAMES
+from mien.face.subject import Subject
+from mien.frames import EXPRESSIONS, Float
+
+_CAPACITY = 16
+_MODES = 60
+"""Identity modes that are estimated: the finer ones of a large basis are below the landmarks' noise."""
+_IDENTITY_PRIOR = 0.15
+"""Ridge per key frame, squared cm per squared standard deviation."""
+_OFFSET_PRIOR = 0.06
+"""Ridge per key frame on offsets; also holds what no key frame shows, such as depth seen from the front."""
+_MOST_OFFSET_CM = 1.5
+_ROUNDS = 6
+_NOVEL = 0.35
+"""Distance from all key frames, in pose (radians) and expression (weights), that makes a frame worth keeping."""
+_CALM_PERCENTILE = 30
+"""Of each weight over the early frames: somebody who talks still passes through rest."""
+_TUNING = Tuning(steadiness=0.0)
+_NOT_NEUTRAL = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_NAMES])
+_BLINKS = np.array([name.startswith("eyeBlink") for name in ARKIT_NAMES])
+_MOST_NEUTRAL_BLINK = 0.5
+
+
+@dataclass(slots=True)
+class _Key:
+    """A frame that the face is estimated from. `calm`: it also tells how the face rests."""
+
+    points: Float
+    fit: Fit
+    calm: bool
+
+
+class Enrolment:
+    """The face as known so far, and the key frames that it is known from. Not thread-safe."""
+
+    def __init__(self, model: FaceModel, camera: Camera, capacity: int = _CAPACITY) -> None:
+        self.camera = camera
+        self.capacity = capacity
+        self.rounds = 0
+        self._basis = LandmarkBasis.of(model)
+        self._fitter = Fitter(model, camera, tuning=_TUNING)
+        self._modes = np.ascontiguousarray(self._basis.identity[:_MODES].transpose(1, 0, 2))
+        modes = self._modes.shape[1]
+        self._identity = np.zeros(len(self._basis.identity), np.float32)
+        self._offsets = np.zeros((LANDMARKS, 3), np.float32)
+        self._matrix = np.zeros((modes, modes), np.float32)
+        self._right = np.zeros(modes, np.float32)
+        self._offset_matrix = np.zeros((LANDMARKS, 3, 3), np.float32)
+        self._offset_right = np.zeros((LANDMARKS, 3), np.float32)
+        self._row = np.zeros(modes, np.float32)
+        self._reach = np.zeros((2, 3), np.float32)
+        self._keys: list[_Key] = []
+        self._next = 0
+
+    @property
+    def keys(self) -> int:
+        """How many key frames are held."""
+        return len(self._keys)
+
+    @property
+    def error(self) -> float:
+        """Mean error of the key frames under the face as known, as `Fit.error`."""
+        return float(np.mean([key.fit.error for key in self._keys])) if self._keys else float("inf")
+
+    def offer(self, points: Float, fit: Fit | None = None, *, calm: bool = False) -> bool:
+        """Keep the frame if it tells something new. `fit`: what tracking made of it; `calm`: keep it to
+        learn how the face rests. Returns whether it was kept.
+        """
+        if fit is None:
+            self._fitter.reset()
+            fit = self._fitter.fit(points)
+        key = _Key(points.copy(), fit, calm)
+        if calm and len(self._keys) < self.capacity:
+            self._keys.append(key)
+            return True
+        nearest = [_distance(fit, other.fit) for other in self._keys]
+        if nearest and min(nearest) < _NOVEL:
+            return False
+        if len(self._keys) < self.capacity:
+            self._keys.append(key)
+            return True
+        replaced = self._most_redundant()
+        if replaced is None:
+            return False
+        self._keys[replaced] = key
+        return True
+
+    def step(self) -> bool:
+        """Work on one key frame; True when that completed a round and the face changed."""
+        if not self._keys:
+            return False
+        self._accumulate(self._keys[self._next])
+        self._next += 1
+        if self._next < len(self._keys):
+            return False
+        self._next = 0
+        self._solve()
+        self.rounds += 1
+        return True
+
+    def run(self, rounds: int = _ROUNDS) -> None:
+        """Work for that many rounds."""
+        for _ in range(rounds * len(self._keys)):
+            self.step()
+
+    def subject(self, epoch: int = 0) -> Subject:
+        """The face as known now. Raises NoFaceError when no frame was ever offered."""
+        calm = [key.fit for key in self._keys if key.calm] or [key.fit for key in self._keys]
+        if not calm:
+            raise NoFaceError("There is no face to learn. Use a picture or clip that shows one.")
+        neutral = np.percentile([fit.expression for fit in calm], _CALM_PERCENTILE, axis=0).astype(np.float32)
+        neutral[_NOT_NEUTRAL] = 0
+        neutral[_BLINKS] = np.minimum(neutral[_BLINKS], _MOST_NEUTRAL_BLINK)
+        return Subject(
+            model=self._basis.name,
+            identity=_frozen(self._identity),
+            camera=self.camera,
+            offsets=_frozen(self._offsets),
+            neutral=_frozen(neutral),
+            gains=_frozen(np.ones(EXPRESSIONS, np.float32)),
+            rest_rotation=_frozen(np.median([fit.rotation for fit in calm], axis=0)),
+            rest_translation=_frozen(np.median([fit.translation for fit in calm], axis=0)),
+            rest_gaze=_frozen(np.median([fit.gaze for fit in calm], axis=0)),
+            epoch=epoch,
+        )
+
+    def _accumulate(self, key: _Key) -> None:
+        self._fitter.resume(key.fit)
+        key.fit = fit = self._fitter.fit(key.points)
+        camera = self.camera
+        shape = self._basis.shape(self._identity, np.zeros_like(self._offsets))
+        posed = shape + np.tensordot(fit.expression, self._basis.expression, 1).T
+        shape_equations(
+            np.ascontiguousarray(key.points[:, :2]), np.ascontiguousarray(posed, np.float32), self._basis.trust,
+            np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
+            self._modes, rotation_matrix(fit.rotation), fit.translation,
+            self._matrix, self._right, self._offset_matrix, self._offset_right, self._row, self._reach,
+        )  # fmt: skip
+
+    def _solve(self) -> None:
+        frames, modes = len(self._keys), len(self._right)
+        if modes:
+            normal = np.tril(self._matrix).astype(np.float64)
+            normal += np.tril(normal, -1).T
+            before = self._identity[:modes].astype(np.float64)
+            right = self._right + normal @ before
+            normal[np.diag_indices(modes)] += _IDENTITY_PRIOR * frames
+            change = np.linalg.solve(normal, right) - before
+            self._identity[:modes] += change.astype(np.float32)
+            # The offsets explain what the new identity leaves over.
+            moved = self._modes.transpose(0, 2, 1) @ change.astype(np.float32)
+            self._offset_right -= (self._offset_matrix @ moved[:, :, None])[:, :, 0]
+        regular = self._offset_matrix + np.eye(3, dtype=np.float32) * np.float32(_OFFSET_PRIOR * frames)
+        offsets = np.linalg.solve(regular, self._offset_right[:, :, None])[:, :, 0]
+        self._offsets = np.clip(offsets, -_MOST_OFFSET_CM, _MOST_OFFSET_CM).astype(np.float32)
+        for accumulated in (self._matrix, self._right, self._offset_matrix, self._offset_right):
+            accumulated[:] = 0
+        self._fitter.use(self.subject())
+
+    def _most_redundant(self) -> int | None:
+        """The key frame, calm ones aside, that lies nearest to another."""
+        least, which = np.inf, None
+        for i, key in enumerate(self._keys):
+            if key.calm:
+                continue
+            nearest = min(_distance(key.fit, other.fit) for other in self._keys if other is not key)
+            if nearest < least:
+                least, which = nearest, i
+        return which
+
+
+def enrol(model: FaceModel, camera: Camera, frames: Iterable[Float] | Sequence[Float], rounds: int = _ROUNDS) -> Subject:
+    """Learn a face from landmarks of one portrait or of many frames of one person.
+
+    frames: (478, 2 or 3) float32 px each, under `camera`; of many, as many as count are used, evenly
+    spread. Raises NoFaceError when there are none.
+    """
+    points = list(frames)
+    enrolment = Enrolment(model, camera)
+    if len(points) > enrolment.capacity:
+        points = [points[i] for i in np.linspace(0, len(points) - 1, enrolment.capacity).round().astype(int)]
+    for one in points:
+        enrolment.offer(one, calm=True)
+    enrolment.run(rounds)
+    return enrolment.subject()
+
+
+def _distance(a: Fit, b: Fit) -> float:
+    pose = a.rotation - b.rotation
+    expression = a.expression - b.expression
+    return float(np.sqrt(4 * (pose @ pose) + expression @ expression))
+
+
+def _frozen(array: Float) -> Float:
+    copy = np.array(array, np.float32)
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,83 @@
+"""Cranium and neck: a surface that goes on from the face oval, over and around the head, to the shoulders.
+
+Its shape is star-shaped seen from a point within the head: a smooth radius over directions through the
+face's own rim and a few measures of an average head (Farkas 1994: breadth 15, length 19, neck 12 cm).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+from scipy.sparse import csr_matrix
+
+from mien.face.make.part import Part, strip
+from mien.face.model import Region
+
+Doubles = NDArray[np.float64]
+
+_WITHIN = np.array([0.0, -3.5, -6.5])
+# fmt: off
+_MIDLINE = ((0, 8.0, .6), (0, 10.3, -3), (0, 11.3, -7.0), (0, 10.2, -11.5), (0, 7.2, -14.8), (0, 3.0, -16.2), (0, -1.0, -15.4), (0, -4.6, -13.4), (0, -8.5, -12.4),
+            (0, -13, -12.6), (0, -18, -13.2), (0, -11.6, -1.6), (0, -12.2, -3.2), (0, -13.2, -4.3), (0, -15.2, -4.7), (0, -18.5, -4.6))
+_SIDE = ((3.4, 8.2, -.4), (5.6, 6.2, -2.0), (6.6, 4.2, -3.4), (4.6, 9.6, -6.6), (6.8, 6.2, -7.6), (7.5, 3.0, -8.0), (7.6, -.2, -8.3), (7.2, -3.0, -8.2), (6.6, -4.8, -9.0),
+         (6.4, 2.8, -12.2), (5.0, 7.0, -12.3), (4.2, 3.0, -15.0), (4.6, -1.0, -13.8), (6.6, -1.0, -11.5), (4.2, -5.0, -12.4), (5.8, -6.2, -8.2), (5.6, -8.6, -8.0), (5.5, -12, -8.4), (5.9, -18, -8.8), (4.2, -9, -11.3), (4.2, -13, -11.6), (4.4, -18, -12),
+         (1.6, -11.7, -2.4), (3.2, -11.0, -3.6), (4.6, -9.9, -5.2), (2.6, -12.6, -4.6), (4.2, -12.4, -6.0), (3.2, -15.5, -5.4), (3.4, -18.5, -5.4))
+# fmt: on
+ROWS = 15
+NECK_BOTTOM = -15.5
+
+
+def head(loop: list[int], skin: Doubles, inner: list[int]) -> Part:
+    """loop: the oval as face vertices in the direction of their triangles; inner: face vertices near it,
+    which the surface must go on from smoothly."""
+    faces, count = len(skin), len(loop)
+    anchors = [np.array(_MIDLINE, float), np.array(_SIDE, float), np.array(_SIDE, float) * (-1, 1, 1)]
+    known = np.concatenate([skin[loop], skin[inner], *anchors]) - _WITHIN
+    radius = np.linalg.norm(known, axis=1)
+    surface = RBFInterpolator(known / radius[:, None], radius, kernel="thin_plate_spline", smoothing=1e-4)
+
+    start = skin[loop] - _WITHIN
+    start /= np.linalg.norm(start, axis=1, keepdims=True)
+    # Around the oval: angle 0 at the forehead, pi at the chin.
+    angle = np.arctan2(skin[loop, 0] / 7.0, (skin[loop, 1] + 3.0) / 8.5)
+    bottom = np.array([0, NECK_BOTTOM, -8.8]) + np.stack(
+        [5.6 * np.sin(angle), np.zeros(count), -4.3 * np.cos(angle)], axis=1
+    )
+    end = bottom - _WITHIN
+    end /= np.linalg.norm(end, axis=1, keepdims=True)
+    way = np.stack([np.sin(angle) * 1.05, np.cos(angle) * 0.85 - 0.15, -0.62 * (np.cos(angle) * 0.5 + 0.5) - 0.1 - 0.25 * np.abs(np.sin(angle))], axis=1)
+    way /= np.linalg.norm(way, axis=1, keepdims=True)
+    back = (np.cos(angle) + 1) / 2
+    nape = np.stack([0.6 * np.sin(angle), 0.1 * np.cos(angle) - 0.6, 0.14 - 0.94 * back], axis=1)
+    nape /= np.linalg.norm(nape, axis=1, keepdims=True)
+
+    # Many steps first, then `ROWS` of them evenly spread along each way.
+    steps = np.linspace(0, 1, 120)[:, None, None]
+    weight = ((1 - steps) ** 3, 3 * steps * (1 - steps) ** 2, 3 * steps**2 * (1 - steps), steps**3)
+    direction = weight[0] * start + weight[1] * way + weight[2] * nape + weight[3] * end
+    direction /= np.linalg.norm(direction, axis=2, keepdims=True)
+    ways = _WITHIN + direction * surface(direction.reshape(-1, 3)).reshape(*direction.shape[:2], 1)
+    ending = ((steps - 0.55) / 0.45).clip(0, 1)
+    ending = ending**2 * (3 - 2 * ending)
+    ways = ways + ending * (bottom - ways[-1])
+    ways[0] = skin[loop]
+    for _ in range(30):
+        ways[1:-1] += 0.3 * (ways[:-2] + ways[2:] - 2 * ways[1:-1])
+    travelled = np.concatenate([np.zeros((1, count)), np.linalg.norm(np.diff(ways, axis=0), axis=2).cumsum(axis=0)])
+    rows = np.empty((ROWS, count, 3))
+    for k in range(count):
+        at = (np.arange(1, ROWS + 1) / ROWS) ** 1.1 * travelled[-1, k]
+        for j in range(3):
+            rows[:, k, j] = np.interp(at, travelled[:, k], ways[:, k, j])
+    points = rows.reshape(-1, 3)
+    ids = [list(range(faces + r * count, faces + (r + 1) * count)) for r in range(ROWS)]
+    triangles = strip(loop, ids[0], closed=True)
+    for r in range(ROWS - 1):
+        triangles += strip(ids[r], ids[r + 1], closed=True)
+    # Skin moves on behind the oval, and stops moving a hand's breadth further.
+    reach = np.linalg.norm(points.reshape(ROWS, count, 3) - skin[loop], axis=2)
+    share = (1 - (reach / 6.5).clip(0, 1) ** 2) ** 2
+    row = np.arange(ROWS * count)
+    follow = csr_matrix((share.ravel(), (row, np.tile(np.array(loop), ROWS))), (ROWS * count, faces))
+    return Part(points, np.array(triangles), Region.HEAD, follow, np.zeros(len(points)))

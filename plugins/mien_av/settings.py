@@ -1,0 +1,44 @@
+"""What can be configured under `[plugin.av]`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mien.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Immutable; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    loop: bool = True
+    """start a clip again when it has ended, live only"""
+    max_side: Annotated[int, Field(ge=128, le=4096)] = 1280
+    """larger pictures are reduced to this many px on their longer side before they are tracked"""
+    camera_width: Annotated[int, Field(ge=64, le=7680)] = 640
+    camera_height: Annotated[int, Field(ge=64, le=4320)] = 480
+    camera_fps: Annotated[int, Field(ge=1, le=240)] = 30
+    """asked of the camera; it answers with what comes closest"""
+    crf: Annotated[int, Field(ge=0, le=51)] = 18
+    """quality of MP4 files, H.264's constant rate factor; lower is better"""
+    preset: str = ""
+    """of x264; empty: veryfast when live, medium offline"""
+
+
+def read_settings(table: Mapping[str, Any]) -> Settings:
+    """Raises `ConfigError`, naming the key and, when it is misspelt, the nearest."""
+    try:
+        return Settings.model_validate(dict(table))
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = str(problem["loc"][0])
+        if problem["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(key, Settings.model_fields, n=1)
+            hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(Settings.model_fields)}."
+            raise ConfigError(f"plugin.av has no key '{key}'. {hint}") from None
+        raise ConfigError(f"plugin.av.{key} = {problem['input']!r}: {problem['msg']}.") from None

@@ -1,0 +1,124 @@
+"""From a picture of any size to a square portrait: head and shoulders, as large as the engine needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mien.frames import Bytes, Float
+
+SIDE = 1024
+"""Side of the square that an avatar is made from, px."""
+
+_SIDE_PER_FACE = 2.75
+_LEAST_SIDE_PER_FACE = 1.75
+_FACE_HEIGHT_IN_SQUARE = 0.43
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """Where the portrait lies in the picture: left and top edge and side in px of the picture."""
+
+    left: float
+    top: float
+    side: float
+
+    @property
+    def scale(self) -> float:
+        """px of the portrait per px of the picture."""
+        return SIDE / self.side
+
+    def overhang(self, width: int, height: int) -> float:
+        """How far it reaches beyond the picture, as a share of its side."""
+        out = max(-self.left, -self.top, self.left + self.side - width, self.top + self.side - height)
+        return max(out, 0.0) / self.side
+
+
+def choose(points: Float, width: int, height: int) -> Square:
+    """The square around head and shoulders; inside of the picture whenever the face leaves room for that.
+
+    points: (478, 3) landmarks in px of the picture.
+    """
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    face = float((high - low).max())
+    x, y = ((low + high) / 2).tolist()
+    side = _SIDE_PER_FACE * face
+    most = min(width, height)
+    if side > most:
+        side = max(most, _LEAST_SIDE_PER_FACE * face)
+    left, top = x - side / 2, y - _FACE_HEIGHT_IN_SQUARE * side
+    # A face near the border: the square moves, the face is then off its centre.
+    left = min(max(left, 0.0), width - side) if side <= width else (width - side) / 2
+    top = min(max(top, 0.0), height - side) if side <= height else (height - side) / 2
+    return Square(left, top, side)
+
+
+def cut(picture: Bytes, square: Square) -> Bytes:
+    """picture: (H, W, 3) or (H, W) -> (SIDE, SIDE, ...) uint8; what lies beyond the picture is made up."""
+    height, width = picture.shape[:2]
+    pad = int(np.ceil(square.overhang(width, height) * square.side)) + 8
+    x0, y0 = int(np.floor(square.left)), int(np.floor(square.top))
+    x1, y1 = int(np.ceil(square.left + square.side)), int(np.ceil(square.top + square.side))
+    inside = picture[max(y0 - 8, 0) : y1 + 8, max(x0 - 8, 0) : x1 + 8]
+    grown = cv2.copyMakeBorder(inside, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
+    if square.overhang(width, height) > 0.002:
+        grown = _softened_border(grown, pad)
+    origin_x = square.left - max(x0 - 8, 0) + pad
+    origin_y = square.top - max(y0 - 8, 0) + pad
+    if square.scale <= 1:
+        return _shrunk(grown, origin_x, origin_y, square.side)
+    return _enlarged(grown, origin_x, origin_y, square.scale)
+
+
+def _softened_border(grown: Bytes, pad: int) -> Bytes:
+    """Mirrored surroundings repeat themselves: blurring more the further out hides it."""
+    height, width = grown.shape[:2]
+    x = np.maximum(np.maximum(pad - np.arange(width), np.arange(width) - (width - 1 - pad)), 0)
+    y = np.maximum(np.maximum(pad - np.arange(height), np.arange(height) - (height - 1 - pad)), 0)
+    beyond = np.maximum(x[None, :], y[:, None]) / max(pad, 1)
+    blurred = cv2.GaussianBlur(grown, (0, 0), max(pad / 6, 1.0))
+    weight = np.clip(beyond * 3, 0, 1)
+    if grown.ndim == 3:
+        weight = weight[..., None]
+    return np.asarray(grown + (blurred.astype(np.float32) - grown) * weight + 0.5, np.uint8)
+
+
+def _affine(x: float, y: float, scale: float) -> Float:
+    """Maps px of the picture to px of the portrait (cv2 counts pixel centres as whole numbers)."""
+    shift = 0.5 * scale - 0.5
+    return np.array([[scale, 0, -x * scale + shift], [0, scale, -y * scale + shift]], np.float32)
+
+
+def _shrunk(picture: Bytes, x: float, y: float, side: float) -> Bytes:
+    scale = SIDE / side
+    if scale < 1:
+        blur = 0.45 * np.sqrt(max(1 / scale**2 - 1, 0))
+        picture = cv2.GaussianBlur(picture, (0, 0), blur) if blur > 0.2 else picture
+    return np.asarray(
+        cv2.warpAffine(
+            picture, _affine(x, y, scale), (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+    )
+
+
+def _enlarged(picture: Bytes, x: float, y: float, scale: float) -> Bytes:
+    """Lanczos, then back-projection (Irani and Peleg 1991): shrunk again, the result must be the picture.
+
+    That gives back the sharpness that interpolation takes, and invents nothing.
+    """
+    matrix = _affine(x, y, scale)
+    size = (SIDE, SIDE)
+    reference = picture.astype(np.float32)
+    large = cv2.warpAffine(reference, matrix, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+    if scale > 1.3:
+        for _ in range(2):
+            blurred = cv2.GaussianBlur(large, (0, 0), 0.45 * scale)
+            back = cv2.warpAffine(
+                blurred, matrix, picture.shape[1::-1], flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )  # fmt: skip
+            error = reference - back
+            large += cv2.warpAffine(error, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(np.clip(large + 0.5, 0, 255), np.uint8)

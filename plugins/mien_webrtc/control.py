@@ -1,0 +1,190 @@
+"""The control socket: state and notices go out, edits and orders come in, the same for every page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from fastapi import WebSocket
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from mien.errors import MienError
+from mien.face.rig import ARKIT_NAMES
+
+if TYPE_CHECKING:
+    from mien_webrtc.room import Room
+
+log = logging.getLogger(__name__)
+
+STATS_INTERVAL_S = 0.25
+QUEUE = 64
+"""Messages that may wait for a slow page; then the oldest go."""
+
+Message = dict[str, Any]
+
+
+class Connection:
+    """One page's socket and what is still to be sent to it."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.socket = socket
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE)
+
+    def post(self, message: Message) -> None:
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(message)
+
+    async def send_all(self) -> None:
+        """Send until cancelled or disconnected."""
+        while True:
+            message = await self._queue.get()
+            await self.socket.send_text(json.dumps(message, separators=(",", ":")))
+
+
+class ControlHub:
+    """All control sockets of one session. What one page sets, the others are told."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.connections: set[Connection] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._controls: Message | None = None
+        self._title = ""
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Talk to one page until it leaves."""
+        await socket.accept()
+        connection = Connection(socket)
+        connection.post(self._hello())
+        self.connections.add(connection)
+        self._start()
+        sending = asyncio.create_task(connection.send_all(), name=f"{self._room.name} control socket")
+        try:
+            while True:
+                await self._receive(connection, await socket.receive_text())
+        except (WebSocketDisconnect, KeyError):
+            pass  # it left, or sent binary
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            self.connections.discard(connection)
+            if not self.connections:
+                await self._stop()
+
+    async def close(self) -> None:
+        """Tell every page that the session ends."""
+        await self._stop()
+        for connection in list(self.connections):
+            if connection.socket.client_state is WebSocketState.CONNECTED:
+                try:
+                    await connection.socket.close(1001)
+                except RuntimeError:
+                    log.debug("a control socket was closed already")
+
+    def notice(self, level: str, text: str) -> None:
+        """Tell all pages something in one sentence."""
+        self.broadcast({"type": "notice", "level": level, "text": text})
+
+    def broadcast(self, message: Message) -> None:
+        for connection in self.connections:
+            connection.post(message)
+
+    # --- out --------------------------------------------------------------------------------------------
+
+    def _hello(self) -> Message:
+        session = self._room.session
+        return {
+            "type": "hello",
+            "controls": session.controls.model_dump(),
+            "expressions": list(ARKIT_NAMES),
+            "avatar": {"title": self._avatar_title()},
+            "snapshot": session.snapshot(),
+        }
+
+    def _avatar_title(self) -> str:
+        avatar = self._room.session.avatar
+        return avatar.content.title if avatar is not None else ""
+
+    def _start(self) -> None:
+        if self._tasks:
+            return
+        self._controls = self._room.session.controls.model_dump()
+        self._title = self._avatar_title()
+        self._tasks = [
+            asyncio.create_task(self._tell_stats(), name=f"{self._room.name} stats"),
+            asyncio.create_task(self._tell_notices(), name=f"{self._room.name} notices"),
+        ]
+
+    async def _stop(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _tell_stats(self) -> None:
+        while True:
+            await asyncio.sleep(STATS_INTERVAL_S)
+            self._tell_changes()
+            self.broadcast({"type": "stats", "snapshot": self._room.session.snapshot()})
+
+    async def _tell_notices(self) -> None:
+        async for notice in self._room.session.notices():
+            self.broadcast({"type": "notice", **notice})
+
+    def _tell_changes(self) -> None:
+        """Controls and avatar may be changed by anybody, not only by these pages."""
+        controls = self._room.session.controls.model_dump()
+        if controls != self._controls:
+            self._controls = controls
+            self.broadcast({"type": "controls", "controls": controls})
+        title = self._avatar_title()
+        if title != self._title:
+            self._title = title
+            self.broadcast({"type": "avatar", "title": title})
+
+    # --- in ---------------------------------------------------------------------------------------------
+
+    async def _receive(self, connection: Connection, text: str) -> None:
+        try:
+            message = json.loads(text)
+        except ValueError:
+            message = None
+        try:
+            match message:
+                case {"type": "set", "controls": dict() as controls}:
+                    self._room.session.update_controls(controls)
+                    self._tell_changes()
+                case {"type": "do", "action": str() as action}:
+                    await self._do(action, connection)
+                case _:
+                    connection.post(_error("The control socket takes 'set' and 'do' messages only."))
+        except MienError as error:
+            connection.post(_error(str(error)))
+
+    async def _do(self, action: str, connection: Connection) -> None:
+        room, session = self._room, self._room.session
+        match action:
+            case "recentre":
+                session.recentre()
+            case "record":
+                await session.start_recording()
+                self.broadcast({"type": "recording", "state": "on"})
+            case "stop_recording":
+                message: Message = {"type": "recording", "state": "off"}
+                path = await session.stop_recording()
+                if path is not None:
+                    message["url"] = room.keep_recording(path)
+                self.broadcast(message)
+            case "release":
+                await room.release()
+            case _:
+                connection.post(
+                    _error(f"There is no action '{action}'; known: recentre, record, stop_recording, release.")
+                )
+
+
+def _error(text: str) -> Message:
+    return {"type": "notice", "level": "error", "text": text}
