@@ -126,38 +126,44 @@ class Engine:
         return await asyncio.to_thread(load_avatar, Path(name))
 
     def source_factory(self, spec: str) -> SourceFactory | None:
-        """`auto`, `camera[:DEVICE]`, `browser` (None: it comes by itself), `demo`, or a file's path."""
-        kind, _, argument = spec.partition(":")
+        """What `--source` means: `browser` (None: it comes by itself), `auto`, NAME[:ARGUMENT] of any installed
+        source (`demo`, `camera`, `camera:/dev/video2`), or a file's path.
+        """
         if spec == "browser":
             return None
         if spec == "auto":
-            spec = kind = "camera" if self.has_camera() else "demo"
-        if kind in {"camera", "demo"}:
-            # Found now, so that a missing plugin is told at once and not at the first frame.
-            self.registry.find(Kind.SOURCE, kind)
-            arguments = (argument,) if argument else ()
-            return lambda: self._source(kind, *arguments)
-        return self.file_source(Path(spec))
+            spec = "camera" if self.has_camera() else "demo"
+        if (named := self._named(Kind.SOURCE, spec)) is None:
+            return self.file_source(Path(spec))
+        name, arguments = named
+        # Found now, so that a missing dependency is told at once and not at the first frame.
+        self.registry.find(Kind.SOURCE, name)
+        return lambda: self._source(name, *arguments)
 
     def file_source(self, path: Path) -> SourceFactory:
         """A clip or a performance, told apart by the suffix."""
         if not path.is_file():
-            raise InputError(
-                f"There is no file {path}. A source is a file, or one of: auto, camera, browser, demo."
-            )
+            names = ", ".join(offer.provides.name for offer in self.registry.offers(Kind.SOURCE))
+            raise InputError(f"There is no file {path}. A source is a file, or one of: auto, browser, {names}.")
         name = "performance" if path.suffix == ".performance" else "file"
         self.registry.find(Kind.SOURCE, name)
         return lambda: self._source(name, str(path))
 
     def output(self, spec: str) -> tuple[Output, str]:
-        """`virtualcam[:DEVICE]` or a file's path -> an output, not opened, and its plugin's name."""
-        kind, _, argument = spec.partition(":")
-        name, arguments = (
-            (kind, (argument,) if argument else ()) if kind == "virtualcam" else ("file", (spec,))
-        )
+        """NAME[:ARGUMENT] of any installed output (`virtualcam`), or a file's path; not opened yet.
+
+        Returns the output and the name of its plugin.
+        """
+        name, arguments = self._named(Kind.OUTPUT, spec) or ("file", (spec,))
         offer = self.registry.find(Kind.OUTPUT, name)
         output: Output = self.registry.create(Kind.OUTPUT, name, *arguments)
         return output, offer.plugin.name
+
+    def _named(self, kind: Kind, spec: str) -> tuple[str, tuple[str, ...]] | None:
+        name, colon, argument = spec.partition(":")
+        if any(offer.provides.name == name for offer in self.registry.offers(kind)):
+            return name, (argument,) if colon else ()
+        return None
 
     def has_camera(self) -> bool:
         """Whether a camera plugin is installed and sees a camera."""

@@ -159,7 +159,7 @@ class Pipeline:
         on_finished: Callable[[VideoFrame, Passage], None],
         on_dropped: Callable[[Passage], None],
         on_failed: Callable[[str, Exception], None],
-        on_tracked: Callable[[Tracked], None],
+        on_tracked: Callable[[Tracked, Passage], None],
         adaptive: bool = True,
     ) -> None:
         self.driver = driver
@@ -262,7 +262,7 @@ class Pipeline:
 
     def _tracked(self, parcel: Parcel[VideoFrame], tracked: Tracked) -> None:
         self.last_pose_ns = self._clock.now_ns()
-        self._on_tracked(tracked)
+        self._on_tracked(tracked, parcel.passage)
         if self.driver is None:
             self._trace.finish(parcel.passage, self._clock.now_ns())
             self._on_dropped(parcel.passage)

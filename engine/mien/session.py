@@ -65,7 +65,7 @@ class Session:
         """how many watch over the network; kept by the gateway"""
         self.faces = 0
         self.frames_without_face = 0
-        self.on_tracked: Callable[[Tracked], None] | None = None
+        self.on_tracked: Callable[[Tracked, Passage], None] | None = None
         """called on a lane with all that the tracker says (offline tracking)"""
         self._config = config
         self._registry = registry
@@ -111,6 +111,8 @@ class Session:
         self._permits = asyncio.Semaphore(IN_FLIGHT)
         self._finished: asyncio.Queue[VideoFrame] = asyncio.Queue(IN_FLIGHT)
         self._failure: Exception | None = None
+        self._progress: Callable[[int], None] | None = None
+        self._done = 0
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -276,10 +278,13 @@ class Session:
     async def run_to_end(self, source: Source, progress: Callable[[int], None] | None = None) -> int:
         """Offline: take every frame of `source` to the outputs; returns how many pictures were made.
 
+        progress: told after each frame how many are done.
+
         The same pipeline as live, with lossless channels and the clock standing at each frame's capture
         time. Raises what the source, a stage or an output raises.
         """
         await source.open(self._context)
+        self._progress = progress
         written = 0
 
         async def write() -> None:
@@ -290,8 +295,6 @@ class Session:
                 written += 1
                 del picture
                 self._release()
-                if progress is not None:
-                    progress(written)
 
         writer = asyncio.create_task(write(), name=f"{self.name} writer")
         try:
@@ -325,7 +328,11 @@ class Session:
             await writer
 
     def _release(self) -> None:
+        """A frame is done, written or not."""
         self._permits.release()
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done)
 
     # --- outputs --------------------------------------------------------------------------------------
 
@@ -477,7 +484,7 @@ class Session:
         if not self._live:
             self._to_loop(self._release)
 
-    def _tracked_on_lane(self, tracked: Tracked) -> None:
+    def _tracked_on_lane(self, tracked: Tracked, passage: Passage) -> None:
         if self._pipeline.tracker is None:
             return
         if tracked.params is None:
@@ -488,7 +495,7 @@ class Session:
             self.board.post(f"{tracked.faces} faces are in the picture; the largest one drives.")
         self.faces = tracked.faces
         if self.on_tracked is not None:
-            self.on_tracked(tracked)
+            self.on_tracked(tracked, passage)
 
     def _failed_on_lane(self, stage: str, error: Exception) -> None:
         log.error("stage %s failed", stage, exc_info=error)

@@ -23,4 +23,17 @@ def track(
 
 
 async def _track(config: Config, clip: Path, out: Path) -> None:
-    raise NotImplementedError
+    from mien.cli.offline import offline_session, print_notices, refuse_overwriting_input, run_through
+    from mien.drive.recorder import Recorder
+
+    refuse_overwriting_input(out, clip)
+    async with offline_session(config, None) as (engine, session):
+        flush = print_notices(session)
+        source = engine.file_source(clip)()
+        recorder = Recorder(out, source)
+        session.on_tracked = recorder.tracked
+        await run_through(session, source, f"Tracking {clip.name}", ((recorder, ""),))
+        await session.remove_output(recorder)
+        flush()
+    lost = f", {recorder.without_face} without a face" if recorder.without_face else ""
+    typer.echo(f"Wrote {out}: {recorder.frames} frames{lost}.")

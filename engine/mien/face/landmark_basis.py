@@ -86,7 +86,7 @@ def _read(key: _ByName) -> LandmarkBasis:
     return LandmarkBasis(
         name=model.name,
         mean=landmarks.apply(model.mean),
-        identity=landmarks.apply(model.identity),
+        identity=np.ascontiguousarray(landmarks.apply(model.identity)),
         expression=np.ascontiguousarray(landmarks.apply(model.expression).transpose(0, 2, 1)),
         normal=_normals(model),
         trust=trust,

@@ -255,7 +255,7 @@ class PerformanceReader:
         version = header.get("version")
         if not isinstance(version, int) or version > VERSION:
             raise PackageError(
-                f"{self.path} has version {version} of its format; this mien reads up to {VERSION}. Update mien."
+                f"{self.path} has format version {version}; this mien reads up to {VERSION}. Update mien."
             )
         return header
 

@@ -36,8 +36,8 @@ SHIFT = slice(3, 6)
 GAZE = slice(6, 10)
 EXPRESSION = slice(10, MOTION_SIZE)
 
-PIVOT: Float = np.array([0.0, -11.0, -8.5], np.float32)
-"""Where an adult head turns on the neck (atlanto-occipital joint), cm from midway between the eyeballs.
+PIVOT: Float = np.array([0.0, -8.0, -8.0], np.float32)
+"""Where an adult head turns on the neck, cm from midway between the eyeballs, in head space.
 
 The same for both sides of a transfer: what it gets wrong of the driver's neck it gets wrong of the avatar's.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from mien.face.camera import rotation_matrix
 from mien.face.ict import eyeball_uv
@@ -42,7 +43,8 @@ def sealed(points: Doubles, triangles: Ints, mirror: Ints) -> Doubles:
         middle = (points[upper] + points[lower]) / 2
         # Nearer to the upper lip: in the mean the mouth is a little open, which lowers the lower lip.
         middle = points[upper] + 0.42 * (points[lower] - points[upper])
-        middle[2] += 0.03
+        # The corners are drawn in; MediaPipe has them out in front.
+        middle[2] += {78: -0.16, 308: -0.16, 191: -0.07, 415: -0.07}.get(upper, 0.02)
         for i in (upper, lower):
             given[i] = tuple(middle - points[i])
     moved = fields.within(given, 1.6)
@@ -217,12 +219,20 @@ class _Body:
             centre = self.centre * (sign, 1, 1)
             skin = np.arange(len(self.skin))
             near = skin[(np.linalg.norm(self.skin - centre, axis=1) < 2.2) & (np.linalg.norm(blink[skin], axis=1) > 1e-3)]
+            closed = self.points[near] + blink[near]
+            pairs = cKDTree(closed).query_pairs(1e-5, output_type="ndarray")
             for _ in range(12):
                 for w, above in ((0.5, 0.03), (0.75, 0.04), (1.0, 0.06)):
                     away = self.points[near] + w * blink[near] - centre
                     length = np.linalg.norm(away, axis=1, keepdims=True)
                     push = (eyes.RADIUS_CM + above - length).clip(0)
                     blink[near] += away / length * push / w
+                # Where the two lids meet, both go as far out as the one that must go further.
+                closed = self.points[near] + blink[near]
+                further = np.linalg.norm(closed[pairs] - centre, axis=2).argmax(axis=1)
+                seam = closed[pairs[np.arange(len(pairs)), further]]
+                for side_of_seam in pairs.T:
+                    blink[near[side_of_seam]] = seam - self.points[near[side_of_seam]]
             start = self.starts[2 if sign > 0 else 3]
             part = self.parts[2 if sign > 0 else 3]
             blink[start : start + len(part.points)] = part.follow @ blink[: len(self.skin)]

@@ -41,28 +41,27 @@ def head(loop: list[int], skin: Doubles, inner: list[int]) -> Part:
     start /= np.linalg.norm(start, axis=1, keepdims=True)
     # Around the oval: angle 0 at the forehead, pi at the chin.
     angle = np.arctan2(skin[loop, 0] / 7.0, (skin[loop, 1] + 3.0) / 8.5)
-    bottom = np.array([0, NECK_BOTTOM, -8.8]) + np.stack(
-        [5.6 * np.sin(angle), np.zeros(count), -4.3 * np.cos(angle)], axis=1
-    )
-    end = bottom - _WITHIN
+    front, back, side = (1 - np.cos(angle)) / 2, (1 + np.cos(angle)) / 2, np.sin(angle)
+    throat = np.stack([5.4 * side, -5.2 - 7.2 * front**1.3, -8.6 - 4.3 * np.cos(angle)], axis=1)
+    bottom = np.stack([5.7 * side, np.full(count, NECK_BOTTOM), -9.0 - 4.4 * np.cos(angle)], axis=1)
+    end = throat - _WITHIN
     end /= np.linalg.norm(end, axis=1, keepdims=True)
-    way = np.stack([np.sin(angle) * 1.05, np.cos(angle) * 0.85 - 0.15, -0.62 * (np.cos(angle) * 0.5 + 0.5) - 0.1 - 0.25 * np.abs(np.sin(angle))], axis=1)
+    way = np.stack([1.05 * side, 0.85 * np.cos(angle) - 0.1, 0.42 * front**2 - 0.75 * back - 0.3 * np.abs(side)], axis=1)
     way /= np.linalg.norm(way, axis=1, keepdims=True)
-    back = (np.cos(angle) + 1) / 2
-    nape = np.stack([0.6 * np.sin(angle), 0.1 * np.cos(angle) - 0.6, 0.14 - 0.94 * back], axis=1)
+    nape = np.stack([0.75 * side, 0.25 * back - 0.8 * front, 0.3 * front - 0.95 * back], axis=1)
     nape /= np.linalg.norm(nape, axis=1, keepdims=True)
 
     # Many steps first, then `ROWS` of them evenly spread along each way.
-    steps = np.linspace(0, 1, 120)[:, None, None]
+    steps = np.linspace(0, 1, 100)[:, None, None]
     weight = ((1 - steps) ** 3, 3 * steps * (1 - steps) ** 2, 3 * steps**2 * (1 - steps), steps**3)
     direction = weight[0] * start + weight[1] * way + weight[2] * nape + weight[3] * end
     direction /= np.linalg.norm(direction, axis=2, keepdims=True)
     ways = _WITHIN + direction * surface(direction.reshape(-1, 3)).reshape(*direction.shape[:2], 1)
-    ending = ((steps - 0.55) / 0.45).clip(0, 1)
-    ending = ending**2 * (3 - 2 * ending)
-    ways = ways + ending * (bottom - ways[-1])
+    ending = ((steps - 0.5) / 0.5).clip(0, 1)
+    ways = ways + ending**2 * (3 - 2 * ending) * (throat - ways[-1])
+    ways = np.concatenate([ways, throat + np.linspace(0.02, 1, 40)[:, None, None] * (bottom - throat)])
     ways[0] = skin[loop]
-    for _ in range(30):
+    for _ in range(60):
         ways[1:-1] += 0.3 * (ways[:-2] + ways[2:] - 2 * ways[1:-1])
     travelled = np.concatenate([np.zeros((1, count)), np.linalg.norm(np.diff(ways, axis=0), axis=2).cumsum(axis=0)])
     rows = np.empty((ROWS, count, 3))

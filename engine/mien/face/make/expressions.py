@@ -93,6 +93,10 @@ SEALED = (
 )  # fmt: skip
 """Shapes that keep closed lips closed."""
 
+UPPER_FOLD_LEFT = (414, 286, 258, 257, 259, 260, 467)
+LOWER_FOLD_LEFT = (341, 256, 252, 253, 254, 339, 255)
+"""The next row of points beyond the lid margins, inner corner to outer."""
+
 
 def expressions(points: Doubles, triangles: NDArray[np.int64], mirror: NDArray[np.int64], lids: Lids) -> Doubles:
     """(52, 468, 3) displacements at weight 1, in the order of `rig.ARKIT_NAMES` (tongueOut moves no point)."""
@@ -202,7 +206,8 @@ class Lids:
     def shapes(self, points: Doubles, fields: Fields) -> dict[str, Doubles]:
         upper, lower = points[list(UPPER_LID_LEFT)], points[list(LOWER_LID_LEFT)]
         # The closed seam: mostly where the lower lid was, bowed like it, and off the eyeball.
-        seam = self.lifted(upper + 0.86 * (lower - upper), 0.16)
+        share = 0.58 + 0.28 * np.sin(np.pi * np.linspace(0, 1, len(upper)))[:, None] ** 0.7
+        seam = self.lifted(upper + share * (lower - upper), 0.16)
         return {
             "eyeBlinkLeft": self._lidded(points, fields, seam - upper, seam - lower),
             "eyeLookDownLeft": self._lidded(points, fields, *self._share(upper, lower, 0.42, -0.12)),
@@ -233,4 +238,8 @@ class Lids:
             for i, d in zip(ring, moved, strict=True):
                 handles[i] = (float(d[0]), float(d[1]), float(d[2]))
         handles[362] = handles[263] = (0.0, 0.0, 0.0)
-        return fields.within(handles, 1.3)
+        # The skin above the crease and below the lower lid is drawn along a little, and unfolds.
+        for ring, fold, share in ((UPPER_LID_LEFT, UPPER_FOLD_LEFT, 0.32), (LOWER_LID_LEFT, LOWER_FOLD_LEFT, 0.55)):
+            for i, k in zip(ring[1:-1], fold, strict=True):
+                handles[k] = (share * handles[i][0], share * handles[i][1], share * handles[i][2])
+        return fields.within(handles, 1.5)

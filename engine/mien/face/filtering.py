@@ -1,0 +1,151 @@
+"""Takes the jitter out of tracked values without making them late.
+
+A value that wanders within its own noise is smoothed; one that really moves is let through. The gain of
+the smoother follows the innovation, measured in units of the noise: within the noise it is low, a few
+times beyond it is 1. So the lag is never more than about the noise itself, whatever the speed; a
+low-pass whose cut-off follows the speed (Casiez et al. 2012, "1 euro filter") has to see the speed
+first. The noise is estimated while running, from the quietest part of what is seen.
+
+Times are capture times: the same input gives the same output, live or offline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.clock import NS_PER_S
+from mien.face.camera import axis_angle, rotation_matrix
+from mien.frames import EXPRESSIONS, FaceParams, Float
+
+_QUIET_SHARE = 0.3
+"""Share of the second differences that lies below the noise estimate."""
+_QUIET_TO_SIGMA = 0.943
+"""That quantile of |x[t] - 2 x[t-1] + x[t-2]| for white noise of deviation 1."""
+_ADAPT_RATE = 0.04
+_NOISE_RANGE = (0.4, 3.0)
+"""How far the estimate may go from the noise that is assumed at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smoothing:
+    """noise: standard deviation assumed at first. gate: innovation, in deviations, that counts as half a
+    motion. time_s: time constant of the smoothing within the noise.
+    """
+
+    noise: float
+    gate: float = 3.0
+    time_s: float = 0.15
+
+
+class GatedFilter:
+    """Smooths `channels` independent values, or one vector of that size when `joint`."""
+
+    def __init__(self, channels: int, smoothing: Smoothing, *, joint: bool = False) -> None:
+        self._channels = channels
+        self._smoothing = smoothing
+        self._joint = joint
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but the noise assumed at first."""
+        self._state: Float | None = None
+        self._seen: list[Float] = []
+        self._noise = np.full(1 if self._joint else self._channels, self._smoothing.noise, np.float32)
+
+    def restart(self) -> None:
+        """Let the next value through as it is."""
+        self._state = None
+        self._seen.clear()
+
+    @property
+    def noise(self) -> Float:
+        """The noise estimate, (channels,) or (1,)."""
+        return self._noise
+
+    def __call__(self, value: Float, elapsed_s: float) -> Float:
+        """value: (channels,) -> the same, smoothed. elapsed_s: since the value before."""
+        self._learn(value)
+        if self._state is None:
+            self._state = np.array(value, np.float32)
+        else:
+            innovation = value - self._state
+            self._state = self._state + self._gain(innovation, elapsed_s) * innovation
+        return np.array(self._state, np.float32)
+
+    def _gain(self, innovation: Float, elapsed_s: float) -> Float:
+        size = np.sqrt((innovation**2).sum(keepdims=True)) if self._joint else np.abs(innovation)
+        quiet = 1 - np.exp(-elapsed_s / self._smoothing.time_s)
+        motion = (size / (self._smoothing.gate * self._noise)) ** 4
+        return np.asarray(quiet + (1 - quiet) * motion / (1 + motion), np.float32)
+
+    def _learn(self, value: Float) -> None:
+        self._seen.append(np.array(value, np.float32))
+        if len(self._seen) < 3:
+            return
+        first, second, third = self._seen
+        del self._seen[0]
+        bend = np.abs(first - 2 * second + third)
+        if self._joint:
+            bend = np.sqrt((bend**2).mean(keepdims=True))
+        above = bend > self._noise * _QUIET_TO_SIGMA
+        change = np.where(above, _QUIET_SHARE, _QUIET_SHARE - 1) * _ADAPT_RATE
+        low, high = (factor * self._smoothing.noise for factor in _NOISE_RANGE)
+        self._noise = np.clip(self._noise * np.exp(change), low, high).astype(np.float32)
+
+
+_ROTATION = Smoothing(noise=0.0035)
+_PLACE = Smoothing(noise=0.0002)
+_LOG_DEPTH = Smoothing(noise=0.002)
+_EXPRESSION = Smoothing(noise=0.018, time_s=0.09)
+_GAZE = Smoothing(noise=0.02, time_s=0.12)
+_LONGEST_GAP_S = 0.5
+
+
+class FaceFilter:
+    """Smooths the `FaceParams` of one face."""
+
+    def __init__(self) -> None:
+        self._rotation = GatedFilter(3, _ROTATION, joint=True)
+        self._place = GatedFilter(2, _PLACE, joint=True)
+        self._depth = GatedFilter(1, _LOG_DEPTH)
+        self._expression = GatedFilter(EXPRESSIONS, _EXPRESSION)
+        self._gaze = GatedFilter(4, _GAZE)
+        self._reference = np.eye(3, dtype=np.float32)
+        self._capture_ns: int | None = None
+
+    def reset(self) -> None:
+        """Another person, or another camera: forget the noise too."""
+        for part in (self._rotation, self._place, self._depth, self._expression, self._gaze):
+            part.reset()
+        self._capture_ns = None
+
+    def __call__(self, params: FaceParams) -> FaceParams:
+        """The same frame, smoothed. After half a second without one, or when time goes back, starts anew."""
+        elapsed_s = 0.0
+        if self._capture_ns is not None:
+            elapsed_s = (params.capture_ns - self._capture_ns) / NS_PER_S
+        if self._capture_ns is None or not 0 < elapsed_s < _LONGEST_GAP_S:
+            for part in (self._rotation, self._place, self._depth, self._expression, self._gaze):
+                part.restart()
+            self._reference = rotation_matrix(params.rotation)
+        self._capture_ns = params.capture_ns
+        # Direction and distance are smoothed apart: depth is several times noisier than place, and its
+        # noise is proportional to it.
+        depth = np.abs(params.translation[2:])
+        place = self._place(params.translation[:2] / depth, elapsed_s)
+        far = np.exp(self._depth(np.log(depth), elapsed_s))
+        turned = axis_angle(rotation_matrix(params.rotation) @ self._reference.T)
+        rotation = rotation_matrix(self._rotation(turned, elapsed_s)) @ self._reference
+        return FaceParams(
+            capture_ns=params.capture_ns,
+            rotation=axis_angle(rotation),
+            translation=np.array([*(place * far), *-far], np.float32),
+            expression=np.clip(self._expression(params.expression, elapsed_s), 0, 1),
+            gaze=self._gaze(params.gaze.reshape(4), elapsed_s).reshape(2, 2),
+            light=params.light,
+            confidence=params.confidence,
+            index=params.index,
+            epoch=params.epoch,
+        )
