@@ -51,17 +51,18 @@ export async function ask(path, request = {}) {
  * @param {Response} response
  */
 async function problem(response) {
+  let type = '';
+  let title = '';
   let detail = '';
   try {
-    const told = await response.json();
-    detail = String(told.detail ?? told.title ?? '');
+    ({ type = '', title = '', detail = '' } = await response.json());
   } catch {
     // not JSON: the status has to do
   }
-  if (response.status === 401 || response.status === 403) return tokenWrong();
-  if (response.status === 404) return sessionUnknown(session);
-  if (response.status === 503) return full(detail);
-  return refused(response.status, detail);
+  if (response.status === 401) return tokenWrong();
+  if (type.endsWith(':unknown-session')) return sessionUnknown(session);
+  if (type.endsWith(':full')) return full(detail);
+  return refused(response.status, title, detail);
 }
 
 /**

@@ -189,7 +189,7 @@ export class Exchange {
     const mid = fresh[0]?.sdpMid ?? '0';
     const fragment = [
       ...credentials,
-      'm=audio 9 UDP/TLS/RTP/SAVPF 0',
+      /^m=.*$/m.exec(offer)?.[0] ?? '', // all is bundled: the first section stands for every one
       `a=mid:${mid}`,
       ...fresh.map(({ candidate }) => `a=${candidate}`),
       '',

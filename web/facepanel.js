@@ -68,6 +68,10 @@ export class FacePanel {
     const reset = make('button', { type: 'button', class: 'quiet small', 'aria-label': `Reset ${title}` }, 'Reset');
     reset.addEventListener('click', () => this.#reset(names));
     const body = make('div', { class: 'group-body' }, ...members.map((row) => this.#row(row)), reset);
+    if (members.some((row) => row.names.length === 2)) {
+      const sides = [make('span'), make('span', {}, 'its right'), make('span', {}, 'its left')];
+      body.prepend(make('div', { class: 'sides', 'aria-hidden': 'true' }, ...sides));
+    }
     const element = make('details', { class: 'group', open: title === 'Brows' || title === 'Eyes' || title === 'Mouth' });
     element.append(make('summary', {}, make('span', {}, title), count), body);
     this.#groups.push({ element, count, names });
@@ -82,7 +86,7 @@ export class FacePanel {
         name: `${row.group}: ${row.label}${sides[i] ? `, ${sides[i]}` : ''} (${name})`,
         min: -1,
         max: 1,
-        step: 0.01,
+        step: 0.02,
         neutral: 0,
         format,
         onedit: (value) => this.#edit(row, name, value),

@@ -104,14 +104,17 @@ export const noCodec = () =>
   });
 
 /**
+ * What the engine says in its own words, which name the mend already.
+ *
  * @param {number} status
+ * @param {string} title
  * @param {string} detail
  */
-export const refused = (status, detail) =>
+export const refused = (status, title, detail) =>
   new Failure('refused', {
-    title: 'The engine refused the request',
+    title: title || 'The engine refused the request',
     why: detail || `It answered with status ${status}.`,
-    mend: status >= 500 ? 'Its log says more. This page keeps trying.' : 'Mend what it names, then try again.',
+    mend: status >= 500 ? 'The engine’s log says more. This page keeps trying.' : '',
     retry: status >= 500,
   });
 

@@ -60,11 +60,11 @@ export class History {
 }
 
 /**
- * The next round number at or above a value: 1, 2, 5 times a power of ten, and 1.5, 3, 8 between.
+ * The next number at or above a value that is round enough for a scale, and so is its half.
  *
  * @param {number} value  > 0
  */
 export function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return (([1, 1.5, 2, 3, 5, 8, 10].find((step) => step * power >= value - 1e-9)) ?? 10) * power;
+  return (([1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value - 1e-9)) ?? 10) * power;
 }

@@ -201,7 +201,7 @@ acceptFiles({
   onother: (text) => notices.show('warning', text),
 });
 
-say(part('session', HTMLElement), session);
+if (session !== 'main') say(part('session', HTMLElement), `session ${session}`);
 addEventListener('pagehide', () => {
   driver.leave();
   player.stop();

@@ -142,6 +142,8 @@ export class Portrait {
     const form = new FormData();
     form.append('photo', this.#photo, this.#photo instanceof File ? this.#photo.name : 'camera.jpg');
     form.append('consent', 'true');
+    form.append('basis', written ? 'document' : 'self');
+    form.append('holder', written ? this.#who.value.trim() : '');
     form.append('statement', written ? `${WRITTEN} Person: ${this.#who.value.trim()}.` : SELF);
     this.#working(true);
     try {
@@ -154,9 +156,9 @@ export class Portrait {
       this.notices.show('info', 'The new portrait is on.');
     } catch (error) {
       this.#working(false);
-      const { title, why } = asFailure(error);
-      const refused = title === 'The engine refused the request';
-      say(this.#error, refused ? `${why} Try another picture: one face, looking ahead, well lit.` : `${title}. ${why}`);
+      const { kind, title, why, mend } = asFailure(error);
+      const advice = kind === 'refused' ? 'Try another picture: one face, looking ahead, well lit.' : mend;
+      say(this.#error, `${title}. ${why} ${advice}`);
       this.#error.hidden = false;
     }
   }

@@ -21,10 +21,13 @@ export class Slider {
     this.element = make('input', { type: 'range', min, max, step, 'aria-label': name, title: name, class: 'slider' });
     this.element.style.setProperty('--zero', `${((neutral - min) / (max - min)) * 100}%`);
     this.set(neutral);
+    let held = false;
+    this.element.addEventListener('pointerdown', () => (held = true));
+    for (const end of ['pointerup', 'pointercancel', 'blur']) this.element.addEventListener(end, () => (held = false));
     this.element.addEventListener('input', () => {
-      // A small notch at neutral, wide enough to be found again by hand.
+      // A small notch at neutral, wide enough to be found again by hand; arrow keys must get out of it.
       const raw = this.element.valueAsNumber;
-      const value = Math.abs(raw - neutral) < (max - min) * 0.012 ? neutral : raw;
+      const value = held && Math.abs(raw - neutral) < (max - min) * 0.012 ? neutral : raw;
       this.#draw(raw);
       onedit(value);
     });

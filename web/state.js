@@ -21,8 +21,7 @@
  */
 export function shownState({ picture, control, snapshot, mine, trouble }) {
   if (picture.phase === 'failed' || (picture.phase === 'connecting' && picture.failure)) {
-    const failure = picture.failure;
-    return { name: 'failed', title: 'No picture', detail: failure?.title ?? '' };
+    return { name: 'failed', title: 'No picture', detail: '' }; // the picture's place says why
   }
   if (picture.phase !== 'open') return { name: 'connecting', title: 'Connecting', detail: '' };
   if (control.phase !== 'open' || !snapshot) {
@@ -34,7 +33,7 @@ export function shownState({ picture, control, snapshot, mine, trouble }) {
     case 'holding':
       return { name: 'holding', title: 'Holding', detail: 'no face in sight' };
     case 'paused':
-      return { name: 'paused', title: 'Paused', detail: 'nothing of you gets through' };
+      return { name: 'paused', title: 'Paused', detail: 'none of you gets through' };
     case 'degraded':
       return { name: 'degraded', title: 'Degraded', detail: trouble || 'a stage failed and restarts' };
     default:

@@ -68,7 +68,7 @@ export class Timing {
     say(part('n-level', HTMLElement), String(snapshot.level));
     say(part('n-viewers', HTMLElement), String(snapshot.viewers));
     say(part('n-faces', HTMLElement), String(snapshot.faces));
-    part('n-p95', HTMLElement).classList.toggle('over', this.plot.budgetMs !== null && !!total && total.p95 > this.plot.budgetMs);
+    part('n-p95', HTMLElement).classList.toggle('exceeded', this.plot.budgetMs !== null && !!total && total.p95 > this.plot.budgetMs);
     this.#canvas.setAttribute(
       'aria-label',
       `Latency per stage over the last minute. Now ${total ? milliseconds(total.p50) : 'unknown'} ms at the median, ${snapshot.fps.toFixed(0)} frames per second.`,

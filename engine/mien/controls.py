@@ -100,12 +100,12 @@ class Controls(_Settings):
 def _merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(target)
     for key, value in patch.items():
-        if value is None and key in result:
-            del result[key]
+        if value is None:
+            result.pop(key, None)
         elif isinstance(value, Mapping):
             below = result.get(key)
             result[key] = _merged(below if isinstance(below, Mapping) else {}, value)
-        elif value is not None or key in Controls.model_fields:
+        else:
             result[key] = value
     return result
 

@@ -69,6 +69,7 @@ class Driver:
 
         self._state = DriverState.IDLE
         self._person: Subject | None = None
+        self._person_reference = self._avatar
         self._live: Motion = np.zeros(MOTION_SIZE, np.float32)
         self._ease: Ease | None = None
         self._out = self._idle.at(0)
@@ -148,7 +149,9 @@ class Driver:
         person = self._calibration.observe(tracked, source)
         if person is None:
             return False
-        motion = relative_motion(tracked, person)
+        if person is not self._person:
+            self._person_reference = Reference.of(person)
+        motion = relative_motion(tracked, self._person_reference)
         if controls.mirror:
             motion = mirrored_motion(motion)
 

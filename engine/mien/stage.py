@@ -279,6 +279,11 @@ class Landmarker(Opened):
         """Like `detect` for a single picture, with more effort and no state."""
         return self.detect(pixels)
 
+    @property
+    def faces(self) -> int:
+        """How many faces are in sight, where `detect` returns only some of them; 0: as many as it returns."""
+        return 0
+
     def reset(self) -> None:
         """Forget the faces that were followed."""
 

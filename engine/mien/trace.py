@@ -20,8 +20,6 @@ WAY = ("receive", "track", "drive", "render", "encode", "total", "packet")
 """Names of spans in the order of the way. `total`: capture to hand-over to the outputs; `packet`: capture
 to the last packet's hand-off. A name with the prefix `wait:` is time spent in a queue before a stage."""
 
-_KEEP = 512
-
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -62,14 +60,18 @@ class Passage:
 
 
 class Trace:
-    """Counters, percentiles and recent spans of one session. Thread-safe."""
+    """Counters, percentiles and recent spans of one session. Thread-safe.
 
-    def __init__(self) -> None:
+    kept: how many durations of each span the percentiles are taken over.
+    """
+
+    def __init__(self, kept: int = 2048) -> None:
         self._lock = threading.Lock()
+        self._kept = kept
         self._durations: dict[str, deque[int]] = {}
         self._typical: dict[str, float] = {}
         self._recent: deque[Span] = deque(maxlen=4096)
-        self._delivered_ns: deque[int] = deque(maxlen=_KEEP)
+        self._delivered_ns: deque[int] = deque(maxlen=256)
         self.delivered = 0
         self.late = 0
         self.dropped: Counter[str] = Counter()
@@ -109,11 +111,17 @@ class Trace:
     def _record(self, span: Span) -> None:
         took = span.end_ns - span.start_ns
         if span.name not in self._durations:
-            self._durations[span.name] = deque(maxlen=_KEEP)
-            self._typical[span.name] = float(took)
+            self._durations[span.name] = deque(maxlen=self._kept)
+            self._typical.setdefault(span.name, float(took))
         self._durations[span.name].append(took)
         self._typical[span.name] += 0.05 * (took - self._typical[span.name])
         self._recent.append(span)
+
+    def clear(self) -> None:
+        """Forget the recent past; the counters go on."""
+        with self._lock:
+            self._durations.clear()
+            self._recent.clear()
 
     def fps(self, now_ns: int) -> float:
         """Delivered frames per second over the last two seconds."""

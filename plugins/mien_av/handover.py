@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from typing import Generic, TypeVar
@@ -10,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """The consumer has gone; the producing thread should return."""
 
 
@@ -36,14 +37,14 @@ class Handover(Generic[T]):
     # --- producing thread
 
     def put(self, value: T) -> None:
-        """Raises `Closed` once `close` was called."""
+        """Raises `ClosedError` once `close` was called."""
         with self._room:
             if self._newest_wins and len(self._values) >= self._capacity:
                 self._values.popleft()
                 self.replaced += 1
             self._room.wait_for(lambda: self._closed or len(self._values) < self._capacity)
             if self._closed:
-                raise Closed
+                raise ClosedError
             self._values.append(value)
         self._announce()
 
@@ -55,7 +56,7 @@ class Handover(Generic[T]):
         self._announce()
 
     def _announce(self) -> None:
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody takes anything any more
             self._loop.call_soon_threadsafe(self._ready.set)
 
     # --- event loop

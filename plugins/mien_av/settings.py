@@ -27,7 +27,7 @@ class Settings(BaseModel):
     crf: Annotated[int, Field(ge=0, le=51)] = 18
     """quality of MP4 files, H.264's constant rate factor; lower is better"""
     preset: str = ""
-    """of x264; empty: veryfast when live, medium offline"""
+    """of x264; empty: superfast when live, fast offline"""
 
 
 def read_settings(table: Mapping[str, Any]) -> Settings:

@@ -71,7 +71,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Skin:
-    """The visible surface of a face model: its `FACE` region with vertices numbered anew.
+    """The face of a model and what surrounds it closely, with vertices numbered anew.
 
     vertices: (K,) int32, which of the model's. triangles: (T, 3) int32. starts, rows, deltas: the sparse
     expression basis of these vertices (see `SparseBasis`). presence: (K,) 0 to 1, 1 within the oval of
@@ -115,7 +115,10 @@ class _Dissection:
 
     def __init__(self, model: FaceModel) -> None:
         self.model = model
-        faces = model.triangles[model.triangle_region == Region.FACE]
+        surface = np.isin(model.triangle_region, (Region.FACE, Region.HEAD, Region.NECK))
+        faces = model.triangles[surface]
+        self.mean = model.mean
+        faces = faces[self._presence()[faces].any(axis=1)]
         self.vertices = np.unique(faces).astype(np.int32)
         self.new = np.full(len(model.mean), -1, np.int32)
         self.new[self.vertices] = np.arange(len(self.vertices), dtype=np.int32)
@@ -160,7 +163,7 @@ class _Dissection:
         weights = source.weights[list(points)].copy()
         if (corners[weights > 0] < 0).any():
             raise PluginError(
-                f"Face model {self.model.name!r} has lip or lid landmarks off its FACE region; "
+                f"Face model {self.model.name!r} has lip or lid landmarks off its skin; "
                 "the photo avatar cannot use it."
             )
         return Embedding(np.maximum(corners, 0), weights, source.trust[list(points)])

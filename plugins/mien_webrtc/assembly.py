@@ -47,7 +47,8 @@ class FrameAssembler:
         self._capacity = capacity
         self._patience_ns = patience_ns
         self._pieces: dict[int, Piece] = {}
-        self._next: int | None = None
+        self._started = False
+        self._next = 0
         self._highest = 0
         self._gap: int | None = None
         self._gap_since_ns = 0
@@ -63,7 +64,8 @@ class FrameAssembler:
         self, sequence_number: int, timestamp: int, marker: bool, data: bytes, arrival_ns: int
     ) -> list[AssembledFrame]:
         """Take one packet; return the frames that it completes, in order (usually none or one)."""
-        if self._next is None:
+        if not self._started:
+            self._started = True
             self._next = self._highest = sequence_number
         sequence = self._unwrap(sequence_number)
         if sequence < self._next - self._capacity or sequence >= self._next + self._capacity:
@@ -90,7 +92,6 @@ class FrameAssembler:
     def _pop_complete(self) -> list[AssembledFrame]:
         frames: list[AssembledFrame] = []
         while pieces := self._front_frame():
-            assert self._next is not None
             self._next += len(pieces)
             for piece in pieces:
                 del self._pieces[piece.sequence]
@@ -108,7 +109,6 @@ class FrameAssembler:
     def _front_frame(self) -> list[Piece]:
         """The packets of the frame at the front when all are there, else nothing."""
         pieces: list[Piece] = []
-        assert self._next is not None
         while piece := self._pieces.get(self._next + len(pieces)):
             if pieces and piece.timestamp != pieces[0].timestamp:
                 return pieces  # a sender that sets no marker
@@ -131,14 +131,12 @@ class FrameAssembler:
 
     def _front_gap(self) -> int | None:
         """The first packet that is missing though later ones are there."""
-        assert self._next is not None
         if len(self._pieces) >= self._highest - self._next + 1:
             return None
         return next(n for n in range(self._next, self._highest + 1) if n not in self._pieces)
 
     def _skip_to_frame_start(self) -> None:
         """Drop the damaged frame, and what else has holes, up to a packet that surely starts a frame."""
-        assert self._next is not None
         last_hole = max(n for n in range(self._next, self._highest + 1) if n not in self._pieces)
         self.given_up += sum(n not in self._pieces for n in range(self._next, last_hole + 1))
         start = last_hole + 1

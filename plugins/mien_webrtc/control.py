@@ -182,7 +182,9 @@ class ControlHub:
                 await room.release()
             case _:
                 connection.post(
-                    _error(f"There is no action '{action}'; known: recentre, record, stop_recording, release.")
+                    _error(
+                        f"There is no action '{action}'; known: recentre, record, stop_recording, release."
+                    )
                 )
 
 

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import av
 import cv2
@@ -43,7 +44,7 @@ def to_rgb(picture: av.VideoFrame) -> Bytes:
     planar = picture.format.name == "yuv420p" and picture.color_range != ColorRange.JPEG
     if planar and picture.width % 2 == 0 and picture.height % 2 == 0:
         return np.asarray(cv2.cvtColor(picture.to_ndarray(), cv2.COLOR_YUV2RGB_I420), np.uint8)
-    return picture.to_ndarray(format="rgb24")
+    return np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)
 
 
 class VideoDecoder:
@@ -146,8 +147,8 @@ class VideoDecoder:
 
 
 def _create(codec: str) -> VideoCodecContext:
-    decoder = av.CodecContext.create(DECODERS[codec], "r")
+    decoder: Any = av.CodecContext.create(DECODERS[codec], "r")
     decoder.thread_count = 1  # frame threads would each hold a picture back
     decoder.flags |= Flags.low_delay
     decoder.open()
-    return decoder
+    return cast("VideoCodecContext", decoder)

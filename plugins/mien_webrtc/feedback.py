@@ -9,6 +9,7 @@ so they are lost there. `watch_feedback` taps them on their way in. Since one en
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ def watch_feedback(
     the peer is alive. The sender's own handling (statistics, retransmissions) goes on as before: the
     DTLS transport calls `_handle_rtcp_packet` on the instance, and that is what is wrapped here.
     """
-    handle = sender._handle_rtcp_packet  # noqa: SLF001 - aiortc has no public hook
+    handle = sender._handle_rtcp_packet  # aiortc has no public hook
 
     async def handle_and_tell(packet: AnyRtcpPacket) -> None:
         await handle(packet)
@@ -54,7 +55,7 @@ def watch_feedback(
                 return
             on_bitrate(bitrate)
 
-    sender._handle_rtcp_packet = handle_and_tell  # noqa: SLF001
+    setattr(sender, "_handle_rtcp_packet", handle_and_tell)  # noqa: B010 - mypy: a method is no attribute
 
 
 class KeyframeRequests:
@@ -104,12 +105,13 @@ class _Estimate:
 class BitrateControl:
     """The rate that all viewers can take, within [minimum, maximum], without flutter.
 
-    A receiver's estimate grows only as far as what it is sent (libwebrtc: 1.5 times), so an estimate well
-    above the present rate says no more than "no congestion here" and is no limit. Down at once, up by
-    at most a quarter each second; changes under 10 % are not worth making.
+    A receiver's estimate grows only as far as what it is sent allows (libwebrtc: 1.5 times that), so while
+    the pictures need less than the target a low estimate says nothing; it is a limit when it does not
+    exceed what is really sent. Down at once, up by at most a quarter each second and never beyond what
+    somebody measured; changes under a tenth are not worth making.
     """
 
-    _HEADROOM = 1.2
+    _HEADROOM = 1.1
     _STALE_NS = 10 * NS_PER_S
     _DEADBAND = 0.1
     _GROWTH = 1.25
@@ -130,16 +132,17 @@ class BitrateControl:
         """The viewer is gone and limits nobody any more."""
         self._estimates.pop(viewer, None)
 
-    def update(self, now_ns: int) -> int | None:
-        """The new rate in bits per second when it is time to change it, else None."""
+    def update(self, now_ns: int, sent: int) -> int | None:
+        """The new rate when it is time to change it, else None. sent: what was really sent, bits/s."""
         limits = [
             estimate.bits_per_second
+            if estimate.bits_per_second < self._HEADROOM * sent
+            else max(estimate.bits_per_second, self.target)
             for estimate in self._estimates.values()
             if now_ns - estimate.at_ns < self._STALE_NS
-            and estimate.bits_per_second < self._HEADROOM * self.target
         ]
-        ceiling = self._maximum if self._estimates else self._start
-        wanted = max(min([ceiling, *limits]), self._minimum)
+        wanted = min([self._maximum, *limits]) if limits else self._start
+        wanted = max(wanted, self._minimum)
         if wanted > self.target:
             if self._raised_ns is not None and now_ns - self._raised_ns < NS_PER_S:
                 return None
@@ -150,3 +153,23 @@ class BitrateControl:
             self._raised_ns = now_ns
         self.target = wanted
         return wanted
+
+
+class RateMeter:
+    """Bits per second over the last second."""
+
+    def __init__(self, window_ns: int = NS_PER_S) -> None:
+        self._window_ns = window_ns
+        self._sizes: deque[tuple[int, int]] = deque()
+        self._bytes = 0
+
+    def add(self, size: int, now_ns: int) -> None:
+        """So many bytes went out."""
+        self._sizes.append((now_ns, size))
+        self._bytes += size
+
+    def rate(self, now_ns: int) -> int:
+        """In bits per second."""
+        while self._sizes and self._sizes[0][0] <= now_ns - self._window_ns:
+            self._bytes -= self._sizes.popleft()[1]
+        return self._bytes * 8 * NS_PER_S // self._window_ns

@@ -192,7 +192,7 @@ def _token(scope: Scope, headers: Headers, method: str) -> str | None:
         return value.strip()
     if scope["type"] == "websocket" or method in {"GET", "HEAD"}:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        return query.get("token", [None])[0]
+        return next(iter(query.get("token", [])), None)
     return None
 
 

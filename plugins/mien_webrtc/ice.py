@@ -81,12 +81,11 @@ def prepare_gathering(pc: RTCPeerConnection, *, loopback: bool) -> None:
     connections = {
         id(connection): connection
         for transceiver in pc.getTransceivers()
-        for connection in [transceiver.receiver.transport.transport.iceGatherer._connection]  # noqa: SLF001
+        for connection in [transceiver.receiver.transport.transport.iceGatherer._connection]
     }
     for connection in connections.values():
-        connection.get_component_candidates = functools.partial(
-            _gather, connection.get_component_candidates, loopback
-        )
+        gather = functools.partial(_gather, connection.get_component_candidates, loopback)
+        setattr(connection, "get_component_candidates", gather)  # noqa: B010 - mypy: a method is no attribute
 
 
 async def _gather(gather: Any, loopback: bool, component: int, addresses: list[str]) -> Any:

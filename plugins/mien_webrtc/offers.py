@@ -27,6 +27,7 @@ PARSE_ERRORS = (
 
 _RECEIVES = {"recvonly", "sendrecv"}
 _SENDS = {"sendonly", "sendrecv"}
+_TURN = {True: "a viewer receives", False: "a publisher sends"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,10 @@ def read_offer(body: bytes, *, viewer: bool) -> Offer:
     except PARSE_ERRORS as error:
         raise malformed("It could not be parsed.") from error
     _check_sections(sections, description)
-    first = description.media[0]
-    return Offer(sdp, sections, first.ice.usernameFragment or "", first.ice.password or "")
+    ice = description.media[0].ice
+    if ice is None or not ice.usernameFragment or not ice.password:
+        raise malformed("ICE credentials are missing.")
+    return Offer(sdp, sections, ice.usernameFragment, ice.password)
 
 
 def _text(body: bytes) -> str:
@@ -112,8 +115,6 @@ def _section(media: MediaDescription, *, viewer: bool) -> Section:
             "Only sound and pictures are exchanged here",
             f"Leave the '{media.kind}' section out of the offer.",
         )
-    if not media.ice.usernameFragment or not media.ice.password:
-        raise malformed("ICE credentials are missing.")
     if media.dtls is None or not media.dtls.fingerprints:
         raise malformed("The DTLS fingerprint or the setup attribute is missing.")
     if not media.rtcp_mux:
@@ -124,7 +125,7 @@ def _section(media: MediaDescription, *, viewer: bool) -> Section:
             422,
             "wrong-direction",
             "The offer points the wrong way",
-            f"The {media.kind} section is {direction}; a {'viewer receives' if viewer else 'publisher sends'}.",
+            f"The {media.kind} section is {direction}; {_TURN[viewer]}.",
         )
     common = tuple(find_common_codecs(CODECS[media.kind], media.rtp.codecs))
     section = Section(media.kind, media.rtp.muxId, direction, common)
@@ -190,3 +191,20 @@ def _candidate(value: str, mid: str | None) -> RTCIceCandidate:
     candidate.sdpMid = mid
     candidate.sdpMLineIndex = None if mid else 0
     return candidate
+
+
+def with_rate_hints(answer: str, *, start_kbps: int, minimum_kbps: int) -> str:
+    """Tell a libwebrtc publisher where to begin; others ignore the unknown parameters.
+
+    It begins at 300 kbit/s otherwise, and a receiver's estimate of a stream so thin takes many seconds to
+    let it grow: long enough for a face to be tracked on mush.
+    """
+    hints = f";x-google-start-bitrate={start_kbps};x-google-min-bitrate={minimum_kbps}"
+    video = False
+    lines = []
+    for line in answer.splitlines():
+        if line.startswith("m="):
+            video = line.startswith("m=video")
+        apt = "apt=" in line
+        lines.append(line + hints if video and line.startswith("a=fmtp:") and not apt else line)
+    return "".join(f"{line}\r\n" for line in lines)

@@ -119,16 +119,15 @@ class Peer:
         """The sender of that kind."""
         return next((s for s in self.pc.getSenders() if s.kind == kind), None)
 
-    def end(self, reason: str = "") -> None:
-        """Close soon; for callbacks that cannot wait."""
+    def end(self, reason: str = "") -> asyncio.Task[None]:
+        """Close soon; for callbacks that cannot wait. Any number of times, the first reason counts."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(reason), name=f"close {self.role}")
+        return self._closing
 
     async def close(self, reason: str = "") -> None:
-        """Close, and return when everything is given back. Any number of times."""
-        self.end(reason)
-        assert self._closing is not None
-        await asyncio.shield(self._closing)
+        """Close, and return when everything is given back."""
+        await asyncio.shield(self.end(reason))
 
     async def _close(self, reason: str) -> None:
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
@@ -162,9 +161,9 @@ class Peer:
 
     def _stuck(self) -> str:
         return (
-            f"A {self.role} could not be reached within {self._connect_timeout_s:g} s: no path for media (UDP) "
-            "opened between it and the engine. Open UDP in the firewall between them, or name a TURN server "
-            "in server.ice_servers."
+            f"A {self.role} could not be reached within {self._connect_timeout_s:g} s: no path for media "
+            "(UDP) opened between it and the engine. Open UDP in the firewall between them, or name a TURN "
+            "server in server.ice_servers."
         )
 
     def _hold(self, work: Awaitable[None], name: str) -> None:

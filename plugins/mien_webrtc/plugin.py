@@ -1,4 +1,4 @@
-"""What this plugin declares. Import-light: aiortc, FastAPI and OpenCV are imported by the factories' modules."""
+"""What this plugin declares. Import-light: aiortc, FastAPI and OpenCV come with the factories' modules."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - RFC 9457's word
     """A refusal. kind: the short name at the end of the problem's type URI."""
 
     def __init__(
@@ -100,4 +100,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return Problem(500, "unexpected", "Something unexpected happened", "The engine's log says more.").response()
+        return Problem(
+            500, "unexpected", "Something unexpected happened", "The engine's log says more."
+        ).response()

@@ -76,7 +76,7 @@ class VideoTap:
             packet.sequence_number,
             packet.timestamp,
             bool(packet.marker),
-            packet._data,  # noqa: SLF001 - set by aiortc's depacketizer
+            packet._data,  # set by aiortc's depacketizer
             now,
         )
         for frame in frames:
@@ -115,7 +115,7 @@ class AudioTap:
         capture_ns = self._arrivals.map(packet.timestamp, self.last_packet_ns)
         if self._ahead(packet.sequence_number) >= 0x8000:
             return False, None  # too late, or a copy
-        self._waiting[packet.sequence_number] = (packet._data, capture_ns)  # noqa: SLF001
+        self._waiting[packet.sequence_number] = (packet._data, capture_ns)
         self._drain()
         return False, None
 

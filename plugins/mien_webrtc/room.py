@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from aiortc import RTCPeerConnection, RTCRtpCodecCapability, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpCodecCapability, RTCRtpSender, RTCRtpTransceiver
 
 from mien.clock import Clock
 from mien.config import ServerSection
@@ -15,7 +15,7 @@ from mien.session import Session
 from mien.stage import Source
 from mien_webrtc.control import ControlHub
 from mien_webrtc.ice import IceServer
-from mien_webrtc.offers import Offer, Section
+from mien_webrtc.offers import Offer, Section, with_rate_hints
 from mien_webrtc.peer import Peer
 from mien_webrtc.problems import RETRY_AFTER_S, Problem
 from mien_webrtc.settings import WebrtcSettings
@@ -85,7 +85,7 @@ class Room:
                 503,
                 "too-many-viewers",
                 "Too many watch already",
-                f"At most {self._settings.max_viewers} viewers of one session; raise plugin.webrtc.max_viewers.",
+                f"At most {self._settings.max_viewers} at once; plugin.webrtc.max_viewers says so.",
                 {"Retry-After": str(RETRY_AFTER_S)},
             )
         peer = self._peer("viewer", loopback=loopback)
@@ -135,7 +135,10 @@ class Room:
                 transceiver = pc.addTransceiver(section.kind, "recvonly")
                 prefer(transceiver, self._codec(video) if video and section.kind == "video" else "opus")
 
-        return peer, await peer.answer(offer, add, source.listen)
+        answer = await peer.answer(offer, add, source.listen)
+        return peer, with_rate_hints(
+            answer, start_kbps=self._server.start_kbps, minimum_kbps=self._server.min_kbps
+        )
 
     async def _make_way(self) -> None:
         """A dead publisher is swept aside, a live one stays: 409."""
@@ -148,7 +151,7 @@ class Room:
                 409,
                 "driven",
                 "Somebody else drives already",
-                "This session takes one publisher at a time. End the other one first, or open another session.",
+                "A session takes one publisher at a time. End the other one, or open another session.",
             )
         await peer.close("Another publisher took over from one that had gone silent.")
 
@@ -157,14 +160,14 @@ class Room:
             self._watchdog = asyncio.create_task(self._look_for_silence(), name=f"{self.name} watchdog")
 
     async def _look_for_silence(self) -> None:
-        while self._publisher is not None:
-            await asyncio.sleep(0.5)
-            if self._publisher is None:
-                return
-            peer, source = self._publisher
+        while (publisher := self._publisher) is not None:
+            peer, source = publisher
             silent = source.silent_s(self._clock.now_ns())
             if silent is not None and silent > self._settings.silence_timeout_s:
-                peer.end(f"The publisher has sent nothing for {silent:.0f} s; the avatar goes back to its own.")
+                peer.end(
+                    f"The publisher has sent nothing for {silent:.0f} s; the avatar goes back to its own."
+                )
+            await asyncio.sleep(0.5)
 
     async def drive_with(self, source: Source) -> None:
         """Let a clip drive. Raises `Problem` 409 while somebody publishes."""
@@ -241,7 +244,7 @@ class Room:
         await asyncio.gather(self.hub.close(), *(peer.close() for peer in list(self.peers.values())))
 
 
-def prefer(transceiver: object, codec: str | None) -> None:
+def prefer(transceiver: RTCRtpTransceiver, codec: str | None) -> None:
     """Answer with that codec alone (and its retransmissions), so that the offerer cannot pick another."""
     if codec is None:
         return
@@ -250,4 +253,4 @@ def prefer(transceiver: object, codec: str | None) -> None:
     capabilities: list[RTCRtpCodecCapability] = [
         c for c in RTCRtpSender.getCapabilities(kind).codecs if c.name.lower() in wanted
     ]
-    transceiver.setCodecPreferences(capabilities)  # type: ignore[attr-defined]
+    transceiver.setCodecPreferences(capabilities)

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import av
 from aiortc import MediaStreamTrack
@@ -24,7 +24,7 @@ from mien.clock import NS_PER_MS, Clock
 from mien.frames import AudioFrame, VideoFrame
 from mien.stage import EncodedFrame, Encoder
 from mien_webrtc import h264, opus
-from mien_webrtc.feedback import BitrateControl, KeyframeRequests
+from mien_webrtc.feedback import BitrateControl, KeyframeRequests, RateMeter
 
 
 class SpanRecorder(Protocol):
@@ -34,20 +34,11 @@ class SpanRecorder(Protocol):
 
 
 In = TypeVar("In", VideoFrame, AudioFrame)
-
-
-class Sendable(Protocol):
-    """What a track carries: a coded frame and the index of the frame it was made of (-1: sound)."""
-
-    @property
-    def packet(self) -> av.Packet: ...
-
-    @property
-    def keyframe(self) -> bool: ...
+CodedPacket: TypeAlias = "av.Packet[Any]"
 
 
 class Ready:
-    """A packet for all viewers."""
+    """A packet for all viewers. index: of the picture that it was made of; -1 for sound."""
 
     __slots__ = ("capture_ns", "index", "keyframe", "packet")
 
@@ -98,7 +89,7 @@ class PacketTrack(MediaStreamTrack):
         self._queue.append(ready)
         self._ready.set()
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> CodedPacket:
         """The next packet. The first call means that the connection is up: DTLS is through."""
         if self.readyState != "live":
             raise MediaStreamError
@@ -133,7 +124,7 @@ class Stream(ABC, Generic[In]):
 
     def __init__(self, name: str, inbox: Channel[In], clock: Clock) -> None:
         self.name = name
-        self.inbox = inbox
+        self.inbox: Channel[In] = inbox
         self._clock = clock
         self._tracks: list[PacketTrack] = []
         self._wake = threading.Condition()
@@ -199,9 +190,8 @@ class Stream(ABC, Generic[In]):
 
     def _emit(self, ready: Ready) -> None:
         """From the encoder thread to the event loop."""
-        assert self._loop is not None
         self.encoded += 1
-        if not self._loop.is_closed():
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._publish, ready)
 
     @abstractmethod
@@ -230,7 +220,9 @@ class VideoStream(Stream[VideoFrame]):
         self.bitrate = bitrate
         self.keyframes = KeyframeRequests()
         self._trace = trace
-        self._last_sent_index = -1
+        self._sent_rate = RateMeter()
+        self._last_sent_ns = -1
+        self._last_pts = -1
 
     def request_keyframe(self) -> None:
         """A viewer lost the picture."""
@@ -246,8 +238,8 @@ class VideoStream(Stream[VideoFrame]):
         self.request_keyframe()
 
     def _sent(self, ready: Ready) -> None:
-        if self._trace is not None and ready.index > self._last_sent_index:
-            self._last_sent_index = ready.index
+        if self._trace is not None and ready.capture_ns > self._last_sent_ns:
+            self._last_sent_ns = ready.capture_ns
             self._trace.span(ready.index, "packet", ready.capture_ns, self._clock.now_ns())
 
     def _run(self) -> None:
@@ -268,7 +260,7 @@ class VideoStream(Stream[VideoFrame]):
         """The newest picture; when none comes though a key frame is wanted, the last one again."""
         with self._wake:
             while not self._stopping:
-                frame = self.inbox.take()
+                frame: VideoFrame | None = self.inbox.take()
                 if frame is not None:
                     return frame
                 repeat = last is not None and self.keyframes.pending
@@ -281,7 +273,7 @@ class VideoStream(Stream[VideoFrame]):
 
     def _encode(self, encoder: Encoder, frame: VideoFrame) -> None:
         start = self._clock.now_ns()
-        rate = self.bitrate.update(start)
+        rate = self.bitrate.update(start, self._sent_rate.rate(start))
         if rate is not None:
             encoder.set_bitrate(rate)
         encoded = encoder.encode(frame, keyframe=self.keyframes.due(start))
@@ -290,8 +282,9 @@ class VideoStream(Stream[VideoFrame]):
         for picture in encoded:
             if picture.keyframe:
                 self.keyframes.made(start)
-            pts = h264.rtp_time(picture.capture_ns)
-            self._emit(Ready(picture, frame.index, pts, h264.TIME_BASE))
+            self._sent_rate.add(len(picture.data), start)
+            self._last_pts = max(h264.rtp_time(picture.capture_ns), self._last_pts + 1)
+            self._emit(Ready(picture, frame.index, self._last_pts, h264.TIME_BASE))
 
 
 class AudioStream(Stream[AudioFrame]):

@@ -60,7 +60,10 @@ class WhepOutput(Output):
     @property
     def streams(self) -> tuple[Stream[VideoFrame] | Stream[AudioFrame], ...]:
         """What is encoded at the moment."""
-        return tuple(s for s in (*self._videos.values(), self._sound) if s.viewers)
+        return tuple(stream for stream in self._all() if stream.viewers)
+
+    def _all(self) -> list[Stream[VideoFrame] | Stream[AudioFrame]]:
+        return [*self._videos.values(), self._sound]
 
     async def open(self, context: Context) -> None:
         self._context = context
@@ -73,7 +76,7 @@ class WhepOutput(Output):
         self._sound.put(frame)
 
     async def close(self) -> None:
-        for stream in (*self._videos.values(), self._sound):
+        for stream in self._all():
             await stream.close()
         self._videos.clear()
         self._viewers.clear()

@@ -26,7 +26,9 @@ class WhipSource(Source):
     of its own; `on_closed` tells that the session let go of the source.
     """
 
-    def __init__(self, clock: Clock, title: str = "WHIP", on_closed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, clock: Clock, title: str = "WHIP", on_closed: Callable[[], object] = lambda: None
+    ) -> None:
         self._clock = clock
         self._title = title
         self._on_closed = on_closed
@@ -44,9 +46,9 @@ class WhipSource(Source):
     def listen(self, transceivers: Sequence[RTCRtpTransceiver]) -> None:
         """Take over behind the receivers, between the agreement on codecs and the first packet."""
         for transceiver in transceivers:
-            codecs = transceiver._codecs  # noqa: SLF001 - what was negotiated has no public name
+            codecs = transceiver._codecs  # what was negotiated has no public name
             if transceiver.kind == "video":
-                names = {c.payloadType: c.name for c in codecs if c.name in {"H264", "VP8"}}
+                names = {n: name for name in ("H264", "VP8") for n in payload_types(codecs, name)}
                 self._video = VideoTap(self._clock, names, self._decoder)
                 install(transceiver.receiver, self._video)
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from mien.drive.eyes import Fixation, blink_times, blinks, eyes_in_head, fixation_tracks
@@ -23,6 +25,7 @@ def breathing(loop: Loop, rng: np.random.Generator, period_s: float = 4.2) -> Fl
     return np.asarray(np.sin(phase + 0.35 * np.sin(phase)), dtype=np.float32)
 
 
+@lru_cache(maxsize=4)
 def idle_motion(seed: int) -> LoopedMotion:
     """The same for the same seed."""
     rng = np.random.default_rng([seed, 1])

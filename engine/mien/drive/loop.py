@@ -96,6 +96,7 @@ class LoopedMotion:
     """Plays a composed (N, 62) motion for ever."""
 
     def __init__(self, loop: Loop, samples: Float) -> None:
+        samples.setflags(write=False)
         self.duration_s = loop.duration_s
         self._samples = samples
 

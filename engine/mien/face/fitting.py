@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.face.camera import Camera, axis_angle, rotation_matrix
 from mien.face.eyelids import Eyelids
-from mien.face.fitting_kernels import POSE, normal_equations, rotate_left, solve_boxed
+from mien.face.fitting_kernels import POSE, normal_equations, project, rotate_left, solve_boxed
 from mien.face.gaze import gaze_of
 from mien.face.landmark_basis import LANDMARKS, LID_PAIRS, LIP_PAIRS, MESH, OUTER_CORNERS, LandmarkBasis
 from mien.face.model import FaceModel
@@ -50,7 +50,7 @@ class Fit:
     """What was fitted to one frame; the arrays have the meaning that `FaceParams` gives them.
 
     error: mean distance between landmarks and projected model, as a fraction of the distance between
-    the outer eye corners (the larger of 2D and as if seen from the front).
+    the outer eye corners as if seen from the front.
     closed: (2,) float32 in [0, 1], how far the left and right lids are closed.
     """
 
@@ -119,6 +119,7 @@ class Fitter:
         self._jacobian = np.zeros((_UNKNOWNS, rows), np.float32)
         self._residual = np.zeros(rows, np.float32)
         self._reach = np.zeros((12, LANDMARKS), np.float32)
+        self._projected = np.zeros((LANDMARKS, 2), np.float32)
         self._low = np.full(_UNKNOWNS, -np.inf, np.float32)
         self._high = np.full(_UNKNOWNS, np.inf, np.float32)
         self.use(subject)
@@ -131,6 +132,8 @@ class Fitter:
         self.base = self.basis.shape(identity, offsets)
         self.eye_centres = self.basis.placed_eyes(identity, offsets)
         self._neutral = np.ascontiguousarray(self.base.T)
+        right, left = OUTER_CORNERS
+        self._across_cm = float(np.linalg.norm(self.base[left] - self.base[right]))
         rest = np.zeros(EXPRESSIONS, np.float32) if subject is None else np.where(_LIDS, subject.neutral, 0)
         self.lids = Eyelids(self.posed(np.asarray(rest, np.float32)), self.basis.expression)
 
@@ -162,8 +165,19 @@ class Fitter:
 
     def project(self, fit: Fit) -> Float:
         """Where the fitted landmarks lie in the picture, (478, 2) float32 px (irises: meaningless)."""
-        posed = self.posed(fit.expression) @ rotation_matrix(fit.rotation).T + fit.translation
-        return self.camera.project(posed)
+        projected = np.empty((LANDMARKS, 2), np.float32)
+        self._distance(projected, rotation_matrix(fit.rotation), fit.translation, fit.expression, projected)
+        return projected
+
+    def _distance(self, seen: Float, rotation: Float, translation: Float, expression: Float, out: Float) -> float:
+        camera = self.camera
+        return float(
+            project(
+                seen, self._neutral, self.basis.expression, self.basis.trust,
+                np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
+                rotation, translation, expression, out,
+            )
+        )  # fmt: skip
 
     def posed(self, expression: Float) -> Float:
         """(52,) -> (478, 3) float32 landmarks of this person with that expression, cm, head space."""
@@ -248,17 +262,17 @@ class Fitter:
         self._translation[2] = min(self._translation[2], -1.0)
 
     def _result(self, seen: Float) -> Fit:
-        expression = self._expression.copy()
-        rotation = axis_angle(self._rotation)
-        closed = self.lids.closed(seen, self.camera, self._rotation, self._translation, expression)
-        fit = Fit(rotation, self._translation.copy(), expression, self._gaze.copy(), closed, 0.0)
-        firm = self.basis.trust > 0
-        distance = np.linalg.norm(self.project(fit)[firm] - seen[firm], axis=1).mean()
-        right, left = OUTER_CORNERS
-        across_cm = float(np.linalg.norm(self.base[left] - self.base[right]))
-        across_px = across_cm * self.camera.focal / -float(self._translation[2])
-        error = float(distance) / max(across_px, 1e-6)
-        return Fit(rotation, fit.translation, expression, fit.gaze, closed, error)
+        expression, translation = self._expression.copy(), self._translation.copy()
+        distance_px = self._distance(seen, self._rotation, translation, expression, self._projected)
+        across_px = self._across_cm * self.camera.focal / -float(translation[2])
+        return Fit(
+            rotation=axis_angle(self._rotation),
+            translation=translation,
+            expression=expression,
+            gaze=self._gaze.copy(),
+            closed=self.lids.closed(seen, self.camera, self._rotation, translation, expression),
+            error=distance_px / max(across_px, 1e-6),
+        )
 
 
 def warm() -> None:

@@ -55,7 +55,7 @@ def rotate_left(rotation, increment):  # pragma: no cover - compiled
 
 
 @njit(
-    f"void({_R2},{_F2},{_R3},{_R1},{_R2},{_I2},{_R1},f4,f4,f4,{_F2},{_F1},{_F1},{_F2},{_F1},{_F2},{_F1},{_F2})",
+    f"void({_R2},{_R2},{_R3},{_R1},{_R2},{_I2},{_R1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2},{_F1},{_F2},{_F1},{_F2})",
     cache=True,
     nogil=True,
     fastmath=True,
@@ -163,7 +163,37 @@ def normal_equations(
             matrix[b, a] = s
 
 
-@njit(f"i8({_F2},{_F1},{_F1},{_F1},{_F1},{_F2},{_F1},i8[::1])", cache=True, nogil=True, fastmath=True)
+@njit(f"f4({_R2},{_R2},{_R3},{_R1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2})", cache=True, nogil=True, fastmath=True)
+def project(
+    points, base, basis, weights, focal, cx, cy, rotation, translation, expression, out
+):  # pragma: no cover - compiled
+    """Project the posed landmarks into out (L, 2) px; return the mean distance in px from `points`.
+
+    Arguments as in `normal_equations`; the mean is over the landmarks with a weight.
+    """
+    shapes, count = basis.shape[0], basis.shape[2]
+    total, firm = np.float32(0), 0
+    for l in range(count):
+        px, py, pz = base[0, l], base[1, l], base[2, l]
+        for e in range(shapes):
+            w = expression[e]
+            if w != 0:
+                px += w * basis[e, 0, l]
+                py += w * basis[e, 1, l]
+                pz += w * basis[e, 2, l]
+        x = rotation[0, 0] * px + rotation[0, 1] * py + rotation[0, 2] * pz + translation[0]
+        y = rotation[1, 0] * px + rotation[1, 1] * py + rotation[1, 2] * pz + translation[1]
+        z = -(rotation[2, 0] * px + rotation[2, 1] * py + rotation[2, 2] * pz + translation[2])
+        out[l, 0] = cx + focal * x / z
+        out[l, 1] = cy - focal * y / z
+        if weights[l] > 0:
+            dx, dy = out[l, 0] - points[l, 0], out[l, 1] - points[l, 1]
+            total += np.sqrt(dx * dx + dy * dy)
+            firm += 1
+    return total / max(firm, 1)
+
+
+@njit(f"i8({_R2},{_R1},{_F1},{_R1},{_R1},{_F2},{_F1},i8[::1])", cache=True, nogil=True, fastmath=True)
 def solve_boxed(matrix, right, x, low, high, factor, work, active):  # pragma: no cover - compiled
     """Minimise 1/2 x' matrix x - right' x subject to low <= x <= high, from x, in place.
 
@@ -290,3 +320,30 @@ def shape_equations(
                 offset_right[l, a] += r * reach[axis, a]
                 for b in range(3):
                     offset_matrix[l, a, b] += reach[axis, a] * reach[axis, b]
+
+
+@njit(f"void({_R1},f4,f4,f4,{_R2},{_R1},{_R1},f4,{_F1})", cache=True, nogil=True, fastmath=True)
+def iris_direction(iris, focal, cx, cy, rotation, translation, centre, reach, out):  # pragma: no cover - compiled
+    """Yaw and pitch, head space, of the ray from the eyeball's centre to the iris centre seen at `iris`.
+
+    iris: (2,) px. centre: (3,) cm, head space. reach: distance of the iris centre from it, cm. The line
+    of sight through the pixel is cut with the sphere that the iris centre moves on; past its rim, the
+    nearest point of the rim counts. out: (2,) radians.
+    """
+    sx, sy, sz = (iris[0] - cx) / focal, (cy - iris[1]) / focal, np.float32(-1)
+    length = np.sqrt(sx * sx + sy * sy + 1)
+    sx, sy, sz = sx / length, sy / length, sz / length
+    bx = rotation[0, 0] * centre[0] + rotation[0, 1] * centre[1] + rotation[0, 2] * centre[2] + translation[0]
+    by = rotation[1, 0] * centre[0] + rotation[1, 1] * centre[1] + rotation[1, 2] * centre[2] + translation[1]
+    bz = rotation[2, 0] * centre[0] + rotation[2, 1] * centre[1] + rotation[2, 2] * centre[2] + translation[2]
+    along = sx * bx + sy * by + sz * bz
+    mx, my, mz = sx * along - bx, sy * along - by, sz * along - bz
+    rest = reach * reach - (mx * mx + my * my + mz * mz)
+    if rest > 0:
+        back = np.sqrt(rest)
+        mx, my, mz = mx - sx * back, my - sy * back, mz - sz * back
+    x = rotation[0, 0] * mx + rotation[1, 0] * my + rotation[2, 0] * mz
+    y = rotation[0, 1] * mx + rotation[1, 1] * my + rotation[2, 1] * mz
+    z = rotation[0, 2] * mx + rotation[1, 2] * my + rotation[2, 2] * mz
+    out[0] = np.arctan2(x, z)
+    out[1] = np.arctan2(y, np.sqrt(x * x + z * z))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import dist
+
 import numpy as np
 
 from mien.face.camera import Camera
+from mien.face.fitting_kernels import iris_direction
 from mien.face.landmark_basis import EYE_CORNERS, LID_PAIRS
 from mien.frames import Float
 
@@ -37,7 +40,10 @@ def gaze_of(
     trust = np.empty(2, np.float32)
     for eye, (iris, lids, corners) in enumerate(zip(_IRISES, LID_PAIRS, EYE_CORNERS, strict=True)):
         trust[eye] = _visible(points, lids, corners)
-        gaze[eye] = _towards(points[iris], camera, rotation, translation, eye_centres[eye], eye_radius)
+        iris_direction(
+            points[iris], np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
+            rotation, translation, eye_centres[eye], np.float32(_IRIS_DEPTH * eye_radius), gaze[eye],
+        )  # fmt: skip
     if not np.all(np.isfinite(gaze)):
         return before
     # A shut eye follows the open one, relative to where both were; with both shut all is held.
@@ -56,30 +62,7 @@ def gaze_of(
 
 def _visible(points: Float, lids: tuple[tuple[int, int], ...], corners: tuple[int, int]) -> float:
     """0: the lids hide the iris, 1: they don't."""
-    width = float(np.linalg.norm(points[corners[0]] - points[corners[1]]))
-    apart = float(np.mean([np.linalg.norm(points[upper] - points[lower]) for upper, lower in lids[:3]]))
+    width = dist(points[corners[0]].tolist(), points[corners[1]].tolist())
+    apart = sum(dist(points[upper].tolist(), points[lower].tolist()) for upper, lower in lids[:3]) / 3
     share = (apart / max(width, 1e-6) - _SHUT) / (_OPEN - _SHUT)
     return min(max(share, 0.0), 1.0)
-
-
-def _towards(
-    iris: Float, camera: Camera, rotation: Float, translation: Float, centre: Float, radius: float
-) -> tuple[float, float]:
-    """Yaw and pitch of the ray from the eyeball's centre through the iris seen at `iris` px.
-
-    The line of sight through the pixel is cut with the sphere that the iris centre moves on; past its
-    rim, the nearest point of the rim counts.
-    """
-    ball = rotation @ centre + translation
-    ray = np.array([(iris[0] - camera.cx) / camera.focal, (camera.cy - iris[1]) / camera.focal, -1.0])
-    ray /= np.linalg.norm(ray)
-    along = float(ray @ ball)
-    miss = ray * along - ball
-    reach = _IRIS_DEPTH * radius
-    off = float(np.linalg.norm(miss))
-    if off < reach:
-        iris_at = miss - ray * np.sqrt(reach**2 - off**2)
-    else:
-        iris_at = miss
-    x, y, z = rotation.T @ iris_at
-    return float(np.arctan2(x, z)), float(np.arctan2(y, np.hypot(x, z)))

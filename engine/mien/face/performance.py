@@ -92,6 +92,17 @@ def subject_from_json(values: dict[str, Any]) -> Subject:
     )  # fmt: skip
 
 
+def _object(text: bytes) -> dict[str, Any]:
+    """A JSON object. Raises `ValueError`, also for one that is nested beyond reason."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - bad data, not a bad call
+    return value
+
+
 # --- writing ------------------------------------------------------------------------------------------
 
 
@@ -182,7 +193,11 @@ class PerformanceWriter:
     def _write(self, tag: bytes, payload: bytes) -> None:
         if self._file is None:
             raise ValueError(f"{self.path.name} has been closed")
-        self._file.write(_RECORD.pack(tag, len(payload), zlib.crc32(payload)) + payload)
+        try:
+            self._file.write(_RECORD.pack(tag, len(payload), zlib.crc32(payload)) + payload)
+            self._file.flush()  # a process that dies loses nothing that it has seen
+        except OSError as error:
+            raise PackageError(f"Cannot write {self.path}: {error.strerror}.") from None
 
 
 # --- reading ------------------------------------------------------------------------------------------
@@ -231,7 +246,7 @@ class PerformanceReader:
         start_ns = self._first_ns + round(start_s * 1e9)
         for tag, begin, end in self._records():
             if tag == b"SUBJ":
-                yield subject_from_json(json.loads(self._data[begin:end]))
+                yield subject_from_json(_object(self._data[begin:end]))
             elif tag in {b"FACE", b"SND "} and _SOUND.unpack_from(self._data, begin)[0] >= start_ns:
                 yield self._face(begin, end) if tag == b"FACE" else self._pcm(begin, end)
 
@@ -247,10 +262,10 @@ class PerformanceReader:
     def _read_header(self, file: BinaryIO) -> dict[str, Any]:
         line = file.readline(_HEADER_LIMIT)
         try:
-            header = json.loads(line) if line.endswith(b"\n") else None
+            header = _object(line) if line.endswith(b"\n") else {}
         except ValueError:
-            header = None
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            header = {}
+        if header.get("format") != FORMAT:
             raise PackageError(f"{self.path} is not a performance; `mien track CLIP` writes one.")
         version = header.get("version")
         if not isinstance(version, int) or version > VERSION:
@@ -315,7 +330,7 @@ class PerformanceReader:
             return self.sound is not None and (len(payload) - _SOUND.size) % (2 * self.sound.channels) == 0
         if tag == b"SUBJ":
             try:
-                subject_from_json(json.loads(payload))
+                subject_from_json(_object(payload))
             except (KeyError, TypeError, ValueError):
                 return False
         return True

@@ -11,6 +11,7 @@ A `Motion` can be blended, limited, mirrored and made by hand (idle, demo, slide
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +57,8 @@ EYE_LOOK = names_mask("eyeLook")
 """Follows from the gaze, never transferred as such."""
 
 _JAW, _CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
+_LIDS = np.flatnonzero(BLINK)
+_EYE_LOOKS = np.flatnonzero(EYE_LOOK)
 
 
 # --- limits -------------------------------------------------------------------------------------------
@@ -75,8 +78,10 @@ _CONTACT_KNEE, _CONTACT_END = np.float32(10 * _DEG), np.float32(18 * _DEG)
 
 def soft_limit(value: Float, knee: Float | np.float32, end: Float | np.float32) -> Float:
     """Unchanged up to +-knee, then bending (tanh, slope 1 at the knee) towards the asymptote +-end."""
-    room = end - knee
     over = np.abs(value) - knee
+    if not (over > 0).any():
+        return value
+    room = end - knee
     bent = np.copysign(knee + room * np.tanh(np.maximum(over, 0) / room), value)
     return np.asarray(np.where(over > 0, bent, value), dtype=np.float32)
 
@@ -122,48 +127,7 @@ _FULL_LOOK = (36 * _DEG, 27 * _DEG)
 """The yaw and pitch at which an eyeLook shape is at 1."""
 
 
-# --- from a person ------------------------------------------------------------------------------------
-
-
-def relative_motion(params: FaceParams, subject: Subject) -> Motion:
-    """What the driver does, relative to how the driver looks at rest.
-
-    The turn of the head is taken about the driver's own axes (a nod of somebody who sits askew stays a
-    nod). The shift is that of the neck's pivot, along the line of sight: leaning in changes the depth only.
-    A full blink reads 1 and a closed mouth is closed, whatever the fit reports (`_closed`).
-    """
-    motion = np.empty(MOTION_SIZE, np.float32)
-    rest, now = rotation_matrix(subject.rest_rotation), rotation_matrix(params.rotation)
-    motion[HEAD] = head_angles(rest.T @ now)
-
-    origin = rest @ PIVOT + subject.rest_translation
-    pivot = now @ PIVOT + params.translation
-    ratio = max(float(pivot[2] / origin[2]), 1e-3)
-    motion[SHIFT] = pivot - origin * ratio
-    motion[SHIFT.stop - 1] = np.log(ratio)
-
-    motion[GAZE] = (params.gaze - subject.rest_gaze).reshape(4)
-
-    change = params.expression - subject.neutral
-    room = np.maximum(1.0 - subject.neutral, 0.25)
-    weights = np.where(change > 0, change / room * subject.gains, change)
-    weights[EYE_LOOK] = 0.0
-    motion[EXPRESSION] = _closed(weights)
-    return motion
-
-
-def _closed(weights: Float) -> Float:
-    """Makes closures meet: the last tenth of a blink and the last sliver of an open mouth are noise."""
-    lids = weights[BLINK]
-    weights[BLINK] = np.where(lids > 0.5, 0.5 + (lids - 0.5) * (0.5 / 0.38), lids)
-    jaw = max(float(weights[_JAW]), 0.0)
-    aperture = max(jaw - max(float(weights[_CLOSE]), 0.0), 0.0)
-    sliver = min(aperture / 0.05, 1.0)
-    weights[_CLOSE] = jaw - aperture * sliver * sliver * (3 - 2 * sliver)
-    return np.minimum(weights, 1.0, out=weights)
-
-
-# --- to a person --------------------------------------------------------------------------------------
+# --- a person's rest ----------------------------------------------------------------------------------
 
 _KEPT_SHARE = np.ones(EXPRESSIONS, np.float32)
 _KEPT_MOST = np.full(EXPRESSIONS, 0.3, np.float32)
@@ -192,14 +156,18 @@ def rest_expression(subject: Subject) -> Float:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An avatar's subject, prepared for `absolute_params`.
+    """A subject, prepared for transfer from it (as a driver) and to it (as an avatar).
 
-    rotation: (3, 3); pivot: (3,) cm, camera space; gaze: (2, 2); expression: (52,); all at rest.
+    rotation: (3, 3); pivot: (3,) cm, camera space; gaze: (2, 2); all at rest. neutral: (52,), what the fit
+    reports at rest; gains: (52,), what a weight above it counts for; expression: (52,), what an avatar
+    shows at rest.
     """
 
     rotation: Float
     pivot: Float
     gaze: Float
+    neutral: Float
+    gains: Float
     expression: Float
 
     @classmethod
@@ -209,8 +177,59 @@ class Reference:
             rotation,
             np.asarray(rotation @ PIVOT + subject.rest_translation, np.float32),
             subject.rest_gaze,
+            subject.neutral,
+            np.asarray(subject.gains / np.maximum(1.0 - subject.neutral, 0.25), np.float32),
             rest_expression(subject),
         )
+
+
+# --- from a person ------------------------------------------------------------------------------------
+
+
+def relative_motion(params: FaceParams, driver: Reference) -> Motion:
+    """What the driver does, relative to how the driver looks at rest.
+
+    The turn of the head is taken about the driver's own axes (a nod of somebody who sits askew stays a
+    nod). The shift is that of the neck's pivot, along the line of sight: leaning in changes the depth only.
+    A full blink reads 1 and a closed mouth is closed, whatever the fit reports.
+    """
+    motion = np.empty(MOTION_SIZE, np.float32)
+    now = rotation_matrix(params.rotation)
+    motion[HEAD] = head_angles(driver.rotation.T @ now)
+
+    pivot = now @ PIVOT + params.translation
+    ratio = max(float(pivot[2] / driver.pivot[2]), 1e-3)
+    motion[SHIFT] = pivot - driver.pivot * np.float32(ratio)
+    motion[SHIFT.stop - 1] = math.log(ratio)
+
+    motion[GAZE] = (params.gaze - driver.gaze).reshape(4)
+
+    change = params.expression - driver.neutral
+    weights = np.where(change > 0, change * driver.gains, change)
+    weights[_EYE_LOOKS] = 0.0
+    for lid in _LIDS:
+        if weights[lid] > 0.5:
+            weights[lid] = 0.5 + (weights[lid] - 0.5) * _LIDS_FASTER
+    weights[_CLOSE] = weights[_JAW] - _aperture(float(change[_JAW] - change[_CLOSE])) * driver.gains[_JAW]
+    motion[EXPRESSION] = np.minimum(weights, 1.0)
+    return motion
+
+
+_LIDS_FASTER = 0.5 / 0.38
+"""From half-closed on, so that a blink that reads 0.88 is closed: fits seldom report the last tenth."""
+
+
+def _aperture(opened: float) -> float:
+    """How far the lips are apart, in units of jawOpen, given how much further than at rest the fit says.
+
+    The last sliver (0.05) is noise, and lips that all but touch are read as closed.
+    """
+    opened = max(opened, 0.0)
+    sliver = min(opened / 0.05, 1.0)
+    return opened * sliver * sliver * (3 - 2 * sliver)
+
+
+# --- to a person --------------------------------------------------------------------------------------
 
 
 def absolute_params(motion: Motion, avatar: Reference, stamp: FaceParams) -> FaceParams:
@@ -222,7 +241,7 @@ def absolute_params(motion: Motion, avatar: Reference, stamp: FaceParams) -> Fac
     """
     rotation = avatar.rotation @ head_matrix(motion[HEAD])
     x, y, depth = motion[SHIFT].tolist()
-    pivot = avatar.pivot * np.exp(depth) + np.array([x, y, 0.0])
+    pivot = avatar.pivot * math.exp(depth) + np.array([x, y, 0.0])
     gaze = avatar.gaze + motion[GAZE].reshape(2, 2)
 
     wish, rest = motion[EXPRESSION], avatar.expression
@@ -230,13 +249,16 @@ def absolute_params(motion: Motion, avatar: Reference, stamp: FaceParams) -> Fac
     weights += eye_look(gaze)
     np.clip(weights, 0.0, 1.0, out=weights)
     weights[_CLOSE] = min(weights[_CLOSE], weights[_JAW])
-    return replace(
-        stamp,
-        rotation=axis_angle(rotation),
-        translation=np.asarray(pivot - rotation @ PIVOT, np.float32),
-        gaze=np.asarray(gaze, np.float32),
-        expression=np.asarray(weights, np.float32),
-        light=_DARK,
+    return FaceParams(
+        stamp.capture_ns,
+        axis_angle(rotation),
+        np.asarray(pivot - rotation @ PIVOT, np.float32),
+        np.asarray(weights, np.float32),
+        np.asarray(gaze, np.float32),
+        _DARK,
+        stamp.confidence,
+        stamp.index,
+        stamp.epoch,
     )
 
 
@@ -262,7 +284,9 @@ def edited(motion: Motion, head_strength: float, expression_strength: float, off
     result[GAZE] = soft_limit(result[GAZE], _GAZE_KNEE, _GAZE_END)
 
     weights = motion[EXPRESSION]
-    result[EXPRESSION] = np.where(BLINK, weights, weights * expression_strength) + offset[EXPRESSION]
+    result[EXPRESSION] = weights * np.float32(expression_strength)
+    result[EXPRESSION][_LIDS] = weights[_LIDS]
+    result[EXPRESSION] += offset[EXPRESSION]
     return result
 
 

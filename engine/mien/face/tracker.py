@@ -115,7 +115,7 @@ class Acquaintance:
         self._subject: Subject | None = None
         self._epoch = epoch
         self._started_ns = 0
-        self._calm_ns = 0
+        self._key_ns = 0
         self._published = 0
         self._since_new_key = 0
         self._check: list[float] | None = None
@@ -146,7 +146,7 @@ class Acquaintance:
     def see(self, points: Float, capture_ns: int) -> Fit:
         """points: (478, 3) px -> the fit, with the face as known."""
         if self._subject is None:
-            self._started_ns = self._calm_ns = capture_ns
+            self._started_ns = self._key_ns = capture_ns
             self._enrolment.offer(points, calm=True)
             self._enrolment.run(_FIRST_ROUNDS)
             self._publish()
@@ -159,11 +159,15 @@ class Acquaintance:
 
     def _learn(self, points: Float, fit: Fit, capture_ns: int) -> None:
         age_s = (capture_ns - self._started_ns) / NS_PER_S
-        calm = age_s <= _PUBLISH_AFTER_S[-1] and capture_ns - self._calm_ns >= _CALM_EVERY_NS
-        if fit.error < _BAD_ERROR and self._enrolment.offer(points, fit, calm=calm):
+        calm = age_s <= _PUBLISH_AFTER_S[-1]
+        pause_ns = _CALM_EVERY_NS if calm else _KEY_EVERY_NS if age_s < _GETTING_TO_KNOW_S else _LATER_KEY_EVERY_NS
+        if (
+            capture_ns - self._key_ns >= pause_ns
+            and fit.error < _BAD_ERROR
+            and self._enrolment.offer(points, fit, calm=calm)
+        ):
             self._since_new_key = 0
-            if calm:
-                self._calm_ns = capture_ns
+            self._key_ns = capture_ns
         if self._since_new_key >= _ROUNDS_PER_KEY:
             return
         if not self._enrolment.step():
@@ -184,7 +188,11 @@ class Acquaintance:
 
 _FIRST_ROUNDS = 3
 _PUBLISH_AFTER_S = (0.0, 0.4, 1.0)
+"""When the `Subject` is handed out: at once, as a guess; then better founded; then proper."""
 _CALM_EVERY_NS = NS_PER_S // 10
+_KEY_EVERY_NS = NS_PER_S // 2
+_LATER_KEY_EVERY_NS = 5 * NS_PER_S
+_GETTING_TO_KNOW_S = 10.0
 _ROUNDS_PER_KEY = 3
 
 

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mien.face.make import identity
+from mien.face.make import calibrate, identity
 from mien.face.make.assemble import build
 from mien.face.make.neutral import (
     aligned,
@@ -21,6 +22,7 @@ from mien.face.make.topology import COUNT, OVAL, face_triangles, mirror_map
 from mien.face.make.tracks import read_tracks
 from mien.face.model import save_model
 
+Doubles = NDArray[np.float64]
 SOURCE = "mien-head: made by the mien project (engine/mien/face/make), Apache-2.0"
 
 
@@ -44,7 +46,15 @@ def main() -> None:
     inner = tuple(i for i in range(COUNT) if i not in OVAL)
     people = [aligned(shape, mean, inner)[:COUNT] for name, shape in shapes.items() if calm[name] < 7]
     modes = identity.Modes(identity.learn(people, mean[:COUNT], mirror))
-    model = build(mean[:COUNT], triangles, mirror, modes, "mien-head", SOURCE)
+    moved, scores = calibrate.examples(tracks, mean)
+
+    def calibrated(authored: Doubles) -> Doubles:
+        result = calibrate.calibrated(authored, moved, scores, mirror)
+        print(f"motion explained: authored {calibrate.explained(authored, moved, scores):.3f}, "
+              f"calibrated {calibrate.explained(result, moved, scores):.3f}")  # fmt: skip
+        return result
+
+    model = build(mean[:COUNT], triangles, mirror, modes, calibrated, "mien-head", SOURCE)
     save_model(model, given.out)
     print(
         f"{given.out}: {len(model.mean)} vertices, {len(model.triangles)} triangles, {len(people)} people, "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -9,7 +11,7 @@ from scipy.spatial import cKDTree
 from mien.face.camera import rotation_matrix
 from mien.face.ict import eyeball_uv
 from mien.face.make import cranium, eyes, identity, mouth
-from mien.face.make.expressions import HINGE, JAW_DEGREES, Lids, expressions
+from mien.face.make.expressions import HINGE, JAW_DEGREES, TONGUE_JAW, Lids, expressions, resealed
 from mien.face.make.fields import Fields
 from mien.face.make.part import Part
 from mien.face.make.topology import (
@@ -81,14 +83,18 @@ def on_eyeballs(points: Doubles, triangles: Ints, mirror: Ints) -> tuple[Doubles
     return placed, iris
 
 
-def build(points: Doubles, triangles: Ints, mirror: Ints, modes: identity.Modes, name: str, source: str) -> FaceModel:
-    """points: (468, 3), the mean, origin midway between the irises (see `neutral.levelled`)."""
+def build(points: Doubles, triangles: Ints, mirror: Ints, modes: identity.Modes, calibrate: Callable[[Doubles], Doubles], name: str, source: str) -> FaceModel:
+    """points: (468, 3), the mean, origin midway between the irises (see `neutral.levelled`).
+
+    calibrate: takes the authored expressions (52, 468, 3) to calibrated ones.
+    """
     points = sealed(points, triangles, mirror)
     points, centre = on_eyeballs(points, triangles, mirror)
     refined = refine(triangles, _fine(points, triangles))
     skin = refined.apply(points)
     lids = Lids(centre, eyes.RADIUS_CM)
-    shapes = expressions(points, triangles, mirror, lids)
+    shapes = calibrate(expressions(points, triangles, mirror, lids))
+    shapes = resealed(shapes, Fields(points, triangles), mirror)
     body = _Body(points, refined, skin, centre)
     moved = np.stack([body.follow(refined.apply(shape), name_) for name_, shape in zip(INDEX, shapes, strict=True)])
     body.clear_lids(moved)
@@ -247,7 +253,9 @@ def _jaw_motion(name: str):  # type: ignore[no-untyped-def]
     turn = rotation_matrix(np.array([np.radians(JAW_DEGREES), 0, 0])) - np.eye(3)
     if name == "jawOpen":
         return lambda points: (points - HINGE) @ turn.T + (0, 0, 0.25)
-    slides = {"jawForward": (0, -0.05, 0.75), "jawLeft": (0.85, 0, 0), "jawRight": (-0.85, 0, 0)}
+    if name == "tongueOut":
+        return lambda points: TONGUE_JAW * ((points - HINGE) @ turn.T + (0, 0, 0.25))
+    slides = {"jawForward": (0, -0.05, 0.95), "jawLeft": (0.85, 0, 0), "jawRight": (-0.85, 0, 0)}
     if name in slides:
         return lambda points: np.tile(slides[name], (len(points), 1))
     return None

@@ -145,6 +145,7 @@ def teeth_and_gums(arch: Arch, widths: tuple[float, ...], heights: tuple[float, 
     up = np.array([0, arch.up, 0])
     tip = 0.035 * groove  # rounded corners at the biting edge
     rows = [
+        base - normal * 0.55 + up * (0.75 * h[:, None]),
         base - normal * 0.30 + up * (0.10 + tip),
         base - normal * (0.05 + 0.07 * groove) + up * tip,
         base + normal * (0.04 - 0.10 * groove) + up * (0.25 * h[:, None]),
@@ -190,7 +191,7 @@ def tongue(tip: Doubles, faces: int) -> Part:
 
 
 def tongue_out(points: Doubles, tip: Doubles) -> Doubles:
-    """(N, 3) displacement that brings the tongue out over the lower lip."""
+    """(N, 3) displacement that brings the tongue out over the lower lip, its tip bent down."""
     back = ((tip[2] - points[:, 2]) / 4.6).clip(0, 1)[:, None]
-    forward = (1 - back) ** 1.2
-    return forward * (0, 0.1, 2.9) + (1 - back) ** 3 * (0, -0.9, 0)
+    forward = 1 - back**1.5
+    return forward * (0, 0.55, 3.1) + (1 - back) ** 2.5 * (0, -1.2, -0.1) + (points - tip) * (-0.12, 0, 0) * forward

@@ -49,11 +49,20 @@ def main() -> None:
     given = parser.parse_args()
     model = load_model(given.model)
     names = [n for n in (*ARKIT_NAMES, *COMBINED, *model.identity_names) if wanted(n, given.only)]
-    rows = [row(model, name, given.size, given.zoom) for name in names]
-    across = max(1, min(len(rows), 2200 // rows[0].shape[1]))
-    rows += [np.full_like(rows[0], 250)] * (-len(rows) % across)
-    sheet = np.vstack([np.hstack(rows[i : i + across]) for i in range(0, len(rows), across)])
-    cv2.imwrite(str(given.out), sheet[:, :, ::-1])
+    sheet = [
+        grid([row(model, name, given.size, given.zoom) for name in group])
+        for group in ([n for n in names if n not in model.identity_names], [n for n in names if n in model.identity_names])
+        if group
+    ]
+    wide = max(part.shape[1] for part in sheet)
+    sheet = [np.pad(part, ((0, 0), (0, wide - part.shape[1]), (0, 0)), constant_values=250) for part in sheet]
+    cv2.imwrite(str(given.out), np.vstack(sheet)[:, :, ::-1])
+
+
+def grid(rows: list[Picture], width: int = 2200) -> Picture:
+    across = max(1, min(len(rows), width // rows[0].shape[1]))
+    rows = rows + [np.full_like(rows[0], 250)] * (-len(rows) % across)
+    return np.vstack([np.hstack(rows[i : i + across]) for i in range(0, len(rows), across)])
 
 
 def wanted(name: str, only: str) -> bool:

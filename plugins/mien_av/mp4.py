@@ -1,0 +1,175 @@
+"""An MP4 file as an output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+from pathlib import Path
+
+from mien.errors import MediaError
+from mien.frames import AudioFrame, VideoFrame
+from mien.stage import Context, Output
+from mien_av.settings import read_settings
+
+CAPACITY = 64
+"""Pictures and pieces of sound that wait for the encoder."""
+
+SUFFIXES = (".mp4", ".m4v")
+
+
+class Mp4Output(Output):
+    """Writes H.264 and AAC. The file appears under its name when it is finished, or not at all.
+
+    A thread encodes. Offline, who writes faster than that waits; live, what doesn't fit is dropped and
+    counted in `dropped`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.dropped = 0
+        self._path = Path(path)
+        self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        self._live = False
+        self._queue: queue.Queue[VideoFrame | AudioFrame | None] = queue.Queue(CAPACITY)
+        self._writer: _Writer | None = None
+
+    async def open(self, context: Context) -> None:
+        """Raises `MediaError` when the name is no MP4's or the folder cannot be written to."""
+        settings = read_settings(context.settings)
+        if self._path.suffix.lower() not in SUFFIXES:
+            raise MediaError(f"{self._path} would not be an MP4 file. Name it {self._path.stem}.mp4.")
+        if not self._path.parent.is_dir():
+            raise MediaError(f"There is no folder {self._path.parent} to write {self._path.name} into.")
+        if self._path.is_dir():
+            raise MediaError(f"{self._path} is a folder. Name a file.")
+        self._live = context.live
+        # Live, the two cores are needed elsewhere; superfast takes a tenth of one at 512x512.
+        preset = settings.preset or ("superfast" if context.live else "fast")
+        threads = 1 if context.live else 0
+        self._writer = await asyncio.to_thread(
+            _Writer, self._path, self._part, self._queue, context.fps, settings.crf, preset, threads
+        )
+
+    async def video(self, frame: VideoFrame) -> None:
+        await self._put(frame)
+
+    async def audio(self, frame: AudioFrame) -> None:
+        await self._put(frame)
+
+    async def _put(self, frame: VideoFrame | AudioFrame) -> None:
+        writer = self._require_writer()
+        if writer.error is not None:
+            raise writer.error
+        try:
+            self._queue.put_nowait(frame)
+        except queue.Full:
+            if self._live:
+                self.dropped += 1
+            else:
+                await asyncio.to_thread(self._queue.put, frame)
+
+    async def close(self) -> None:
+        """Finish the file. Raises `MediaError` when it could not be written; nothing is left then."""
+        await self._end(finish=True)
+
+    async def abandon(self) -> None:
+        await self._end(finish=False)
+
+    async def _end(self, *, finish: bool) -> None:
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        writer.finish = finish
+        await asyncio.to_thread(writer.join)
+        if finish and writer.error is not None:
+            raise writer.error
+
+    def _require_writer(self) -> _Writer:
+        if self._writer is None:
+            raise RuntimeError("open comes first")
+        return self._writer
+
+
+class _Writer:
+    """The thread that encodes, and the file while it is not finished."""
+
+    def __init__(
+        self,
+        path: Path,
+        part: Path,
+        inbox: queue.Queue[VideoFrame | AudioFrame | None],
+        fps: float,
+        crf: int,
+        preset: str,
+        threads: int,
+    ) -> None:
+        import av
+
+        from mien_av.muxing import Muxer
+
+        self.finish = True
+        self.error: MediaError | None = None
+        self._path = path
+        self._part = part
+        self._inbox = inbox
+        try:
+            self._muxer = Muxer(part, fps=fps, crf=crf, preset=preset, threads=threads)
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._failure(error) from error
+        self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Let the thread finish or, with `finish` False, throw away what there is."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._write()
+        except Exception as error:  # noqa: BLE001 - kept for who writes or closes next
+            self.error = self._failure(error)
+            # Whoever waits for room must not wait for ever.
+            while self._inbox.get() is not None:
+                pass
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        done = False
+        try:
+            while (frame := self._inbox.get()) is not None:
+                if not self.finish:
+                    continue  # nobody shall wait for room
+                if isinstance(frame, VideoFrame):
+                    self._muxer.picture(frame)
+                else:
+                    self._muxer.sound(frame)
+                del frame  # its buffer goes back to its pool
+            done = self.finish and self._muxer.has_pictures
+        finally:
+            self._muxer.close(finish=done)
+        if done:
+            self._publish()
+
+    def _publish(self) -> None:
+        from mien_av.muxing import copy_pictures
+        from mien_av.provenance import append_digital_source_type
+
+        if self._muxer.has_sound:
+            append_digital_source_type(self._part)
+            self._part.replace(self._path)
+            return
+        # The track of sound has to be there from the start; now it is known that there was none.
+        silent = self._part.with_suffix(".silent.part")
+        try:
+            copy_pictures(self._part, silent)
+            append_digital_source_type(silent)
+            silent.replace(self._path)
+        finally:
+            silent.unlink(missing_ok=True)
+
+    def _failure(self, error: Exception) -> MediaError:
+        reason = getattr(error, "strerror", None) or error
+        return MediaError(f"{self._path} cannot be written: {reason}. Look at its folder and the free space.")

@@ -1,0 +1,123 @@
+"""The rest of the picture as a coarse surface in space: hair and neck go with the head, shoulders stay.
+
+A regular grid over the source, each node with a depth, a share of the head's turning and a share of its
+shift, and bound to the face so that cheeks and chin pull their surroundings along.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.frames import Float
+from mien.stage import Fragments
+from mien_photo.eyes import View
+
+Ints = NDArray[np.int32]
+
+_NODES = 50
+_BEYOND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """G nodes in `rows` rows.
+
+    still: (G, 2) px of the source. head: (G, 3) cm, head space. turn, shift: (G,) 0 to 1, how much of the
+    head's turning and shift a node takes part in. bound: (G, 3) int32 vertices of the skin and weights:
+    (G, 3), how their displacement moves it.
+    """
+
+    rows: int
+    still: Float
+    head: Float
+    turn: Float
+    shift: Float
+    bound: Ints
+    weights: Float
+
+    @property
+    def triangles(self) -> Ints:
+        """(T, 3), both ways round irrelevant: drawn without culling."""
+        columns = len(self.still) // self.rows
+        index = np.arange(len(self.still), dtype=np.int32).reshape(self.rows, columns)
+        a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]))
+        return np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)]).astype(np.int32)
+
+
+def build(
+    side: int,
+    view: View,
+    head: Fragments,
+    depth_cm: Float,
+    face: Fragments,
+    face_triangles: Ints,
+    chin: float,
+    face_height: float,
+    hair_alpha: Float,
+) -> Grid:
+    """Lay the grid over a source of `side` px.
+
+    head: the whole head drawn at the portrait's pose at any resolution, depth_cm: (h, w) its distance
+    from the camera (0 where nothing is). face: only the skin; face_triangles: (T, 3). chin: row of the
+    chin, face_height: from forehead to chin, px of the source.
+    """
+    scale = depth_cm.shape[0] / side
+    step = side / (_NODES - 1)
+    axis = (np.arange(-_BEYOND, _NODES + _BEYOND) * step).astype(np.float32)
+    x, y = (part.ravel() for part in np.meshgrid(axis, axis))
+    still = np.stack([x, y], axis=1)
+
+    filled = _continued(depth_cm, head.triangle[0] >= 0, blur=0.016 * depth_cm.shape[0])
+    column = np.clip((x * scale).astype(int), 0, depth_cm.shape[1] - 1)
+    row = np.clip((y * scale).astype(int), 0, depth_cm.shape[0] - 1)
+    depth = filled[row, column]
+    camera = view.camera
+    seen = np.stack([(x - camera.cx) * depth / camera.focal, -(y - camera.cy) * depth / camera.focal, -depth], axis=1)
+    in_head = np.asarray((seen - view.translation) @ view.rotation, np.float32)
+
+    bound, weights = _bind(face, face_triangles, row, column, reach=0.13 * face_height * scale)
+    below = (y - chin) / face_height
+    turn = _fade(1 - (below - 0.02) / 0.55)
+    border = np.minimum(x, side - x) / (0.10 * side)
+    shift = _fade(1 - (below - 0.05) / max((side - chin) / face_height - 0.1, 0.5))
+    shift *= np.where(below > 0, _fade(border * 0.5 + 0.5 * _fade(1 - below * 2)), 1)
+    return Grid(len(axis), still, in_head, turn, np.maximum(shift, turn), bound, weights)
+
+
+def _fade(x: NDArray[np.floating]) -> Float:
+    t = np.clip(x, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def _continued(depth: Float, known: NDArray[np.bool_], blur: float) -> Float:
+    """Depth of the nearest known pixel everywhere, smoothed."""
+    _, label = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros(int(label.max()) + 1, np.float32)
+    table[label[known]] = depth[known]
+    nearest = table[label]
+    far = cv2.GaussianBlur(nearest, (0, 0), 4 * blur)
+    near = cv2.GaussianBlur(nearest, (0, 0), blur)
+    inside = cv2.GaussianBlur(known.astype(np.float32), (0, 0), 2 * blur)
+    return np.asarray(far + (near - far) * inside, np.float32)
+
+
+def _bind(face: Fragments, triangles: Ints, row: Ints, column: Ints, reach: float) -> tuple[Ints, Float]:
+    """Nearest point of the skin for each node; weights fade with the distance from it (`reach` px)."""
+    known = face.triangle[0] >= 0
+    distance, label = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros(int(label.max()) + 1, np.int64)
+    table[label[known]] = np.flatnonzero(known)
+    at = table[label[row, column]]
+    triangle = face.triangle[0].ravel()[at]
+    first = face.barycentric[0].reshape(-1, 2)[at]
+    weights = np.concatenate([first, 1 - first.sum(axis=1, keepdims=True)], axis=1)
+    fade = np.exp(-((distance[row, column] / reach) ** 2))
+    return triangles[triangle].astype(np.int32), np.asarray(weights * fade[:, None], np.float32)

@@ -1,0 +1,101 @@
+"""Where each point of a person's skin takes its colour in the portrait, also where the portrait hides it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mien.frames import Float
+from mien_photo.anatomy import BLINKS, MOUTH_LOWER, MOUTH_UPPER, Opening, Skin
+from mien_photo.eyes import View
+from mien_photo.posing import Edges, Likeness, model_aperture, open_share
+
+_LIP_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+_LIP_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+"""MediaPipe's outer contour of the lips, column by column with `anatomy.MOUTH_UPPER` and `MOUTH_LOWER`."""
+
+_INNER_SHARE = 0.22
+"""Of a lip's height: the part next to the mouth line is dark and shared with the other lip or the teeth."""
+_LASH_CM = 0.30
+_LID_CM = 0.85
+
+
+def likeness_of(
+    skin: Skin, neutral: Float, expressed: Float, expression: Float, points: Float, view: View
+) -> Likeness:
+    """neutral, expressed: (K, 3) the skin at rest and as in the portrait; points: (478, 2+) px there."""
+    source_xy = view.project(expressed)
+    mouth, left, right = skin.openings
+    return Likeness(
+        neutral=np.ascontiguousarray(neutral, np.float32),
+        source_xy=source_xy,
+        edges=(
+            Edges(
+                gap=np.maximum(mouth.gaps(expressed), 0),
+                model_gap=model_aperture(mouth, expression),
+                hidden_xy=_inner_lips(mouth, expressed, source_xy, points),
+            ),
+            _eye(left, expressed, expression, BLINKS[0], source_xy, view),
+            _eye(right, expressed, expression, BLINKS[1], source_xy, view),
+        ),
+    )
+
+
+def _inner_lips(mouth: Opening, expressed: Float, source_xy: Float, points: Float) -> Float:
+    """Inside and edge of the lips take the colour of their visible red."""
+    upper = mouth.pull > 0
+    column = mouth.column
+
+    def along(landmarks: Float) -> Float:
+        places = np.arange(len(landmarks))
+        return np.stack([np.interp(column, places, landmarks[:, axis]) for axis in (0, 1)], axis=1)
+
+    inner = np.where(
+        upper[:, None],
+        along(points[list(MOUTH_UPPER), :2]),
+        along(points[list(MOUTH_LOWER), :2]),
+    )
+    outer = np.where(upper[:, None], along(points[list(_LIP_UPPER), :2]), along(points[list(_LIP_LOWER), :2]))
+    own = source_xy[mouth.rows]
+    lip = outer - inner
+    height = np.maximum((lip**2).sum(axis=1), 1.0)
+    share = ((own - inner) * lip).sum(axis=1) / height
+    edge = np.where(upper[:, None], mouth.upper.apply(expressed)[_nearest(column)], mouth.lower.apply(expressed)[_nearest(column)])
+    behind = np.maximum(edge[:, 2] - expressed[mouth.rows, 2] - 0.05, 0)
+    is_inner = (share < 0.15) & (behind > 0.08)
+    wanted = np.where(
+        is_inner,
+        _INNER_SHARE + 0.5 * np.clip(mouth.reach / 1.2, 0, 1),
+        np.clip(share, 0, 1) * (1 - _INNER_SHARE) + _INNER_SHARE,
+    )
+    wanted = np.where(share > 1, share, wanted)
+    on_lip = inner + lip * wanted[:, None]
+    # Sideways a point stays where it is: only its height on the lip changes.
+    across = own - inner - lip * share[:, None]
+    across = np.where(is_inner[:, None], 0, across)
+    return np.asarray(on_lip + across, np.float32)
+
+
+def _nearest(column: Float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.asarray(np.round(column), np.int64)
+
+
+def _eye(
+    opening: Opening, expressed: Float, expression: Float, blink: int, source_xy: Float, view: View
+) -> Edges:
+    """A closing upper lid shows skin from above its lashes."""
+    own = source_xy[opening.rows]
+    seen = expressed[opening.rows]
+    climb = np.where(
+        opening.pull > 0, _LASH_CM * np.clip(1 - opening.reach / _LID_CM, 0, 1), 0
+    ).astype(np.float32)
+    raised = seen + climb[:, None] * np.array([0, 1, 0], np.float32)
+    hidden = own + view.project(raised) - view.project(seen)
+    return Edges(
+        gap=np.maximum(opening.gaps(expressed), 0),
+        model_gap=open_share(opening, expression, blink),
+        hidden_xy=np.asarray(hidden, np.float32),
+    )
+
+
+
+

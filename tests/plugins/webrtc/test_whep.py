@@ -1,0 +1,143 @@
+"""Watching, with real aiortc peers on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
+from httpx import AsyncClient
+
+from webrtc_fakes import FakeEngine, count, http, make_app, make_rooms, showing, until, viewer
+from mien_webrtc.rooms import Rooms
+from mien_webrtc.stream import VideoStream
+
+pytestmark = pytest.mark.plugin
+
+
+class World:
+    def __init__(self) -> None:
+        self.engine = FakeEngine()
+        self.rooms: Rooms = make_rooms(self.engine)
+        self.web: AsyncClient = http(make_app(self.rooms))
+
+    def stream(self) -> VideoStream:
+        """The one stream of pictures of the main session."""
+        output = self.rooms._rooms["main"].output
+        assert output is not None
+        streams = [s for s in output.streams if isinstance(s, VideoStream)]
+        assert len(streams) == 1
+        return streams[0]
+
+
+@pytest_asyncio.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    async with world.web:
+        yield world
+        await world.rooms.close_all()
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_viewer_sees_the_pictures(world: World, codec: str) -> None:
+    session = world.engine.main
+    async with viewer(world.web, codec=codec) as client, showing(session):
+        seen = [count(await client.picture()) for _ in range(12)]
+    steps = {(b - a) % 28 for a, b in zip(seen[2:], seen[3:], strict=False)}
+    assert steps == {1}
+
+
+async def test_sound_and_picture(world: World) -> None:
+    async with (
+        viewer(world.web, kinds=("video", "audio")) as client,
+        showing(world.engine.main, sound=True),
+    ):
+        await client.picture()
+        async with asyncio.timeout(3):
+            heard = [await client.tracks["audio"].recv() for _ in range(12)]
+    assert max(abs(frame.to_ndarray()).max() for frame in heard) > 10_000
+
+
+async def test_one_encoder_feeds_two_viewers_and_the_late_one_sees_at_once(world: World) -> None:
+    session = world.engine.main
+    async with viewer(world.web) as first, showing(session):
+        await first.picture()
+        encoded = world.stream().encoded
+        async with viewer(world.web) as late:
+            start = session.clock.now_ns()
+            await late.picture()
+            waited_s = (session.clock.now_ns() - start) / 1e9
+            stream = world.stream()
+            assert stream.viewers == 2
+            assert session.viewers == 2
+            await first.picture()
+            assert stream.encoded <= encoded + session._index  # not once more per viewer
+        assert waited_s < 1.0
+
+
+async def test_nothing_is_encoded_when_nobody_watches(world: World) -> None:
+    session = world.engine.main
+    async with viewer(world.web) as client, showing(session):
+        await client.picture()
+        await client.leave()
+        await until(lambda: not session.outputs)
+    assert session.viewers == 0
+    assert world.rooms._rooms["main"].output is None
+
+
+async def test_a_lost_picture_is_answered_by_one_key_frame(world: World) -> None:
+    async with viewer(world.web) as client, showing(world.engine.main):
+        await client.picture()
+        stream = world.stream()
+        before = stream.keyframes.granted
+        receiver = client.pc.getReceivers()[0]
+        [ssrc] = receiver._RTCRtpReceiver__remote_streams
+        for _ in range(5):
+            await receiver._send_rtcp_pli(ssrc)
+        await until(lambda: stream.keyframes.granted > before)
+        await asyncio.gather(*(client.picture() for _ in range(4)))
+        assert stream.keyframes.granted == before + 1
+        assert stream.keyframes.asked >= before + 5
+
+
+async def test_a_narrow_way_lowers_the_rate(world: World) -> None:
+    async with viewer(world.web) as client, showing(world.engine.main):
+        await client.picture()
+        stream = world.stream()
+        granted = stream.keyframes.granted
+        receiver = client.pc.getReceivers()[0]
+        [ssrc] = receiver._RTCRtpReceiver__remote_streams
+        await receiver._send_rtcp(
+            RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(600_000, [ssrc]))
+        )
+        await until(lambda: stream.bitrate.target < 1_000_000)
+        await client.picture()
+        assert stream.bitrate.target == pytest.approx(600_000, rel=0.01)
+        assert stream.keyframes.granted == granted
+
+
+async def test_rtp_time_is_capture_time(world: World) -> None:
+    session = world.engine.main
+    async with viewer(world.web) as client, showing(session):
+        pictures = []
+        for _ in range(8):
+            async with asyncio.timeout(3):
+                pictures.append(await client.tracks["video"].recv())
+    times = {}
+    for picture in pictures:
+        index = count(picture.to_ndarray(format="rgb24"))
+        times[index] = picture.pts / 90_000 - session.captured[index] / 1e9
+    origin = next(iter(times.values()))
+    assert len(times) == 8
+    assert all(abs(offset - origin) < 1e-4 for offset in times.values())
+
+
+async def test_the_trace_is_told(world: World) -> None:
+    session = world.engine.main
+    async with viewer(world.web) as client, showing(session):
+        for _ in range(5):
+            await client.picture()
+    latency = session.trace.latency_ms()
+    assert 0 < latency["encode"]["p50"] <= latency["packet"]["p50"]

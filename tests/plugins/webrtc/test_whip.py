@@ -1,0 +1,162 @@
+"""Publishing, with real aiortc peers on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from httpx import AsyncClient
+
+from mien.frames import VideoFrame
+from mien_webrtc.rooms import Rooms
+from webrtc_fakes import Client, FakeEngine, PatternTrack, count, http, make_app, make_rooms, publisher, until
+
+pytestmark = pytest.mark.plugin
+
+
+class World:
+    def __init__(self) -> None:
+        self.engine = FakeEngine()
+        self.rooms: Rooms = make_rooms(self.engine, silence_timeout_s=0.6)
+        self.web: AsyncClient = http(make_app(self.rooms))
+
+
+@pytest_asyncio.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    async with world.web:
+        yield world
+        await world.rooms.close_all()
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_publisher_drives(world: World, codec: str) -> None:
+    session = world.engine.main
+    camera = PatternTrack(session.clock)
+    async with publisher(world.web, camera, codec=codec):
+        await until(lambda: len(session.taken) > 15)
+    pictures = [item for item in session.taken if isinstance(item, VideoFrame)]
+    seen = [count(picture.pixels) for picture in pictures]
+    assert {(b - a) % 28 for a, b in zip(seen[2:], seen[3:], strict=False)} <= {1, 2}
+    assert [p.index for p in pictures] == sorted(p.index for p in pictures)
+
+
+async def test_a_picture_is_there_before_the_next_one_is_filmed(world: World) -> None:
+    """The marker bit wins back the frame interval that aiortc's own jitter buffer waits."""
+    session = world.engine.main
+    camera = PatternTrack(session.clock, fps=10)
+    seen: dict[int, int] = {}
+    session.on_taken = lambda item: seen.setdefault(count(item.pixels), session.clock.now_ns())
+    async with publisher(world.web, camera):
+        await until(lambda: len(seen) > 6)
+    delays_ms = sorted((seen[i] - camera.filmed[i]) / 1e6 for i in seen)
+    assert delays_ms[len(delays_ms) // 2] < 60  # the interval is 100
+
+
+async def test_capture_time_is_the_arrival(world: World) -> None:
+    session = world.engine.main
+    camera = PatternTrack(session.clock)
+    async with publisher(world.web, camera):
+        await until(lambda: len(session.taken) > 5)
+    for item in session.taken:
+        assert isinstance(item, VideoFrame)
+        assert camera.filmed[count(item.pixels)] < item.capture_ns < session.clock.now_ns()
+
+
+async def test_deleting_ends_it(world: World) -> None:
+    session = world.engine.main
+    async with publisher(world.web, PatternTrack(session.clock)) as client:
+        await until(lambda: session.attached)
+        response = await world.web.delete(client.location)
+        assert response.status_code == 200
+        assert session.attached is None
+        assert (await world.web.delete(client.location)).status_code == 404
+
+
+async def test_a_page_that_closes_ends_it(world: World) -> None:
+    session = world.engine.main
+    async with publisher(world.web, PatternTrack(session.clock)):
+        await until(lambda: session.attached)
+    await until(lambda: session.attached is None)
+
+
+async def test_silence_ends_it(world: World) -> None:
+    session = world.engine.main
+    camera = PatternTrack(session.clock)
+    async with publisher(world.web, camera) as client:
+        await until(lambda: session.taken)
+        client.pc.getSenders()[0].replaceTrack(None)
+        await until(lambda: session.attached is None)
+
+
+async def test_one_publisher_at_a_time(world: World) -> None:
+    session = world.engine.main
+    async with publisher(world.web, PatternTrack(session.clock)):
+        await until(lambda: session.taken)
+        second = Client(world.web, "/whip/main")
+        second.pc.addTransceiver(PatternTrack(session.clock), "sendonly")
+        response = await world.web.post(
+            "/whip/main", content=await second.offer(), headers={"Content-Type": "application/sdp"}
+        )
+        await second.pc.close()
+    assert response.status_code == 409
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_publishing_opens_a_session_and_leaving_closes_it(world: World) -> None:
+    async with publisher(world.web, PatternTrack(world.engine.clock), "/whip/guest"):
+        assert "guest" in world.engine.sessions
+        third = Client(world.web, "/whip/third")
+        third.pc.addTransceiver(PatternTrack(world.engine.clock), "sendonly")
+        response = await world.web.post(
+            "/whip/third", content=await third.offer(), headers={"Content-Type": "application/sdp"}
+        )
+        await third.pc.close()
+        assert response.status_code == 503
+        assert "Retry-After" in response.headers
+    await until(lambda: "guest" not in world.engine.sessions)
+
+
+async def test_a_connection_that_does_not_come_about_is_given_up_with_a_reason(world: World) -> None:
+    rooms = make_rooms(world.engine, connect_timeout_s=0.2)
+    async with http(make_app(rooms)) as web:
+        client = Client(web, "/whip/main")
+        client.pc.addTransceiver(PatternTrack(world.engine.clock), "sendonly")
+        told: list[str] = []
+        (await rooms.get("main")).hub.notice = lambda level, text: told.append(text)  # type: ignore[method-assign]
+        response = await web.post(
+            "/whip/main", content=await client.offer(), headers={"Content-Type": "application/sdp"}
+        )
+        assert response.status_code == 201  # the client never takes the answer
+        await until(lambda: told)
+        assert "TURN" in told[0]
+        assert not (await rooms.get("main")).peers
+        await client.pc.close()
+
+
+async def test_lost_pictures_are_asked_for_again(world: World) -> None:
+    """Packets that vanish for good break the picture; a key frame is asked for and mends it."""
+    session = world.engine.main
+    camera = PatternTrack(session.clock)
+    async with publisher(world.web, camera) as client:
+        await until(lambda: len(session.taken) > 5)
+        transport = client.pc.getSenders()[0].transport
+        send, lost = transport._send_rtp, 0
+
+        async def lossy(data: bytes) -> None:
+            nonlocal lost
+            if data[1] & 0x7F >= 96 and lost < 3:
+                lost += 1
+                return
+            await send(data)
+
+        client.pc.getSenders()[0]._RTCRtpSender__rtp_history.clear()
+        transport._send_rtp = lossy
+        await until(lambda: lost == 3)
+        taken = len(session.taken)
+        await until(lambda: len(session.taken) > taken + 5)
+        await asyncio.sleep(0)
+    source = session.taken[-1]
+    assert isinstance(source, VideoFrame)

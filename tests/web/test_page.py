@@ -1,0 +1,435 @@
+"""The page in a real Chromium, against an engine that is pretended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, WebSocket
+
+    from conftest import FakeEngine, OpenPage
+
+pytestmark = pytest.mark.browser
+
+PHONE: Any = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(autouse=True)
+def well_behaved(engine: FakeEngine) -> Iterator[None]:
+    yield
+    engine.behave(
+        whep_status=201,
+        detail="",
+        whep_silent=False,
+        whep_without_path=False,
+        state="driven",
+        avatar_status=200,
+    )
+
+
+def in_state(page: Page, name: str) -> None:
+    page.wait_for_selector(f"html[data-state={name}]")
+
+
+def is_set(**wanted: Any) -> Any:
+    """A predicate for sent socket messages: a patch that holds these controls."""
+
+    def holds(frame: str | bytes) -> bool:
+        message = json.loads(frame)
+        return message["type"] == "set" and wanted.items() <= message["controls"].items()
+
+    return holds
+
+
+def open_with_socket(open_page: OpenPage, engine: FakeEngine, **options: Any) -> tuple[Page, WebSocket]:
+    page = open_page("about:blank", **options)
+    with page.expect_websocket() as opened:
+        page.goto(engine.url)
+    in_state(page, "driven")
+    return page, opened.value
+
+
+def picture_of_nobody(folder: Path) -> Path:
+    """A grey PNG, 8x8."""
+    cv2 = pytest.importorskip("cv2")
+    import numpy as np
+
+    path = folder / "nobody.png"
+    cv2.imwrite(str(path), np.full((8, 8, 3), 128, np.uint8))
+    return path
+
+
+def test_the_picture_plays_and_the_console_is_silent(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page("about:blank")
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(engine.url)
+    in_state(page, "driven")
+    video = page.locator("#picture")
+    assert video.evaluate("v => !v.paused && v.muted && v.videoWidth > 0")
+    assert video.evaluate("v => new Promise(done => v.requestVideoFrameCallback(() => done(true)))")
+    assert page.locator("#cover").is_hidden()
+    assert page.locator(".badge").inner_text() == "AI-generated picture"
+    box = page.locator("#frame").bounding_box()
+    assert box is not None
+    assert box["height"] > 0.8 * 900
+    assert said == []
+
+
+def test_the_engines_states_are_shown(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page(engine.url)
+    in_state(page, "driven")
+    for state, word in (("holding", "no face"), ("idle", "nobody"), ("degraded", "failed")):
+        engine.behave(state=state)
+        in_state(page, state)
+        assert word in page.locator("#announcer").inner_text()
+
+
+@pytest.mark.parametrize("key", ["p", "Space"])
+def test_one_key_pauses_and_resumes(open_page: OpenPage, engine: FakeEngine, key: str) -> None:
+    page, socket = open_with_socket(open_page, engine)
+    with socket.expect_event("framesent", is_set(paused=True)):
+        page.keyboard.press(key)
+    in_state(page, "paused")
+    assert page.locator("#paused").is_visible()
+    assert page.title().startswith("❚❚ Paused")
+    with socket.expect_event("framesent", is_set(paused=False)):
+        page.keyboard.press(key)
+    in_state(page, "driven")
+    assert page.locator("#paused").is_hidden()
+
+
+def test_space_on_a_button_presses_the_button_only(open_page: OpenPage, engine: FakeEngine) -> None:
+    page, socket = open_with_socket(open_page, engine)
+    page.locator("#mirror").focus()
+    with socket.expect_event("framesent", is_set(mirror=True)):
+        page.keyboard.press("Space")
+    assert page.locator("#pause").get_attribute("aria-pressed") == "false"
+    with socket.expect_event("framesent", is_set(mirror=False)):
+        page.keyboard.press("m")
+
+
+def test_a_slider_sends_its_patch_and_both_sides_move_together(
+    open_page: OpenPage, engine: FakeEngine
+) -> None:
+    page, socket = open_with_socket(open_page, engine)
+    page.keyboard.press("/")
+    page.keyboard.type("smile")
+    assert page.locator("#expressions .row:visible").count() == 1
+    page.locator("input[title*=mouthSmileLeft]").focus()
+    wanted = {"mouthSmileRight": 0.02, "mouthSmileLeft": 0.02}
+    with socket.expect_event("framesent", is_set(expression=wanted)):
+        page.keyboard.press("ArrowRight")
+    taken_back = {"mouthSmileRight": None, "mouthSmileLeft": None}
+    with socket.expect_event("framesent", is_set(expression=taken_back)):
+        page.locator("#expression-reset").click()
+    assert page.locator("#expression-reset").is_disabled()
+
+
+def test_every_expression_has_one_slider(open_page: OpenPage, engine: FakeEngine) -> None:
+    from mien.face.rig import ARKIT_NAMES
+
+    page = open_page(engine.url)
+    in_state(page, "driven")
+    titles = page.locator("#expressions input").evaluate_all("all => all.map(one => one.title)")
+    assert sorted(title.split("(")[1].strip(")") for title in titles) == sorted(ARKIT_NAMES)
+
+
+def test_the_pad_turns_the_gaze_by_keys_and_by_pointer(open_page: OpenPage, engine: FakeEngine) -> None:
+    page, socket = open_with_socket(open_page, engine)
+    page.locator("#tab-pose").click()
+    point = page.get_by_role("slider", name="Gaze", exact=True)
+    point.focus()
+    with socket.expect_event("framesent", is_set(gaze={"yaw": 0, "pitch": 1})):
+        page.keyboard.press("ArrowUp")
+    assert point.get_attribute("aria-valuetext") == "0°, 1° up"
+    pad = page.locator("#gaze-pad .pad").bounding_box()
+    assert pad is not None
+    with socket.expect_event("framesent", lambda frame: json.loads(frame)["controls"]["gaze"]["yaw"] == 15):
+        page.mouse.click(pad["x"] + pad["width"] * 0.75, pad["y"] + pad["height"] * 0.5)
+    with socket.expect_event("framesent", is_set(gaze={"yaw": 0, "pitch": 0})):
+        page.locator("#gaze-reset").click()
+
+
+def test_no_portrait_without_a_ticked_statement(
+    open_page: OpenPage, engine: FakeEngine, tmp_path: Path
+) -> None:
+    page = open_page(engine.url)
+    in_state(page, "driven")
+    page.set_input_files("#portrait-file", picture_of_nobody(tmp_path))
+    accept = page.locator("#portrait-accept")
+    assert accept.is_disabled()
+    assert page.locator("#portrait-consent").is_disabled()
+    page.get_by_label("written permission").check()
+    page.locator("#portrait-consent").check()
+    assert accept.is_disabled(), "whose permission?"
+    page.locator("#portrait-who").fill("Ada Example")
+    assert accept.is_enabled()
+    page.locator("#portrait-consent").uncheck()
+    assert accept.is_disabled()
+    page.locator("#portrait-consent").check()
+    with page.expect_response("**/avatar"):
+        accept.click()
+    page.locator("#portrait-dialog").wait_for(state="hidden")
+    sent = engine.received("avatar")[-1]
+    assert sent["consent"] == "true"
+    assert "Ada Example" in sent["statement"]
+    assert page.locator("#avatar-title").text_content() == "nobody"
+
+
+def test_a_portrait_without_a_face_says_so_in_the_dialog(
+    open_page: OpenPage, engine: FakeEngine, tmp_path: Path
+) -> None:
+    page = open_page(engine.url)
+    in_state(page, "driven")
+    engine.behave(avatar_status=422)
+    page.set_input_files("#portrait-file", picture_of_nobody(tmp_path))
+    page.locator("#portrait-basis-self").check()
+    page.locator("#portrait-consent").check()
+    page.locator("#portrait-accept").click()
+    page.get_by_text("No face was found in nobody.png").wait_for()
+    assert page.locator("#portrait-dialog").is_visible()
+
+
+def test_a_picture_taken_with_the_camera_needs_the_statement_too(
+    open_page: OpenPage, engine: FakeEngine
+) -> None:
+    page = open_page(engine.url, permissions=["camera", "microphone"])
+    in_state(page, "driven")
+    page.locator("#tab-scene").click()
+    page.locator("#portrait-take").click()
+    page.wait_for_selector("#portrait-shutter")
+    page.locator("#portrait-finder").evaluate("v => v.videoWidth || new Promise(ok => v.onloadeddata = ok)")
+    page.locator("#portrait-shutter").click()
+    page.locator("#portrait-preview").wait_for()
+    assert page.locator("#portrait-accept").is_disabled()
+
+
+def test_my_camera_drives_and_stops(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page(engine.url, permissions=["camera", "microphone"])
+    in_state(page, "driven")
+    page.keyboard.press("v")
+    page.wait_for_selector("#preview[data-link=open]")
+    page.get_by_text("by your camera").wait_for()
+    assert engine.received("whip")
+    page.locator("#microphone").click()
+    assert page.locator("#microphone").get_attribute("aria-pressed") == "false"
+    with page.expect_response(lambda response: response.request.method == "DELETE"):
+        page.locator("#camera").click()
+    assert page.locator("#preview").is_hidden()
+    assert {"type": "delete", "where": "whip"} in engine.received("delete")
+
+
+def test_a_refused_camera_says_why(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page("about:blank")
+    page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') }"
+    )
+    page.goto(engine.url)
+    in_state(page, "driven")
+    page.locator("#camera").click()
+    page.get_by_text("The camera is not allowed").wait_for()
+    assert page.locator("#camera").inner_text().startswith("Use my camera")
+
+
+def test_a_recording_ends_in_a_link(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page(engine.url)
+    in_state(page, "driven")
+    page.keyboard.press("r")
+    page.wait_for_selector("#record[aria-pressed=true]")
+    assert page.locator("#recording").is_visible()
+    page.keyboard.press("r")
+    link = page.locator(".notice a")
+    link.wait_for()
+    assert (link.get_attribute("href") or "").endswith("/recordings/1.mp4")
+    assert page.locator("#recording").is_hidden()
+
+
+def test_a_full_engine_gives_its_reason(open_page: OpenPage, engine: FakeEngine) -> None:
+    engine.behave(whep_status=503, detail="Both places are taken.")
+    page = open_page(engine.url)
+    page.wait_for_selector(".cover.failed[data-kind=full]")
+    assert page.get_by_text("Both places are taken.").is_visible()
+    engine.behave(whep_status=201)
+    page.locator("#cover-again").click()
+    in_state(page, "driven")
+
+
+def test_an_unknown_session_that_does_not_fit_is_refused(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page(f"{engine.url}?session=second")
+    page.wait_for_selector(".cover.failed[data-kind=full]")
+    assert page.get_by_text("room for 1 session").is_visible()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("behaviour", "kind"), [("whep_without_path", "path"), ("whep_silent", "no-picture")]
+)
+def test_a_connection_that_fails_says_why_within_ten_seconds(
+    open_page: OpenPage, engine: FakeEngine, behaviour: str, kind: str
+) -> None:
+    engine.behave(**{behaviour: True})
+    page = open_page(engine.url)
+    page.wait_for_selector(f".cover.failed[data-kind={kind}]", timeout=10_000)
+    assert page.locator("#cover-why").inner_text()
+    assert page.locator("#cover-mend").inner_text()
+
+
+@pytest.mark.slow
+def test_the_page_comes_back_when_the_engine_does(open_page: OpenPage) -> None:
+    from conftest import FakeEngine
+
+    first = FakeEngine.start()
+    page = open_page(first.url)
+    in_state(page, "driven")
+    first.stop()
+    page.wait_for_selector(".cover.failed[data-kind=engine-gone]", timeout=10_000)
+    second = FakeEngine.start("--port", str(first.port))
+    try:
+        in_state(page, "driven")
+        assert page.locator("#cover").is_hidden()
+    finally:
+        second.stop()
+
+
+def test_the_token_leaves_the_address_bar_and_a_missing_one_can_be_entered(open_page: OpenPage) -> None:
+    from conftest import FakeEngine
+
+    guarded = FakeEngine.start("--token", "s3cret")
+    try:
+        page = open_page(f"{guarded.url}#token=s3cret")
+        in_state(page, "driven")
+        assert "s3cret" not in page.url
+        page.reload()
+        in_state(page, "driven")
+        stranger = open_page(guarded.url)
+        stranger.wait_for_selector(".cover.failed[data-kind=token]")
+        stranger.locator("#token").fill("s3cret")
+        stranger.keyboard.press("Enter")
+        in_state(stranger, "driven")
+    finally:
+        guarded.stop()
+
+
+def test_leaving_the_page_ends_the_connection(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page(engine.url)
+    in_state(page, "driven")
+    before = len(engine.received("delete"))
+    with page.expect_event("request", lambda request: request.method == "DELETE"):
+        page.goto("about:blank")
+    # The request outlives its page; the next visit is answered after it.
+    page.goto(engine.url)
+    in_state(page, "driven")
+    assert len(engine.received("delete")) > before
+
+
+def test_everything_is_reached_and_seen_by_keyboard_alone(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page(engine.url)
+    in_state(page, "driven")
+    order = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            """() => {
+                const at = document.activeElement;
+                const style = getComputedStyle(at);
+                const shown = at.parentElement?.matches('label') ? getComputedStyle(at.nextElementSibling) : style;
+                return [at.id || at.className || at.name || at.tagName, shown.outlineStyle !== 'none'];
+            }"""
+        )
+        if focused[0] in {"BODY", *order[:1]}:
+            break
+        assert focused[1], f"{focused[0]} has no visible focus"
+        order.append(focused[0])
+    first = ["help", "sound", "fullscreen", "camera", "pause", "recentre", "mirror", "record", "tab-driver"]
+    assert order[: len(first)] == first
+    assert "plot" in order
+
+    page.locator("#tab-driver").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#tab-face").get_attribute("aria-selected") == "true"
+    page.keyboard.press("End")
+    assert page.locator("#panel-scene").is_visible()
+    page.keyboard.press("?")
+    assert page.locator("#help-dialog").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#help-dialog").is_hidden()
+
+
+def test_the_phone_shows_the_picture_first_and_never_scrolls_sideways(
+    open_page: OpenPage, engine: FakeEngine
+) -> None:
+    page = open_page(engine.url, **PHONE)
+    in_state(page, "driven")
+    frame = page.locator("#frame").bounding_box()
+    assert frame is not None
+    assert frame["width"] == 390
+    assert frame["y"] < 60
+    for tab in ("driver", "face", "pose", "scene", "timing"):
+        page.locator(f"#tab-{tab}").tap()
+        assert page.locator(f"#panel-{tab}").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        wide = page.evaluate(
+            "name => document.getElementById(name).scrollWidth - document.getElementById(name).clientWidth",
+            f"panel-{tab}",
+        )
+        assert wide <= 0
+        small = page.evaluate(
+            """() => [...document.querySelectorAll('button, select, summary, input[type=search]')]
+                .map(one => [one.id || one.textContent, one.getBoundingClientRect()])
+                .filter(([, box]) => box.width && (box.width < 44 || box.height < 44))
+                .map(([name]) => name)"""
+        )
+        assert small == []
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_text_stands_out_from_its_ground(open_page: OpenPage, engine: FakeEngine, scheme: str) -> None:
+    """WCAG 2.2, 1.4.3: a contrast of 4.5 for text, faint text included."""
+    page = open_page(engine.url, color_scheme=scheme)
+    ratios = page.evaluate(
+        """() => {
+            const style = getComputedStyle(document.documentElement);
+            const light = name => {
+                const hex = style.getPropertyValue(name).trim();
+                const [r, g, b] = [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16) / 255)
+                    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const pairs = [['--ink', '--panel'], ['--ink-2', '--raised'], ['--ink-3', '--panel'],
+                ['--ink-3', '--raised'], ['--accent', '--panel'], ['--on-accent', '--accent'], ['--alarm', '--panel']];
+            return pairs.map(([a, b]) => {
+                const [high, low] = [light(a), light(b)].sort((x, y) => y - x);
+                return [a + ' on ' + b, (high + 0.05) / (low + 0.05)];
+            });
+        }"""
+    )
+    assert [pair for pair, ratio in ratios if ratio < 4.5] == []
+
+
+def test_the_modules_agree_with_their_documents(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page(engine.url)
+    servers = page.evaluate(
+        """async () => (await import('/assets/exchange.js')).iceServers(
+            '<stun:a.example>; rel="ice-server", ' +
+            '<turn:b.example:3478?transport=udp>; rel="ice-server"; username="u"; credential="c"; ' +
+            'credential-type="password", </elsewhere>; rel="next"')"""
+    )
+    assert servers == [
+        {"urls": "stun:a.example"},
+        {"urls": "turn:b.example:3478?transport=udp", "username": "u", "credential": "c"},
+    ]
+    waits = page.evaluate(
+        "async () => { const k = await import('/assets/keeper.js'); return [1, 2, 3, 9].map(k.backoffMs) }"
+    )
+    assert waits == [400, 800, 1600, 5000]
+    merged = page.evaluate(
+        """async () => (await import('/assets/controls.js')).merged(
+            {head: {yaw: 1, roll: 2}, paused: false}, {head: {yaw: 5}})"""
+    )
+    assert merged == {"head": {"yaw": 5, "roll": 2}, "paused": False}
