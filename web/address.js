@@ -15,16 +15,32 @@ let token = takeToken();
  */
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (given) {
-    keepToken(given);
-    history.replaceState(null, '', location.pathname + location.search);
-    return given;
-  }
+  if (!given) return remembered();
+  remember(given);
+  history.replaceState(null, '', location.pathname + location.search);
+  return given;
+}
+
+function remembered() {
   try {
     return sessionStorage.getItem(KEPT) ?? '';
   } catch {
-    return ''; // storage is switched off: the address has to be opened anew after a reload
+    return ''; // storage is switched off: after a reload the whole address has to be opened again
   }
+}
+
+/** @param {string} value */
+function remember(value) {
+  try {
+    sessionStorage.setItem(KEPT, value);
+  } catch {
+    // storage is switched off: it lasts as long as the page
+  }
+}
+
+/** The address bar changed: somebody pasted the whole address into this tab. */
+export function retakeToken() {
+  token = takeToken();
 }
 
 /**
@@ -34,11 +50,7 @@ function takeToken() {
  */
 export function keepToken(value) {
   token = value;
-  try {
-    sessionStorage.setItem(KEPT, value);
-  } catch {
-    // storage is switched off: it lasts as long as the page
-  }
+  remember(value);
 }
 
 /** @returns {Record<string, string>} */

@@ -23,7 +23,8 @@ import { Keeper } from './keeper.js';
  */
 
 /**
- * @typedef {{type: 'hello', controls: Record<string, unknown>, expressions: string[], avatar: {title: string}, snapshot: Snapshot}
+ * @typedef {{type: 'hello', controls: Record<string, unknown>, expressions: string[],
+ *     avatar: {title: string}, snapshot: Snapshot}
  *   | {type: 'stats', snapshot: Snapshot}
  *   | {type: 'controls', controls: Record<string, unknown>}
  *   | {type: 'notice', level: 'info' | 'warning' | 'error', text: string}

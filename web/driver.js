@@ -44,7 +44,8 @@ export class Driver {
       path: whipPath,
       onlink: (link) => this.#showLink(link),
       onsent: ({ fps, width, height, codec, limited }) => {
-        const why = limited === 'none' ? '' : `, limited by ${limited === 'cpu' ? 'this computer’s processor' : limited}`;
+        const why =
+          limited === 'none' ? '' : `, limited by ${limited === 'cpu' ? 'this computer’s processor' : limited}`;
         if (width) say(this.#sending, `Sending ${width}×${height} at ${Math.round(fps)} fps, ${codec}${why}`);
       },
     });
@@ -154,7 +155,10 @@ export class Driver {
     this.#preview.hidden = !on;
     const audible = this.#microphoneOn && (this.#stream?.getAudioTracks().length ?? 0) > 0;
     this.#microphone.setAttribute('aria-pressed', String(audible));
-    this.#microphone.setAttribute('aria-label', audible ? 'Microphone is on; switch it off' : 'Microphone is off; switch it on');
+    this.#microphone.setAttribute(
+      'aria-label',
+      audible ? 'Microphone is on; switch it off' : 'Microphone is off; switch it on',
+    );
     this.#microphone.disabled = on && this.#stream?.getAudioTracks().length === 0;
     this.#microphone.querySelector('use')?.setAttribute('href', audible ? '#i-mic' : '#i-mic-off');
   }

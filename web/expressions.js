@@ -34,7 +34,10 @@ const DIRECTIONS = new Set(['jawLeft', 'jawRight', 'mouthLeft', 'mouthRight']);
  */
 function label(name, sided) {
   const stem = sided ? name.replace(/(Left|Right)$/, '') : name;
-  const words = stem.replace(/([A-Z])/g, ' $1').toLowerCase().split(' ');
+  const words = stem
+    .replace(/([A-Z])/g, ' $1')
+    .toLowerCase()
+    .split(' ');
   const short = words.length > 1 && /^(brow|eye|mouth|jaw)$/.test(words[0] ?? '') ? words.slice(1) : words;
   const text = short.join(' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
@@ -70,5 +73,8 @@ export function rows(names) {
  */
 export function matches(row, search) {
   const text = `${row.group} ${row.label} ${row.names.join(' ')}`.toLowerCase();
-  return search.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }

@@ -65,14 +65,21 @@ export class FacePanel {
   #group(title, members) {
     const names = members.flatMap((row) => row.names);
     const count = make('span', { class: 'count' });
-    const reset = make('button', { type: 'button', class: 'quiet small', 'aria-label': `Reset ${title}` }, 'Reset');
+    const reset = make(
+      'button',
+      { type: 'button', class: 'quiet small', 'aria-label': `Reset ${title}` },
+      'Reset',
+    );
     reset.addEventListener('click', () => this.#reset(names));
     const body = make('div', { class: 'group-body' }, ...members.map((row) => this.#row(row)), reset);
     if (members.some((row) => row.names.length === 2)) {
       const sides = [make('span'), make('span', {}, 'its right'), make('span', {}, 'its left')];
       body.prepend(make('div', { class: 'sides', 'aria-hidden': 'true' }, ...sides));
     }
-    const element = make('details', { class: 'group', open: title === 'Brows' || title === 'Eyes' || title === 'Mouth' });
+    const element = make('details', {
+      class: 'group',
+      open: title === 'Brows' || title === 'Eyes' || title === 'Mouth',
+    });
     element.append(make('summary', {}, make('span', {}, title), count), body);
     this.#groups.push({ element, count, names });
     return element;

@@ -122,7 +122,7 @@ export const pageInsecure = () =>
   new Failure('insecure', {
     title: 'The camera needs a secure page',
     why: 'Browsers hand out cameras only on https:// and on localhost.',
-    mend: 'Open the page as https:// (start the engine with --tls-cert and --tls-key), or on the engine’s own machine.',
+    mend: 'Open it as https:// (start the engine with --tls-cert and --tls-key), or on the engine’s own machine.',
     retry: false,
   });
 

@@ -66,5 +66,5 @@ export class History {
  */
 export function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return (([1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value - 1e-9)) ?? 10) * power;
+  return ([1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value - 1e-9) ?? 10) * power;
 }

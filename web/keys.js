@@ -27,7 +27,8 @@ const KEYS = {
   '?': 'help',
 };
 
-const TYPED = 'input:not([type=range]):not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]';
+const TYPED =
+  'input:not([type=range]):not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]';
 const PRESSED = 'button, summary, a, input, [role=tab]';
 
 /** @param {Deeds} deeds */

@@ -1,6 +1,6 @@
 // Wires the page together; everything with a subject of its own lives in its own module.
 
-import { controlAddress, session, whepPath } from './address.js';
+import { controlAddress, retakeToken, session, whepPath } from './address.js';
 import { ask, ensureSession } from './api.js';
 import { backgroundPanel } from './background.js';
 import { ControlSocket } from './control.js';
@@ -132,7 +132,8 @@ function take(message) {
 
 function show() {
   stage.showState(shownState(facts));
-  if (facts.snapshot) say(part('source', HTMLElement), facts.mine ? 'your camera' : facts.snapshot.source || 'nobody');
+  if (facts.snapshot)
+    say(part('source', HTMLElement), facts.mine ? 'your camera' : facts.snapshot.source || 'nobody');
 }
 
 /** @param {Action} action */
@@ -211,4 +212,8 @@ addEventListener('pageshow', ({ persisted }) => {
   if (persisted) player.start();
 });
 addEventListener('online', () => player.keeper.retry());
+addEventListener('hashchange', () => {
+  retakeToken();
+  player.keeper.retry();
+});
 player.start();

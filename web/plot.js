@@ -65,6 +65,14 @@ export class Plot {
     this.redraw();
   }
 
+  /** The top of the scale in ms. A few outliers of p95 run along the upper edge rather than flatten the rest. */
+  #scale() {
+    const { samples } = this.history;
+    const p95 = samples.map((sample) => sample.p95).sort((a, b) => a - b);
+    const usual = p95[Math.floor(p95.length * 0.8)] ?? 0;
+    return roundUp(1.1 * Math.max(20, this.budgetMs ?? 0, usual, ...samples.map(({ p50 }) => p50)));
+  }
+
   #width() {
     return Math.max(1, this.canvas.clientWidth - LEFT - RIGHT);
   }
@@ -87,8 +95,7 @@ export class Plot {
     const now = performance.now();
     const plotHeight = height - TOP - GAP - FPS_HEIGHT - AXIS;
     const x = (/** @type {number} */ atMs) => LEFT + (1 - (now - atMs) / SPAN_MS) * this.#width();
-    const worst = Math.max(this.budgetMs ?? 0, 20, ...history.samples.map(({ p95 }) => p95));
-    this.#top = roundUp(worst * 1.1);
+    this.#top = this.#scale();
     const y = (/** @type {number} */ ms) => TOP + plotHeight * (1 - Math.min(1, ms / this.#top));
 
     // Scale: three lines are enough to read by.
@@ -110,12 +117,25 @@ export class Plot {
     pen.rect(LEFT, 0, this.#width(), height);
     pen.clip();
     this.#stack(pen, x, y, colour);
-    this.#line(pen, history.samples.map((sample) => [x(sample.atMs), y(sample.p95)]), colour('--ink-2'), [2, 2]);
+    this.#line(
+      pen,
+      history.samples.map((sample) => [x(sample.atMs), y(sample.p95)]),
+      colour('--ink-2'),
+      [2, 2],
+    );
     pen.restore();
 
     if (this.budgetMs !== null) {
       const at = Math.round(y(this.budgetMs)) + 0.5;
-      this.#line(pen, [[LEFT, at], [width - RIGHT, at]], colour('--alarm'), [5, 4]);
+      this.#line(
+        pen,
+        [
+          [LEFT, at],
+          [width - RIGHT, at],
+        ],
+        colour('--alarm'),
+        [5, 4],
+      );
       pen.fillStyle = colour('--alarm');
       pen.textAlign = 'left';
       pen.textBaseline = 'bottom';
@@ -139,7 +159,12 @@ export class Plot {
     pen.beginPath();
     pen.rect(LEFT, 0, this.#width(), height);
     pen.clip();
-    this.#line(pen, history.samples.map(({ atMs, fps }) => [x(atMs), fpsY(fps)]), colour('--ink'), []);
+    this.#line(
+      pen,
+      history.samples.map(({ atMs, fps }) => [x(atMs), fpsY(fps)]),
+      colour('--ink'),
+      [],
+    );
     pen.restore();
     pen.fillStyle = colour('--ink-3');
     pen.textBaseline = 'bottom';
@@ -172,7 +197,9 @@ export class Plot {
     const layers = [...stages, 'waiting'];
     const below = samples.map(() => 0);
     for (const layer of layers) {
-      const above = samples.map((sample, i) => (below[i] ?? 0) + (layer === 'waiting' ? sample.waiting : (sample.stages[layer] ?? 0)));
+      const above = samples.map(
+        (sample, i) => (below[i] ?? 0) + (layer === 'waiting' ? sample.waiting : (sample.stages[layer] ?? 0)),
+      );
       pen.fillStyle = colour(stageColour(layer).slice(4, -1));
       pen.beginPath();
       samples.forEach((sample, i) => pen.lineTo(x(sample.atMs), y(above[i] ?? 0)));

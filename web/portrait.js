@@ -101,12 +101,18 @@ export class Portrait {
     this.#form.hidden = step !== 'consent';
     this.#error.hidden = true;
     if (!this.#dialog.open) this.#dialog.showModal();
-    (step === 'shoot' ? part('portrait-shutter', HTMLButtonElement) : part('portrait-basis-self', HTMLInputElement)).focus();
+    (step === 'shoot'
+      ? part('portrait-shutter', HTMLButtonElement)
+      : part('portrait-basis-self', HTMLInputElement)
+    ).focus();
   }
 
   async #aim() {
     try {
-      const { stream } = await openCamera({ camera: part('camera-picker', HTMLSelectElement).value, microphone: '' });
+      const { stream } = await openCamera({
+        camera: part('camera-picker', HTMLSelectElement).value,
+        microphone: '',
+      });
       for (const track of stream.getAudioTracks()) track.stop();
       this.#stream = stream;
       this.#finder.srcObject = stream;

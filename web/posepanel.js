@@ -43,7 +43,9 @@ export function posePanel(controls) {
   part('gaze-pad', HTMLDivElement).append(gaze.element);
   part('head-pad', HTMLDivElement).append(head.element);
   part('head-roll', HTMLDivElement).append(roll.element);
-  part('gaze-reset', HTMLButtonElement).addEventListener('click', () => controls.edit({ gaze: { yaw: 0, pitch: 0 } }));
+  part('gaze-reset', HTMLButtonElement).addEventListener('click', () =>
+    controls.edit({ gaze: { yaw: 0, pitch: 0 } }),
+  );
   part('head-reset', HTMLButtonElement).addEventListener('click', () =>
     controls.edit({ head: { yaw: 0, pitch: 0, roll: 0 } }),
   );

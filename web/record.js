@@ -53,7 +53,12 @@ export class Recorder {
   /** @param {string} url */
   #offer(url) {
     this.#takes += 1;
-    const link = () => make('a', { href: withToken(url), download: `mien-take-${this.#takes}.mp4`, class: 'link' }, `Download take ${this.#takes}`);
+    const link = () =>
+      make(
+        'a',
+        { href: withToken(url), download: `mien-take-${this.#takes}.mp4`, class: 'link' },
+        `Download take ${this.#takes}`,
+      );
     this.notices.show('info', 'The recording is ready.', link());
     this.#list.prepend(make('li', {}, link()));
     part('takes-none', HTMLElement).hidden = true;

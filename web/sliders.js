@@ -18,12 +18,21 @@ export class Slider {
   constructor(options) {
     const { name, min, max, step, neutral, onedit } = options;
     this.options = options;
-    this.element = make('input', { type: 'range', min, max, step, 'aria-label': name, title: name, class: 'slider' });
+    this.element = make('input', {
+      type: 'range',
+      min,
+      max,
+      step,
+      'aria-label': name,
+      title: name,
+      class: 'slider',
+    });
     this.element.style.setProperty('--zero', `${((neutral - min) / (max - min)) * 100}%`);
     this.set(neutral);
     let held = false;
     this.element.addEventListener('pointerdown', () => (held = true));
-    for (const end of ['pointerup', 'pointercancel', 'blur']) this.element.addEventListener(end, () => (held = false));
+    for (const end of ['pointerup', 'pointercancel', 'blur'])
+      this.element.addEventListener(end, () => (held = false));
     this.element.addEventListener('input', () => {
       // A small notch at neutral, wide enough to be found again by hand; arrow keys must get out of it.
       const raw = this.element.valueAsNumber;
@@ -83,7 +92,13 @@ export function labelled(label, options) {
   });
   show(options.neutral);
   return {
-    element: make('div', { class: 'row' }, make('span', { class: 'row-label', 'aria-hidden': 'true' }, label), slider.element, value),
+    element: make(
+      'div',
+      { class: 'row' },
+      make('span', { class: 'row-label', 'aria-hidden': 'true' }, label),
+      slider.element,
+      value,
+    ),
     set: (x) => {
       slider.set(x);
       show(x);

@@ -10,6 +10,8 @@
  * @property {string} detail
  */
 
+const NO_FACE = 'your camera sees no face';
+
 /**
  * @param {object} facts
  * @param {Link} facts.picture  the WHEP connection
@@ -29,14 +31,18 @@ export function shownState({ picture, control, snapshot, mine, trouble }) {
   }
   switch (snapshot.state) {
     case 'driven':
-      return { name: 'driven', title: 'Driven', detail: `by ${mine ? 'your camera' : snapshot.source || 'somebody'}` };
+      return {
+        name: 'driven',
+        title: 'Driven',
+        detail: `by ${mine ? 'your camera' : snapshot.source || 'somebody'}`,
+      };
     case 'holding':
-      return { name: 'holding', title: 'Holding', detail: 'no face in sight' };
+      return { name: 'holding', title: 'Holding', detail: mine ? NO_FACE : 'no face in sight' };
     case 'paused':
-      return { name: 'paused', title: 'Paused', detail: 'none of you gets through' };
+      return { name: 'paused', title: 'Paused', detail: 'nothing of you goes out' };
     case 'degraded':
       return { name: 'degraded', title: 'Degraded', detail: trouble || 'a stage failed and restarts' };
     default:
-      return { name: 'idle', title: 'Idle', detail: 'nobody drives' };
+      return { name: 'idle', title: 'Idle', detail: mine ? NO_FACE : 'nobody drives' };
   }
 }

@@ -45,12 +45,11 @@ export class Timing {
       say(part('n-seen', HTMLElement), 'no picture');
       return;
     }
-    const trip = seen.roundTripMs === null ? '' : ` · round trip ${milliseconds(seen.roundTripMs)} ms`;
+    const buffer = ` · buffer ${milliseconds(seen.bufferMs)} ms`;
     const freezes = seen.freezes ? ` · ${seen.freezes} ${seen.freezes === 1 ? 'freeze' : 'freezes'}` : '';
-    say(
-      part('n-seen', HTMLElement),
-      `${Math.round(seen.fps)} fps ${seen.codec} ${seen.width}×${seen.height} · buffer ${milliseconds(seen.bufferMs)} ms${trip}${freezes}`,
-    );
+    const line = part('n-seen', HTMLElement);
+    line.title = seen.roundTripMs === null ? '' : `Round trip to the engine: ${milliseconds(seen.roundTripMs)} ms`;
+    say(line, `${Math.round(seen.fps)} fps ${seen.codec} ${seen.width}×${seen.height}${buffer}${freezes}`);
   }
 
   /** @param {Snapshot} snapshot */
@@ -68,10 +67,14 @@ export class Timing {
     say(part('n-level', HTMLElement), String(snapshot.level));
     say(part('n-viewers', HTMLElement), String(snapshot.viewers));
     say(part('n-faces', HTMLElement), String(snapshot.faces));
-    part('n-p95', HTMLElement).classList.toggle('exceeded', this.plot.budgetMs !== null && !!total && total.p95 > this.plot.budgetMs);
+    part('n-p95', HTMLElement).classList.toggle(
+      'exceeded',
+      this.plot.budgetMs !== null && !!total && total.p95 > this.plot.budgetMs,
+    );
+    const now = total ? `${milliseconds(total.p50)} ms at the median, ` : '';
     this.#canvas.setAttribute(
       'aria-label',
-      `Latency per stage over the last minute. Now ${total ? milliseconds(total.p50) : 'unknown'} ms at the median, ${snapshot.fps.toFixed(0)} frames per second.`,
+      `Latency per stage over the last minute. Now ${now}${snapshot.fps.toFixed(0)} frames per second.`,
     );
   }
 
@@ -100,7 +103,9 @@ export class Timing {
     const ago = Math.round((performance.now() - sample.atMs) / 1000);
     say(
       this.#when,
-      pointed ? `${ago} s ago: ${milliseconds(sample.p50)} ms, p95 ${milliseconds(sample.p95)}, ${sample.fps.toFixed(1)} fps` : 'median of each stage, ms',
+      pointed
+        ? `${ago} s ago: ${milliseconds(sample.p50)} ms, p95 ${milliseconds(sample.p95)}, ${sample.fps.toFixed(1)} fps`
+        : 'median of each stage, ms',
     );
   }
 }

@@ -11,7 +11,7 @@ import { Keeper } from './keeper.js';
  * @property {number} fps  frames decoded in the last second
  * @property {number} frames  frames decoded since the connection opened
  * @property {string} codec
- * @property {number} bufferMs  mean time a frame waited in the jitter buffer
+ * @property {number} bufferMs  mean time that a frame of the last second waited in the jitter buffer
  * @property {number | null} roundTripMs
  * @property {number} freezes
  * @property {number} width
@@ -108,10 +108,10 @@ export class Player {
   #look(exchange, opened) {
     let frames = 0;
     let movedAt = performance.now();
-    /** @type {{at: number, frames: number}[]} */
+    /** @type {{at: number, counts: Counts}[]} */
     const second = [];
     return setInterval(async () => {
-      const seen = summary(await exchange.pc.getStats());
+      const { seen, counts } = summary(await exchange.pc.getStats());
       const now = performance.now();
       if (document.hidden) movedAt = now; // browsers may stop decoding what nobody sees
       if (seen.frames > frames) {
@@ -124,22 +124,32 @@ export class Player {
       } else if (frames > 0 && now - movedAt > STALLED_MS) {
         exchange.end(pictureStopped());
       }
-      second.push({ at: now, frames: seen.frames });
+      second.push({ at: now, counts });
       while (second.length > 1 && now - (second[0]?.at ?? now) > 1100) second.shift();
-      const oldest = second[0];
-      if (oldest && now > oldest.at) seen.fps = ((seen.frames - oldest.frames) * 1000) / (now - oldest.at);
+      const before = second[0]?.counts ?? counts;
+      const tookMs = now - (second[0]?.at ?? now);
+      const emitted = counts.emitted - before.emitted;
+      if (tookMs) seen.fps = ((counts.decoded - before.decoded) * 1000) / tookMs;
+      if (emitted) seen.bufferMs = ((counts.bufferedS - before.bufferedS) * 1000) / emitted;
       if (frames > 0) this.onseen(seen);
     }, LOOK_MS);
   }
 }
 
 /**
+ * What the browser counts since the connection opened.
+ *
+ * @typedef {{decoded: number, emitted: number, bufferedS: number}} Counts
+ */
+
+/**
  * @param {RTCStatsReport} report
- * @returns {Seen}
+ * @returns {{seen: Seen, counts: Counts}} rates in `seen` are still to be worked out from the counts
  */
 function summary(report) {
   /** @type {Seen} */
   const seen = { fps: 0, frames: 0, codec: '', bufferMs: 0, roundTripMs: null, freezes: 0, width: 0, height: 0 };
+  const counts = { decoded: 0, emitted: 0, bufferedS: 0 };
   for (const entry of report.values()) {
     if (entry.type === 'inbound-rtp' && entry.kind === 'video') {
       seen.frames = entry.framesDecoded ?? 0;
@@ -147,11 +157,12 @@ function summary(report) {
       seen.width = entry.frameWidth ?? 0;
       seen.height = entry.frameHeight ?? 0;
       seen.codec = String(report.get(entry.codecId)?.mimeType ?? '').replace(/^video\//i, '');
-      const emitted = entry.jitterBufferEmittedCount ?? 0;
-      seen.bufferMs = emitted ? (entry.jitterBufferDelay / emitted) * 1000 : 0;
+      counts.decoded = seen.frames;
+      counts.emitted = entry.jitterBufferEmittedCount ?? 0;
+      counts.bufferedS = entry.jitterBufferDelay ?? 0;
     } else if (entry.type === 'candidate-pair' && entry.nominated && entry.currentRoundTripTime !== undefined) {
       seen.roundTripMs = entry.currentRoundTripTime * 1000;
     }
   }
-  return seen;
+  return { seen, counts };
 }

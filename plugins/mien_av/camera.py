@@ -36,6 +36,7 @@ class CameraSource(Source):
         self._context: Context | None = None
         self._camera: Camera | None = None
         self._settings = Settings()
+        self._info = MediaInfo(title="camera")
         self._container: Any = None
         self._queue: Handover[VideoFrame] | None = None
         self._thread: threading.Thread | None = None
@@ -58,13 +59,13 @@ class CameraSource(Source):
             settings.camera_fps,
         )
 
+        stream = self._container.streams.video[0]
+        rate = float(stream.average_rate) if stream.average_rate else None
+        self._info = MediaInfo(stream.width, stream.height, rate, title=self._camera.name)
+
     @property
     def info(self) -> MediaInfo:
-        if self._camera is None or self._container is None:
-            return MediaInfo(title="camera")
-        stream = self._container.streams.video[0]
-        rate = stream.average_rate
-        return MediaInfo(stream.width, stream.height, float(rate) if rate else None, title=self._camera.name)
+        return self._info
 
     async def frames(self) -> AsyncIterator[VideoFrame]:
         if self._context is None or self._camera is None:

@@ -63,6 +63,8 @@ class Clip:
         self.notices: list[str] = []
         self.damaged = 0
         """packets that could not be decoded while reading"""
+        self.end_ns = 0
+        """media time at which the last picture's turn is over; known once `play` has come to its end"""
         self._max_side = max_side
         self._require_whole()
         with self._opened() as container:
@@ -145,7 +147,7 @@ class Clip:
                 samples = resampler.feed(piece)
                 start_ns = due_ns or 0
                 due_ns = start_ns + len(samples) * NS_PER_S // AUDIO_RATE
-                early = max(0, -start_ns * AUDIO_RATE // NS_PER_S)
+                early = max(0, -(start_ns * AUDIO_RATE // NS_PER_S))  # samples, rounded up
                 if early < len(samples):
                     yield AudioFrame(samples[early:], AUDIO_RATE, start_ns + early * NS_PER_S // AUDIO_RATE)
 

@@ -55,6 +55,7 @@ class Muxer:
         self._pending: Float = np.zeros((0, 2), np.float32)
         self._samples = 0
         """placed so far, including those in `_pending`"""
+        self._encoded = 0
         self._resampler: Resampler | None = None
 
     @property
@@ -155,6 +156,9 @@ class Muxer:
         """block: (1024, 2)"""
         piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(block.T), format="fltp", layout="stereo")
         piece.sample_rate = AUDIO_RATE
+        # With time stamps the encoder's delay, one block, is known to the file, and players skip it.
+        piece.pts, piece.time_base = self._encoded, Fraction(1, AUDIO_RATE)
+        self._encoded += _BLOCK
         if self._sound is not None:
             self._container.mux(self._sound.encode(piece))
 

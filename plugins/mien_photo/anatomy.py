@@ -117,7 +117,7 @@ class _Dissection:
         self.model = model
         surface = np.isin(model.triangle_region, (Region.FACE, Region.HEAD, Region.NECK))
         faces = model.triangles[surface]
-        self.mean = model.mean
+        self.mean, self.triangles = model.mean, faces
         faces = faces[self._presence()[faces].any(axis=1)]
         self.vertices = np.unique(faces).astype(np.int32)
         self.new = np.full(len(model.mean), -1, np.int32)
@@ -144,6 +144,18 @@ class _Dissection:
             ),
         )
 
+    def _goes_with_skull(
+        self, points: NDArray[np.float64], columns: Float, above: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Lips touch in the mean face: what parts them is which of them the jaw takes along."""
+        drop = self.model.expression[INDEX["jawOpen"], :, 1]
+        embedded = self.model.landmarks.apply(self.model.expression[INDEX["jawOpen"]])[:, 1]
+        own = drop[self.vertices]
+        skull = np.interp(points[:, 0], columns, embedded[list(MOUTH_UPPER)])
+        jaw = np.interp(points[:, 0], columns, embedded[list(MOUTH_LOWER)])
+        sure = np.abs(skull - jaw) > 0.3
+        return np.where(sure, np.abs(own - skull) < np.abs(own - jaw), above)
+
     def _presence(self) -> Float:
         """1 inside the oval seen from the front, fading over `_FADE_CM` outside of it."""
         oval = self.model.landmarks.apply(self.model.mean)[list(FACE_OVAL), :2].astype(np.float64)
@@ -153,8 +165,8 @@ class _Dissection:
         distance = cKDTree(dense).query(self.mean[:, :2])[0]
         outside = np.where(_inside(oval, self.mean[:, :2]), 0.0, distance)
         x = np.clip(1 - outside / _FADE_CM, 0, 1)
-        # Back faces of the ears and neck are never part of it.
-        x *= np.clip((self.mean[:, 2] + 7.5) / 2, 0, 1)
+        # What the front view sees at a grazing angle (ears, under the chin) belongs to the surroundings.
+        x *= np.clip(_normals(self.mean, self.triangles)[:, 2] / 0.35, 0, 1)
         return np.asarray(x * x * (3 - 2 * x), np.float32)
 
     def _embedding(self, points: tuple[int, ...]) -> Embedding:
@@ -179,7 +191,7 @@ class _Dissection:
         gap_basis = upper.apply(basis)[..., 1] - lower.apply(basis)[..., 1]
         centre = (up + low).mean(axis=0) / 2
         loop = min(self.loops, key=lambda l: float(np.linalg.norm(self.mean[l].mean(axis=0)[:2] - centre[:2])))
-        rows, column, pull, reach = self._pull(up, low, up_cm, down_cm)
+        rows, column, pull, reach = self._pull(up, low, up_cm, down_cm, deep=upper_points == MOUTH_UPPER)
         near = np.zeros(len(self.mean), bool)
         edge = np.concatenate([up, low])
         near[cKDTree(edge[:, :2]).query(self.mean[:, :2])[0] < _WINDOW_CM] = True
@@ -197,16 +209,28 @@ class _Dissection:
             reach=reach,
         )
 
-    def _pull(self, up: Float, low: Float, up_cm: float, down_cm: float) -> tuple[Ints, Float, Float, Float]:
-        """Which vertices follow the edges, and how much: see `Opening`."""
+    def _pull(
+        self, up: Float, low: Float, up_cm: float, down_cm: float, *, deep: bool
+    ) -> tuple[Ints, Float, Float, Float]:
+        """Which vertices follow the edges, and how much: see `Opening`. deep: what lies behind the edges
+        (the inside of the lips) follows wholly.
+        """
         points = self.mean.astype(np.float64)
         above = points[:, 1] > np.interp(points[:, 0], up[:, 0], (up[:, 1] + low[:, 1]) / 2)
+        if deep:
+            above = self._goes_with_skull(points, up[:, 0], above)
         reach = np.where(
             above, _distance_to_curve(points, up), _distance_to_curve(points, low)
         )
         limit = np.where(above, up_cm, down_cm)
         level = np.clip(1 - reach / limit, 0, 1)
         level = level * level * (3 - 2 * level)
+        if deep:
+            place = np.interp(points[:, 0], up[:, 0], np.arange(len(up)))
+            edge = (up + low)[np.round(place).astype(int)] / 2
+            behind = points[:, 2] < edge[:, 2] - 0.06
+            beside = (points[:, 0] > up[0, 0]) & (points[:, 0] < up[-1, 0])
+            level[behind & beside & (np.abs(points[:, 1] - edge[:, 1]) < 1.4)] = 1.0
         # Beyond the corners nothing opens.
         level *= np.clip(1.5 - np.abs(points[:, 0] - up[:, 0].mean()) / np.ptp(up[:, 0]) * 2, 0, 0.5) * 2
         rows = np.flatnonzero(level > 0)
@@ -261,6 +285,16 @@ def _cap(loop: Ints, mean: Float) -> Ints:
 def _distance_to_curve(points: NDArray[np.float64], curve: Float) -> NDArray[np.float64]:
     dense = np.concatenate([curve[:-1] + (curve[1:] - curve[:-1]) * step for step in np.arange(6) / 6] + [curve[-1:]])
     return np.asarray(cKDTree(dense).query(points)[0])
+
+
+def _normals(points: Float, triangles: Ints) -> Float:
+    """(V, 3) unit normals of the vertices, weighted by area."""
+    a, b, c = (points[triangles[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    total = np.zeros_like(points)
+    for k in range(3):
+        np.add.at(total, triangles[:, k], across)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _inside(polygon: NDArray[np.float64], points: Float) -> NDArray[np.bool_]:

@@ -27,15 +27,16 @@ SHADOW = 0.3
 class Eye:
     """One eye of the portrait.
 
-    white: PATCH x 4 uint8, RGB of the completed white without the lid's shadow, A the reflection of the
-    light (added). box: (3,) px of the source: left, top, and px of the source per px of the patch.
-    iris: (IRIS, IRIS, 4) uint8, RGB and alpha. centre: (3,) cm, head space; radius: cm; iris_radius: cm;
+    white: PATCH x 3 uint8, the completed white without the lid's shadow. box: (3,) px of the source: left, top, and px of the source per px of the patch.
+    iris: (IRIS, IRIS, 4) uint8, RGB and alpha, seen along the line of sight. glint: (IRIS, IRIS) uint8, the
+    light's reflection (added), in the same frame. centre: (3,) cm, head space; radius: cm; iris_radius: cm;
     gaze: (2,) radians, yaw and pitch in the portrait.
     """
 
     white: Bytes
     box: Float
     iris: Bytes
+    glint: Bytes
     centre: Float
     radius: float
     iris_radius: float
@@ -113,9 +114,8 @@ def take_apart(
     glint = _glint(patch, solid * core)
     white = _white(lit, solid, disc, opening)
 
-    iris = _iris(portrait, shadow, opening, glint, view, centre, radius, gaze, iris_radius, to_patch)
-    texture = np.concatenate([_bytes(white), _bytes(glint[..., None])], axis=2)
-    return Eye(texture, box, iris, np.asarray(centre, np.float32), radius, iris_radius, gaze)
+    iris, spark = _iris(portrait, shadow, opening, glint, view, centre, radius, gaze, iris_radius, to_patch)
+    return Eye(_bytes(white), box, iris, spark, np.asarray(centre, np.float32), radius, iris_radius, gaze)
 
 
 def _sample(image: NDArray[np.generic], x: Float, y: Float) -> Float:
@@ -172,8 +172,8 @@ def _white(lit: Float, solid: Bytes, disc: Bytes, opening: Bytes) -> Float:
         base = np.array([205, 195, 188], np.float32) * 0.8
         return np.broadcast_to(base, lit.shape).astype(np.float32)
     luminance = lit @ np.array([0.299, 0.587, 0.114], np.float32)
-    bright = seen & (luminance >= np.percentile(luminance[seen], 45))
-    typical = np.median(lit[bright], axis=0)
+    bright = seen & (luminance >= np.percentile(luminance[seen], 30))
+    typical = 0.93 * np.median(lit[bright], axis=0)
     # A wide Gaussian average of what is seen, drawn to the typical white where nothing is near.
     weight = seen.astype(np.float32)
     sigma = PATCH[1] / 14
@@ -196,8 +196,9 @@ def _iris(
     gaze: Float,
     iris_radius: float,
     to_patch,  # type: ignore[no-untyped-def]  # noqa: ANN001
-) -> Bytes:
-    """(IRIS, IRIS, 4): the iris seen from the front, completed where lids or reflections hide it."""
+) -> tuple[Bytes, Bytes]:
+    """(IRIS, IRIS, 4): the iris seen from the front, completed where lids or reflections hide it; and
+    (IRIS, IRIS): the reflection."""
     axis = ((np.arange(IRIS) + 0.5) / IRIS * 2 - 1) * IRIS_REACH
     u, v = np.meshgrid(axis, -axis)
     rho = np.hypot(u, v)
@@ -209,12 +210,16 @@ def _iris(
     place = to_patch(pixels) - np.float32(0.5)
     in_patch_x, in_patch_y = np.ascontiguousarray(place[..., 0]), np.ascontiguousarray(place[..., 1])
     taken /= _sample(shadow, in_patch_x, in_patch_y)[..., None]
-    taken -= _sample(glint, in_patch_x, in_patch_y)[..., None]
-    solid = cv2.erode(opening, np.ones((3, 3), np.uint8)).astype(np.float32)
+    spark = _sample(glint, in_patch_x, in_patch_y)
+    taken -= spark[..., None]
+    solid = cv2.erode(opening, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))).astype(np.float32)
     seen = np.clip(_sample(solid, in_patch_x, in_patch_y), 0, 1)
     seen = np.clip(seen * 2 - 1, 0, 1)
 
     # Rings: what is hidden has the colour of its ring, or better of its mirror image below.
+    def ring_of(distance: float) -> int:
+        return min(int(distance / IRIS_REACH * 24), 23)
+
     ring = np.minimum((rho / IRIS_REACH * 24).astype(int), 23)
     mean = np.zeros((24, 3), np.float32)
     known = np.zeros(24, bool)
@@ -227,14 +232,17 @@ def _iris(
         known[:] = True
     for channel in range(3):
         mean[:, channel] = np.interp(np.arange(24), np.flatnonzero(known), mean[known, channel])
+    # The rim is mixed with the white: it continues the colour just inside of it.
+    mean[ring_of(0.93) + 1 :] = mean[ring_of(0.93)]
     position = np.clip(rho / IRIS_REACH * 24 - 0.5, 0, 23)
     rings = np.stack([np.interp(position, np.arange(24), mean[:, c]) for c in range(3)], axis=-1)
     mirrored_seen = seen[::-1][..., None]
     fill = rings + (taken[::-1] - rings) * mirrored_seen * 0.6
-    colour = fill + (taken - fill) * seen[..., None]
+    inner = np.clip((0.98 - rho) / 0.1, 0, 1)
+    colour = fill + (taken - fill) * (seen * inner)[..., None]
     # Small eyes are blurred into their whites: the pupil and the rim get their darkness back.
     dark = 1 - 0.25 * np.exp(-((rho / 0.3) ** 2)) - 0.12 * np.exp(-(((rho - 0.93) / 0.12) ** 2))
     colour *= dark[..., None]
-    alpha = np.clip((1.07 - rho) / 0.16, 0, 1)
+    alpha = np.clip((1.06 - rho) / 0.16, 0, 1)
     alpha = alpha * alpha * (3 - 2 * alpha)
-    return np.concatenate([_bytes(colour), _bytes(alpha[..., None] * 255)], axis=2)
+    return np.concatenate([_bytes(colour), _bytes(alpha[..., None] * 255)], axis=2), _bytes(spark)

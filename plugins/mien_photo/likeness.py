@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.frames import Float
 from mien_photo.anatomy import BLINKS, MOUTH_LOWER, MOUTH_UPPER, Opening, Skin
@@ -13,7 +14,7 @@ _LIP_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
 _LIP_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 """MediaPipe's outer contour of the lips, column by column with `anatomy.MOUTH_UPPER` and `MOUTH_LOWER`."""
 
-_INNER_SHARE = 0.22
+_INNER_SHARE = 0.28
 """Of a lip's height: the part next to the mouth line is dark and shared with the other lip or the teeth."""
 _LASH_CM = 0.30
 _LID_CM = 0.85
@@ -25,6 +26,8 @@ def likeness_of(
     """neutral, expressed: (K, 3) the skin at rest and as in the portrait; points: (478, 2+) px there."""
     source_xy = view.project(expressed)
     mouth, left, right = skin.openings
+    hidden_xy, is_inner = _inner_lips(mouth, expressed, source_xy, points)
+    source_xy[mouth.rows[is_inner]] = hidden_xy[is_inner]
     return Likeness(
         neutral=np.ascontiguousarray(neutral, np.float32),
         source_xy=source_xy,
@@ -32,7 +35,7 @@ def likeness_of(
             Edges(
                 gap=np.maximum(mouth.gaps(expressed), 0),
                 model_gap=model_aperture(mouth, expression),
-                hidden_xy=_inner_lips(mouth, expressed, source_xy, points),
+                hidden_xy=hidden_xy,
             ),
             _eye(left, expressed, expression, BLINKS[0], source_xy, view),
             _eye(right, expressed, expression, BLINKS[1], source_xy, view),
@@ -40,8 +43,10 @@ def likeness_of(
     )
 
 
-def _inner_lips(mouth: Opening, expressed: Float, source_xy: Float, points: Float) -> Float:
-    """Inside and edge of the lips take the colour of their visible red."""
+def _inner_lips(
+    mouth: Opening, expressed: Float, source_xy: Float, points: Float
+) -> tuple[Float, NDArray[np.bool_]]:
+    """Where inside and edge of the lips find the colour of their visible red, and which are the inside."""
     upper = mouth.pull > 0
     column = mouth.column
 
@@ -60,8 +65,8 @@ def _inner_lips(mouth: Opening, expressed: Float, source_xy: Float, points: Floa
     height = np.maximum((lip**2).sum(axis=1), 1.0)
     share = ((own - inner) * lip).sum(axis=1) / height
     edge = np.where(upper[:, None], mouth.upper.apply(expressed)[_nearest(column)], mouth.lower.apply(expressed)[_nearest(column)])
-    behind = np.maximum(edge[:, 2] - expressed[mouth.rows, 2] - 0.05, 0)
-    is_inner = (share < 0.15) & (behind > 0.08)
+    between = (column > 0.3) & (column < len(MOUTH_UPPER) - 1.3)
+    is_inner = between & (edge[:, 2] - expressed[mouth.rows, 2] > 0.06)
     wanted = np.where(
         is_inner,
         _INNER_SHARE + 0.5 * np.clip(mouth.reach / 1.2, 0, 1),
@@ -72,7 +77,7 @@ def _inner_lips(mouth: Opening, expressed: Float, source_xy: Float, points: Floa
     # Sideways a point stays where it is: only its height on the lip changes.
     across = own - inner - lip * share[:, None]
     across = np.where(is_inner[:, None], 0, across)
-    return np.asarray(on_lip + across, np.float32)
+    return np.asarray(on_lip + across, np.float32), is_inner
 
 
 def _nearest(column: Float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

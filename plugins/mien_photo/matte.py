@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numba import njit
 
 from mien.frames import Bytes, Float
 
-_LEVEL_ITERATIONS = ((32, 12), (128, 4), (4096, 2))
-"""(largest side of a level, iterations there)."""
-
+_EDGE_FREEDOM = 40
+"""Grey levels by which the edge of a person may differ from the colour just inside of it."""
 
 def refine(portrait: Bytes, coarse: Float, sure: Float) -> Float:
     """Make a segmentation follow the edges of the picture.
@@ -39,74 +37,48 @@ def separate(portrait: Bytes, alpha: Float) -> tuple[Bytes, Bytes]:
     """Colours of person and background: (S, S, 3) uint8 both, defined everywhere.
 
     Outside of the person its colour continues, and within it the background does, so warping neither
-    drags the other along (no halo). Fast multi-level foreground estimation (Germer et al. 2020).
+    drags the other along (no halo).
     """
     side = portrait.shape[0]
-    small = side // 2
-    image = cv2.resize(portrait, (small, small), interpolation=cv2.INTER_AREA).astype(np.float32)
-    cover = cv2.resize(alpha, (small, small), interpolation=cv2.INTER_AREA)
-    front, back = _multilevel(image, cover)
-    front = cv2.resize(front, (side, side), interpolation=cv2.INTER_LINEAR)
-    back = cv2.resize(back, (side, side), interpolation=cv2.INTER_LINEAR)
     own = portrait.astype(np.float32)
-    in_front = np.clip((alpha - 0.7) / 0.3, 0, 1)[..., None]
-    behind = np.clip((0.05 - alpha) / 0.05, 0, 1)[..., None]
-    front += (own - front) * in_front
-    back += (own - back) * behind
+    # The background is only believed where nothing of the person can be, its soft edge included.
+    rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side // 64 | 1, side // 64 | 1))
+    clear = 1 - cv2.dilate((alpha > 0.03).astype(np.uint8), rim)
+    back = continued(own, clear.astype(np.float32))
+    rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side // 200 | 1, side // 200 | 1))
+    solid = cv2.erode((alpha > 0.95).astype(np.uint8), rim)
+    front = continued(own, solid.astype(np.float32))
+    # Along the edge: what the person must look like for the portrait to be person over background.
+    cover = alpha[..., None]
+    implied = (own - (1 - cover) * back) / np.maximum(cover, 0.35)
+    implied = np.clip(implied, front - _EDGE_FREEDOM, front + _EDGE_FREEDOM)
+    known = cv2.GaussianBlur(solid.astype(np.float32), (0, 0), side / 500)[..., None]
+    edge = np.clip((cover - 0.25) / 0.3, 0, 1) * (1 - known)
+    front += (implied - front) * edge
+    front += (own - front) * np.clip(known * 2 - 1, 0, 1)
+    plain = cv2.GaussianBlur(clear.astype(np.float32), (0, 0), side / 250)[..., None]
+    back += (own - back) * np.clip(plain * 2 - 1, 0, 1)
     return _bytes(front), _bytes(back)
+
+
+def continued(image: Float, known: Float) -> Float:
+    """image: (S, S, 3), known: (S, S) 0 to 1 -> the image where known, smoothly continued elsewhere.
+
+    Push-pull over a pyramid (Gortler et al. 1996, section 3.4).
+    """
+    height, width = known.shape
+    if min(height, width) <= 2:
+        total = max(float(known.sum()), 1e-6)
+        mean = (image * known[..., None]).sum(axis=(0, 1)) / total
+        return np.broadcast_to(mean, image.shape).astype(np.float32)
+    size = (max(width // 2, 1), max(height // 2, 1))
+    weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(image * known[..., None], size, interpolation=cv2.INTER_AREA)
+    mean = total / np.maximum(weight, 1e-6)[..., None]
+    coarse = continued(mean, np.minimum(weight * 2, 1))
+    grown = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(grown + (image - grown) * known[..., None], np.float32)
 
 
 def _bytes(image: Float) -> Bytes:
     return np.asarray(np.clip(image + 0.5, 0, 255), np.uint8)
-
-
-def _multilevel(image: Float, alpha: Float) -> tuple[Float, Float]:
-    side = image.shape[0]
-    sure = np.clip((alpha - 0.9) / 0.1, 0, 1)[..., None]
-    clear = np.clip((0.1 - alpha) / 0.1, 0, 1)[..., None]
-    front = np.broadcast_to((image * sure).sum((0, 1)) / max(float(sure.sum()), 1), (1, 1, 3)).astype(np.float32)
-    back = np.broadcast_to((image * clear).sum((0, 1)) / max(float(clear.sum()), 1), (1, 1, 3)).astype(np.float32)
-    size = 2
-    while True:
-        size = min(size, side)
-        level = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-        cover = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA)
-        front = np.ascontiguousarray(cv2.resize(front, (size, size), interpolation=cv2.INTER_LINEAR).reshape(size, size, 3))
-        back = np.ascontiguousarray(cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR).reshape(size, size, 3))
-        rounds = next(count for most, count in _LEVEL_ITERATIONS if size <= most)
-        for _ in range(rounds):
-            _relax(level, cover, front, back)
-        if size == side:
-            return front, back
-        size *= 2
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _relax(image: Float, alpha: Float, front: Float, back: Float) -> None:
-    """One Gauss-Seidel sweep: I = a F + (1 - a) B, F and B smooth, most where alpha doesn't change."""
-    height, width = alpha.shape
-    for y in range(height):
-        for x in range(width):
-            a = alpha[y, x]
-            weight = np.float32(0.0)
-            f0 = f1 = f2 = b0 = b1 = b2 = np.float32(0.0)
-            for k in range(4):
-                yy = min(max(y + (k == 1) - (k == 0), 0), height - 1)
-                xx = min(max(x + (k == 3) - (k == 2), 0), width - 1)
-                w = np.float32(0.03) + np.float32(0.3) * abs(a - alpha[yy, xx])
-                weight += w
-                f0 += w * front[yy, xx, 0]
-                f1 += w * front[yy, xx, 1]
-                f2 += w * front[yy, xx, 2]
-                b0 += w * back[yy, xx, 0]
-                b1 += w * back[yy, xx, 1]
-                b2 += w * back[yy, xx, 2]
-            b = np.float32(1.0) - a
-            # Normal equations of one pixel, [a a + w, a b; a b, b b + w] [F; B] = [a I + w f; b I + w b].
-            aa, ab, bb = a * a + weight, a * b, b * b + weight
-            inverse = np.float32(1.0) / (aa * bb - ab * ab)
-            for c in range(3):
-                rf = a * image[y, x, c] + (f0 if c == 0 else f1 if c == 1 else f2)
-                rb = b * image[y, x, c] + (b0 if c == 0 else b1 if c == 1 else b2)
-                front[y, x, c] = min(max((bb * rf - ab * rb) * inverse, np.float32(0.0)), np.float32(255.0))
-                back[y, x, c] = min(max((aa * rb - ab * rf) * inverse, np.float32(0.0)), np.float32(255.0))

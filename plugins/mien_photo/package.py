@@ -89,6 +89,7 @@ def pack(
     for side, eye in zip(_SIDES, eyes, strict=True):
         images[f"white_{side}"] = eye.white
         images[f"iris_{side}"] = eye.iris
+        images[f"glint_{side}"] = eye.glint
         arrays[f"eye_{side}"] = np.concatenate(
             [eye.box, eye.centre, [eye.radius, eye.iris_radius], eye.gaze]
         ).astype(np.float32)
@@ -124,7 +125,7 @@ def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
         numbers = arrays[f"eye_{side}"]
         eyes.append(
             Eye(
-                images[f"white_{side}"], numbers[0:3], images[f"iris_{side}"], numbers[3:6],
+                images[f"white_{side}"], numbers[0:3], images[f"iris_{side}"], images[f"glint_{side}"], numbers[3:6],
                 float(numbers[6]), float(numbers[7]), numbers[8:10],
             )
         )  # fmt: skip

@@ -15,7 +15,10 @@ Ints = NDArray[np.int32]
 
 _OVERLAP_CM = 0.06
 """How far edges that touch are pushed past each other, so that no gap is left between the triangles."""
-_LINE_CM = 0.075
+_LINE_CM = 0.09
+_LIFT_CM = 0.07
+"""How far the upper edge comes to the front where edges meet, so that one of them hides the other."""
+_FAR = 6.0
 _LEAST_APERTURE_CM = 0.15
 
 
@@ -50,8 +53,9 @@ class Likeness:
 class SkinPose:
     """Poses a `Likeness`. Holds its own buffers: one per thread.
 
-    vertices: (K, 3) cm, head space; source_xy: (K, 2) px; shade: (K,) factor on the colour; all are
-    overwritten by the next `update`. gaps: for each opening (P,) cm between its edges.
+    vertices: (K, 3) cm, head space; source_xy: (K, 2) px; line: (K, 3) how dark the line is
+    that meeting edges draw, the distance from the edge in widths of the line, and how much of the skin's
+    detail is smoothed away; all are overwritten by the next `update`. gaps: for each opening (P,) cm between its edges.
     """
 
     def __init__(self, skin: Skin, likeness: Likeness) -> None:
@@ -59,7 +63,10 @@ class SkinPose:
         self._likeness = likeness
         self.vertices = likeness.neutral.copy()
         self.source_xy = likeness.source_xy.copy()
-        self.shade = np.ones(len(likeness.neutral), np.float32)
+        self.line = np.zeros((len(likeness.neutral), 3), np.float32)
+        self.line[:, 1] = _FAR
+        for opening in skin.openings:
+            self.line[opening.rows, 1] = np.minimum(opening.reach / _LINE_CM, _FAR)
         self.gaps = [edges.gap.copy() for edges in likeness.edges]
 
     def update(self, expression: Float) -> None:
@@ -74,11 +81,14 @@ class SkinPose:
             self.gaps[k] = np.maximum(wanted, 0)
             meeting = wanted - _OVERLAP_CM * (1 - _smooth(wanted / 0.12))
             change = (meeting - opening.gaps(self.vertices)).astype(np.float32)
-            share = np.float32(0.5 if k == 0 else 0.85)
+            shut = np.float32(1 - _smooth(wanted.max() / 0.4))
+            share, lift = np.float32(0.5 if k == 0 else 0.85), np.float32(_LIFT_CM * shut)
+            lower_line = np.float32(1.0 if k == 0 else shut)
+            smoothing = np.float32(0 if k == 0 else 0.85)
             _move_edges(
-                opening.rows, opening.column, opening.pull, opening.reach, change, share,
-                reveal.astype(np.float32), line.astype(np.float32), np.float32(_LINE_CM),
-                edges.hidden_xy, likeness.source_xy, self.vertices, self.source_xy, self.shade,
+                opening.rows, opening.column, opening.pull, change, share, lift, lower_line, smoothing,
+                reveal.astype(np.float32), line.astype(np.float32),
+                edges.hidden_xy, likeness.source_xy, self.vertices, self.source_xy, self.line,
             )  # fmt: skip
 
 
@@ -109,8 +119,9 @@ def _mouth(opening: Opening, edges: Edges, expression: Float) -> tuple[Float, Fl
     reference = max(float(edges.model_gap.mean()), _LEAST_APERTURE_CM)
     share = np.clip(own.mean() / reference, 0, 1)
     wanted = np.maximum(own + (edges.gap - np.maximum(edges.model_gap - 0.03, 0)) * share, 0)
-    reveal = _smooth((wanted - edges.gap) / 0.35)
     was_open = _smooth(edges.gap / 0.2)
+    closing = was_open * (1 - _smooth(wanted / np.maximum(edges.gap, 0.05)))
+    reveal = np.maximum(_smooth((wanted - edges.gap) / 0.35), closing)
     line = 0.5 * was_open * (1 - _smooth(wanted / 0.1))
     return wanted, reveal, line
 
@@ -146,17 +157,18 @@ def _move_edges(
     rows: Ints,
     column: Float,
     pull: Float,
-    reach: Float,
     change: Float,
     share: np.float32,
+    lift: np.float32,
+    lower_line: np.float32,
+    smoothing: np.float32,
     reveal: Float,
-    line: Float,
-    line_cm: np.float32,
+    darkness: Float,
     hidden_xy: Float,
     seen_xy: Float,
     vertices: Float,
     source_xy: Float,
-    shade: Float,
+    line: Float,
 ) -> None:
     """Widen the gap between two edges by `change`, the upper one taking `share` of it."""
     last = change.shape[0] - 1
@@ -172,5 +184,7 @@ def _move_edges(
         r = reveal[at] * (1 - f) + reveal[at + 1] * f
         source_xy[v, 0] = seen_xy[v, 0] + r * (hidden_xy[i, 0] - seen_xy[v, 0])
         source_xy[v, 1] = seen_xy[v, 1] + r * (hidden_xy[i, 1] - seen_xy[v, 1])
-        near = reach[i] / line_cm
-        shade[v] = 1 - (line[at] * (1 - f) + line[at + 1] * f) * np.exp(-near * near)
+        line[v, 0] = (darkness[at] * (1 - f) + darkness[at + 1] * f) * (1 if p > 0 else lower_line)
+        if p > 0:
+            vertices[v, 2] += lift * p
+        line[v, 2] = smoothing * r * max(p, 0)

@@ -30,7 +30,7 @@ _RISE_UPPER = (0.0, 0.07, 0.0, 0.09, 0.13, 0.16)
 _RISE_LOWER = (0.0, 0.0, -0.02, 0.05, 0.10, 0.14)
 """How far the biting edge of each tooth lies behind the foremost, cm."""
 _HEIGHTS = (1.02, 0.92, 1.0, 0.86, 0.8, 0.75)
-_SEEN_BELOW_LIP_CM = 0.12
+_SEEN_BELOW_LIP_CM = 0.2
 """How far the upper teeth reach below closed lips' line."""
 
 
@@ -139,7 +139,7 @@ def painted(palette: Palette, *, upper: bool) -> Bytes:
     # Rounded crowns: darker towards the gaps, brighter along the middle, a little translucent at the edge.
     shade = 1.03 - 0.13 * np.abs(within) ** 4 - 0.05 * within**2
     gap = np.exp(-(((1 - np.abs(within)) * width / 2 / 0.035) ** 2))
-    shade -= 0.22 * gap * np.clip(1.2 - v / 1.2, 0.3, 1)
+    shade -= (0.2 if upper else 0.12) * gap * np.clip(1.2 - v / 1.2, 0.3, 1)
     shade -= 0.05 * np.exp(-(((v - rise) / 0.12) ** 2))
     shade -= 0.10 * np.clip((v - 0.55) / 0.5, 0, 1)
     # Canines and what lies behind them are a trifle more yellow.

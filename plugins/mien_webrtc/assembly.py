@@ -95,6 +95,8 @@ class FrameAssembler:
             self._next += len(pieces)
             for piece in pieces:
                 del self._pieces[piece.sequence]
+            if not any(piece.data for piece in pieces):
+                continue  # padding: libwebrtc probes the bandwidth with it, between two pictures
             arrivals = [piece.arrival_ns for piece in pieces]
             frames.append(
                 AssembledFrame(

@@ -73,6 +73,7 @@ class ControlHub:
             self.connections.discard(connection)
             if not self.connections:
                 await self._stop()
+            await self._room.left()
 
     async def close(self) -> None:
         """Tell every page that the session ends."""

@@ -50,9 +50,11 @@ def is_loopback(host: str) -> bool:
     if bare.lower() == "localhost" or bare.lower().endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(bare).is_loopback
+        address = ipaddress.ip_address(bare)
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ TAKEOVER_S = 1.5
 """A publisher that has been silent for so long may be replaced at once (a page that was reloaded)."""
 
 KEPT_RECORDINGS = 32
+WATCH_INTERVAL_S = 0.5
 
 
 class Room:
@@ -44,8 +45,8 @@ class Room:
     ) -> None:
         self.session = session
         self.name = session.name
-        self.made_by_publisher = False
-        """opened for a WHIP publisher, so to be closed when nobody needs it any more"""
+        self.linger_s: float | None = None
+        """how long the session outlives the last connection; None: it was not opened over the network"""
         self.recordings: dict[str, Path] = {}
         self.peers: dict[str, Peer] = {}
         self.hub = ControlHub(self)
@@ -99,6 +100,7 @@ class Room:
             viewer = self._output.admit(codec, audio=offer.section("audio") is not None)
             self._viewers[peer.id] = viewer
             self.peers[peer.id] = peer
+            self._watch_over()
             self._count()
 
         def add(pc: RTCPeerConnection) -> None:
@@ -127,7 +129,7 @@ class Room:
         source = WhipSource(self._clock, title, on_closed=peer.end)
         self._publisher = (peer, source)
         self.peers[peer.id] = peer
-        self._watch_publisher()
+        self._watch_over()
         video = offer.section("video")
 
         def add(pc: RTCPeerConnection) -> None:
@@ -154,20 +156,6 @@ class Room:
                 "A session takes one publisher at a time. End the other one, or open another session.",
             )
         await peer.close("Another publisher took over from one that had gone silent.")
-
-    def _watch_publisher(self) -> None:
-        if self._watchdog is None or self._watchdog.done():
-            self._watchdog = asyncio.create_task(self._look_for_silence(), name=f"{self.name} watchdog")
-
-    async def _look_for_silence(self) -> None:
-        while (publisher := self._publisher) is not None:
-            peer, source = publisher
-            silent = source.silent_s(self._clock.now_ns())
-            if silent is not None and silent > self._settings.silence_timeout_s:
-                peer.end(
-                    f"The publisher has sent nothing for {silent:.0f} s; the avatar goes back to its own."
-                )
-            await asyncio.sleep(0.5)
 
     async def drive_with(self, source: Source) -> None:
         """Let a clip drive. Raises `Problem` 409 while somebody publishes."""
@@ -202,6 +190,23 @@ class Room:
             on_closed=self._closed,
         )
 
+    def _watch_over(self) -> None:
+        if self._watchdog is None or self._watchdog.done():
+            self._watchdog = asyncio.create_task(self._end_the_dead(), name=f"{self.name} watchdog")
+
+    async def _end_the_dead(self) -> None:
+        """ICE notices after half a minute that a peer vanished; silence says so earlier."""
+        while self.peers:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            for peer_id, viewer in self._viewers.items():
+                if viewer.gone:
+                    self.peers[peer_id].end()
+            if self._publisher is not None:
+                peer, source = self._publisher
+                silent = source.silent_s(self._clock.now_ns())
+                if silent is not None and silent > self._settings.silence_timeout_s:
+                    peer.end(f"The publisher has sent nothing for {silent:.0f} s; it is let go.")
+
     async def _connected(self, peer: Peer) -> None:
         if self._publisher is not None and self._publisher[0] is peer:
             self._clip = None
@@ -220,6 +225,10 @@ class Room:
             source.end()
             await self.session.detach_source(source)
             await source.close()  # it may never have been attached
+        await self.left()
+
+    async def left(self) -> None:
+        """Somebody left; the last one may end the session."""
         if self.empty:
             await self._on_empty(self)
 

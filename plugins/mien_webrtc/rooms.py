@@ -12,6 +12,9 @@ from mien_webrtc.problems import unknown_session
 from mien_webrtc.room import Room
 from mien_webrtc.settings import WebrtcSettings
 
+LINGER_S = 60.0
+"""A session that was opened over the API lives on so long without any connection (a page reloads)."""
+
 
 class Rooms:
     """Session name -> `Room`. Event loop only."""
@@ -23,6 +26,7 @@ class Rooms:
         self.settings = settings
         self.ice_servers = tuple(ice_servers)
         self._rooms: dict[str, Room] = {}
+        self._lingering: set[asyncio.Task[None]] = set()
 
     async def get(self, name: str) -> Room:
         """The room of an open session. Raises `Problem` 404."""
@@ -55,7 +59,7 @@ class Rooms:
                     raise
             else:
                 room = await self.get(name)
-                room.made_by_publisher = True
+                room.linger_s = 0.0
                 return room
         return await self.get(name)
 
@@ -67,25 +71,42 @@ class Rooms:
     async def open(self, name: str) -> Room:
         """Open a session. Raises `CapacityError`, `InputError`."""
         session = await self.engine.open_session(name)
-        return await self.get(session.name)
+        room = await self.get(session.name)
+        room.linger_s = LINGER_S
+        await self._emptied(room)
+        return room
 
     async def close(self, name: str) -> None:
         """Close a session and everybody's connection to it. Raises `Problem` 404."""
         room = await self.get(name)
-        room.made_by_publisher = False
-        del self._rooms[name]
-        await room.close()
-        await self.engine.close_session(name)
+        await self._close(room)
 
     async def close_all(self) -> None:
         """Close every connection; the sessions stay."""
         rooms, self._rooms = list(self._rooms.values()), {}
-        for room in rooms:
-            room.made_by_publisher = False
+        for task in list(self._lingering):
+            task.cancel()
+        await asyncio.gather(*self._lingering, return_exceptions=True)
         await asyncio.gather(*(room.close() for room in rooms))
 
     async def _emptied(self, room: Room) -> None:
-        if room.made_by_publisher and self._rooms.get(room.name) is room:
-            del self._rooms[room.name]
-            await room.close()
-            await self.engine.close_session(room.name)
+        if room.linger_s is None or self._rooms.get(room.name) is not room:
+            return
+        if room.linger_s == 0:
+            await self._close(room)
+            return
+        task = asyncio.create_task(
+            self._close_if_still_empty(room, room.linger_s), name=f"{room.name} lingers"
+        )
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+    async def _close_if_still_empty(self, room: Room, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        if room.empty and self._rooms.get(room.name) is room:
+            await self._close(room)
+
+    async def _close(self, room: Room) -> None:
+        del self._rooms[room.name]
+        await room.close()
+        await self.engine.close_session(room.name)

@@ -8,6 +8,7 @@ A track's `recv` only hands over what is ready: aiortc awaits it and then sends,
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -32,6 +33,8 @@ class SpanRecorder(Protocol):
 
     def span(self, index: int, name: str, start_ns: int, end_ns: int) -> None: ...
 
+
+log = logging.getLogger(__name__)
 
 In = TypeVar("In", VideoFrame, AudioFrame)
 CodedPacket: TypeAlias = "av.Packet[Any]"
@@ -132,6 +135,8 @@ class Stream(ABC, Generic[In]):
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.encoded = 0
+        self.error: Exception | None = None
+        """why the encoder gave up last"""
 
     @property
     def viewers(self) -> int:
@@ -152,7 +157,7 @@ class Stream(ABC, Generic[In]):
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
             self._stopping = False
-            self._thread = threading.Thread(target=self._run, name=f"mien-{self.name}", daemon=True)
+            self._thread = threading.Thread(target=self._run_or_fail, name=f"mien-{self.name}", daemon=True)
             self._thread.start()
         return track
 
@@ -187,6 +192,22 @@ class Stream(ABC, Generic[In]):
     def _publish(self, ready: Ready) -> None:
         for track in self._tracks:
             track.offer(ready)
+
+    def _run_or_fail(self) -> None:
+        try:
+            self._run()
+        except Exception as error:
+            log.exception("the encoder of %s failed", self.name)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._failed, error)
+
+    def _failed(self, error: Exception) -> None:
+        """End all tracks: their viewers are let go, and may come again to a new encoder."""
+        self.error = error
+        for track in self._tracks:
+            track.stop()
+        self._tracks.clear()
+        self._thread = None
 
     def _emit(self, ready: Ready) -> None:
         """From the encoder thread to the event loop."""

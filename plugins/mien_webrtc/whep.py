@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from aiortc import RTCRtpSender
 
@@ -29,6 +30,23 @@ class Viewer:
     video: PacketTrack | None
     audio: PacketTrack | None
     video_stream: VideoStream | None
+    acknowledged: int = 0
+    """pictures sent when it last reported anything"""
+
+    DEAF: ClassVar[int] = 250
+    """pictures; receivers report every second or so, every five at the most"""
+
+    @property
+    def gone(self) -> bool:
+        """Whether so much was sent without any report that nobody can be there, or the encoder failed."""
+        if self.video is None:
+            return False
+        return self.video.readyState != "live" or self.video.sent - self.acknowledged > self.DEAF
+
+    def heard(self) -> None:
+        """It reported something."""
+        if self.video is not None:
+            self.acknowledged = self.video.sent
 
 
 class WhepOutput(Output):
@@ -100,6 +118,7 @@ class WhepOutput(Output):
                 sender,
                 on_keyframe=stream.request_keyframe,
                 on_bitrate=lambda rate: stream.report_bitrate(id(viewer), rate),
+                on_report=viewer.heard,
             )
 
     async def dismiss(self, viewer: Viewer) -> None:

@@ -26,7 +26,6 @@ FLAGS = [
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 ]
 DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
 
 
 @dataclass
@@ -48,6 +47,7 @@ class FakeEngine:
         return cls(process, int(process.stdout.readline()))
 
     def stop(self) -> None:
+        """End it; twice does no harm."""
         self.process.terminate()
         self.process.wait(10)
         assert self.process.stdout is not None
@@ -56,22 +56,45 @@ class FakeEngine:
     def behave(self, **behaviour: Any) -> None:
         """Set fields of `fake_engine.Behaviour`."""
         body = json.dumps(behaviour).encode()
-        with urlopen(Request(f"{self.url}fake", body, {"Content-Type": "application/json"})):
+        with urlopen(Request(f"{self.url}fake", body, {"Content-Type": "application/json"})):  # noqa: S310
             pass
 
     def received(self, kind: str) -> list[dict[str, Any]]:
         """What pages sent, oldest first."""
-        with urlopen(f"{self.url}fake") as response:
+        with urlopen(f"{self.url}fake") as response:  # noqa: S310
             return [one for one in json.load(response)["received"] if one["type"] == kind]
+
+
+StartEngine = Callable[..., FakeEngine]
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[FakeEngine]:
-    for needed in ("aiortc", "cv2", "fastapi", "uvicorn"):
-        pytest.importorskip(needed)
+    """One that most tests share."""
+    _need_fake_engine()
     running = FakeEngine.start()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def start_engine() -> Iterator[StartEngine]:
+    """`start_engine(*arguments)`: one of the test's own."""
+    _need_fake_engine()
+    started: list[FakeEngine] = []
+
+    def start(*arguments: str) -> FakeEngine:
+        started.append(FakeEngine.start(*arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+def _need_fake_engine() -> None:
+    for needed in ("aiortc", "cv2", "fastapi", "uvicorn"):
+        pytest.importorskip(needed)
 
 
 @pytest.fixture(scope="module")

@@ -216,11 +216,7 @@ def build(engine: Engine) -> FastAPI:
 
     @app.get("/fake")
     def told() -> dict[str, Any]:
-        return {
-            "received": engine.received,
-            "controls": engine.controls.model_dump(),
-            "peers": len(engine.peers),
-        }
+        return {"received": engine.received}
 
     @app.post("/fake")
     async def behave(request: Request) -> dict[str, Any]:
@@ -393,6 +389,7 @@ def main() -> None:
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", given.port))
+    listening.listen()
     sys.stdout.write(f"{listening.getsockname()[1]}\n")
     sys.stdout.flush()
     config = uvicorn.Config(build(engine), log_level="warning", timeout_graceful_shutdown=1)

@@ -35,7 +35,7 @@ def test_imports_and_elements_exist(path: Path) -> None:
     for identifier in re.findall(r"\bpart\('([^']+)'", text):
         assert f'id="{identifier}"' in HTML, identifier
     assert len(text.splitlines()) < 400
-    assert max(map(len, text.splitlines())) <= 125
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_labels_point_at_something() -> None:

@@ -10,13 +10,13 @@ import dataclasses
 import datetime
 import hashlib
 import inspect
-import os
 from pathlib import Path
 
 import numpy as np
 
 import mien
 from mien.avatar.package import SUFFIX, Avatar, Consent, load_avatar, save_avatar
+from mien.config import cache_dir
 from mien.errors import MissingExtraError, PackageError
 from mien.frames import Bytes
 from mien.stage import Context, Maker
@@ -34,10 +34,10 @@ def builtin_avatar(maker: Maker, context: Context, cache: Path | None = None) ->
     """Load the astronaut from the cache, or make it.
 
     maker: not yet opened; it is opened, used and closed only when the avatar is not there yet. cache: a
-    folder, `cache_folder()` by default; where it cannot be written the avatar is made each time.
+    folder, `mien.config.cache_dir()` by default; where it cannot be written the avatar is made each time.
     Raises `MissingExtraError` when scikit-image is not installed.
     """
-    folder = cache or cache_folder()
+    folder = cache or cache_dir()
     path = folder / f"astronaut-{_fingerprint(maker, context)}{SUFFIX}"
     if path.exists():
         try:
@@ -51,12 +51,6 @@ def builtin_avatar(maker: Maker, context: Context, cache: Path | None = None) ->
     except (OSError, PackageError) as error:
         context.notice(f"The built-in avatar is not kept for the next start: {error}")
     return avatar
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/mien`, by default `~/.cache/mien`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base) / "mien" if base else Path.home() / ".cache" / "mien"
 
 
 def portrait() -> Bytes:

@@ -29,7 +29,10 @@ def chosen_maker(
     maker: Maker = registry.create(Kind.MAKER, offer.provides.name)
     services = Services(registry, config)
     try:
-        yield maker, StageContext(OfflineClock(), config, services, tell, live=False, plugin=offer.plugin.name)
+        yield (
+            maker,
+            StageContext(OfflineClock(), config, services, tell, live=False, plugin=offer.plugin.name),
+        )
     finally:
         services.close()
 

@@ -70,11 +70,13 @@ def print_notices(session: Session) -> Callable[[], None]:
     return flush
 
 
-def refuse_overwriting_input(out: Path, drive: Path) -> None:
-    """Raises `InputError` when the output would replace the input."""
+def check_paths(out: Path, drive: Path) -> None:
+    """Raises `InputError` when there is no input, no place for the output, or both are the same file."""
     from mien.errors import InputError
 
-    if out.exists() and drive.exists() and out.samefile(drive):
+    if not drive.is_file():
+        raise InputError(f"There is no file {drive}. Check the path.")
+    if out.exists() and out.samefile(drive):
         raise InputError(f"--out {out} is the clip itself; name another file.")
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {out.parent} to write {out.name} into.")

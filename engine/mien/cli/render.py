@@ -35,9 +35,9 @@ def render(
 
 
 async def _render(config: Config, avatar: str, drive: Path, out: Path, report: Path | None) -> None:
-    from mien.cli.offline import offline_session, print_notices, refuse_overwriting_input, run_through
+    from mien.cli.offline import check_paths, offline_session, print_notices, run_through
 
-    refuse_overwriting_input(out, drive)
+    check_paths(out, drive)
     async with offline_session(config, avatar) as (engine, session):
         flush = print_notices(session)
         source = engine.file_source(drive)()

@@ -23,10 +23,10 @@ def track(
 
 
 async def _track(config: Config, clip: Path, out: Path) -> None:
-    from mien.cli.offline import offline_session, print_notices, refuse_overwriting_input, run_through
+    from mien.cli.offline import check_paths, offline_session, print_notices, run_through
     from mien.drive.recorder import Recorder
 
-    refuse_overwriting_input(out, clip)
+    check_paths(out, clip)
     async with offline_session(config, None) as (engine, session):
         flush = print_notices(session)
         source = engine.file_source(clip)()

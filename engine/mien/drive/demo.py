@@ -99,10 +99,10 @@ def _head(
         # Down on the beat, and a little sideways, never twice the same way.
         attack_s, release_s = rng.uniform(0.14, 0.2), rng.uniform(0.25, 0.42)
         start_s = time_s - attack_s + rng.normal(0.0, 0.02)
-        for axis, degrees in ((1, -3.2), (0, rng.normal(0, 1.3)), (2, rng.normal(0, 1.2))):
+        for axis, degrees in ((1, -4.0), (0, rng.normal(0, 1.7)), (2, rng.normal(0, 1.5))):
             loop.bump(head[:, axis], start_s, attack_s, 0.0, release_s, degrees * strength)
 
-    for axis, (still, talking) in enumerate(((1.1, 1.6), (0.7, 1.1), (0.8, 1.1))):
+    for axis, (still, talking) in enumerate(((1.1, 1.9), (0.7, 1.3), (0.8, 1.3))):
         head[:, axis] += loop.noise(rng, 0.06, 0.8, still) + speaking * loop.noise(rng, 0.25, 1.3, talking)
         head[:, axis] += loop.noise(rng, 1.5, 5.0, 0.04)
     head[:, 1] += 0.25 * breath + 1.6 * loop.smoothed(laugh, 0.05) * 0.6

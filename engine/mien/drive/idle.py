@@ -62,10 +62,10 @@ def _posture(loop: Loop, rng: np.random.Generator, degrees: float) -> Float:
     moves = []
     now = rng.uniform(2, 5)
     while now < loop.duration_s - 3:
-        moves.append(Move(now, rng.normal(0, 0.7) * degrees, rng.uniform(0.9, 1.8)))
+        moves.append(Move(now, rng.uniform(-1.2, 1.2) * degrees, rng.uniform(0.9, 1.8)))
         now += rng.uniform(4, 10)
     moves[-1] = moves[-1]._replace(value=0.0)
-    return loop.moves(moves) + loop.noise(rng, 0.05, 0.6, 0.25 * degrees)
+    return loop.moves(moves) + loop.noise(rng, 0.07, 1.1, 0.4 * degrees)
 
 
 def _glances(loop: Loop, rng: np.random.Generator) -> tuple[list[Fixation], Float]:
@@ -73,7 +73,8 @@ def _glances(loop: Loop, rng: np.random.Generator) -> tuple[list[Fixation], Floa
     looks, moves = [Fixation(0.0, 0.0, 0.0)], []
     now = rng.uniform(6, 10)
     while now < loop.duration_s - 4:
-        yaw, pitch, stay_s = rng.normal(0, 9), rng.normal(-1, 4), rng.uniform(0.7, 1.8)
+        yaw, pitch = np.clip(rng.normal([0, -1], [9, 4]), -13, 13)
+        stay_s = rng.uniform(0.7, 1.8)
         looks += [Fixation(now, yaw, pitch), Fixation(now + stay_s, 0.0, 0.0)]
         moves += [Move(now + 0.07, 0.3 * yaw, 0.45), Move(now + stay_s + 0.08, 0.0, 0.6)]
         now += rng.uniform(8, 16)

@@ -45,6 +45,8 @@ _TARGETS: dict[str, tuple[float, ...]] = {
     "HH": (0.16, 0.00, 0.00, 0.00, 0.08, 0.02, 0.0),
     "_": (0.00, 0.00, 0.00, 0.00, 0.00, 0.00, 0.0),
 }
+_STRESSED = np.array([1.75, 1.2, 1.2, 1.2, 1.5, 1.4, 1.0])
+_UNSTRESSED = np.array([1.15, 0.85, 0.85, 0.9, 1.1, 1.0, 1.0])
 _LOOKS_LIKE = {
     "P": "B", "M": "B", "F": "V", "DH": "TH", "T": "D", "N": "D", "L": "D", "Z": "S", "ZH": "SH", "CH": "SH",
     "JH": "SH", "G": "K", "NG": "K", "Y": "IY",
@@ -70,7 +72,7 @@ _INSISTENCE: dict[str, tuple[float, ...]] = {
     "_": (0.9, 0.5, 0.5, 0.5, 0.9, 0.9, 0.8),
     "tongue": (0.8, 0.25, 0.25, 0.25, 0.5, 0.5, 0.5),
 }
-_REACH_S = np.array([0.055, 0.085, 0.075, 0.065, 0.05, 0.05, 0.035])
+_REACH_S = np.array([0.045, 0.075, 0.065, 0.055, 0.042, 0.042, 0.03])
 """How far in time an articulator anticipates and carries over; the rounding of lips the furthest."""
 
 
@@ -145,7 +147,7 @@ def articulate(loop: Loop, phonemes: Iterable[Phoneme], rng: np.random.Generator
         target = np.array(_TARGETS[phoneme.symbol])
         if phoneme.symbol in _VOWELS:
             # Every syllable has its own energy; a stressed one opens wider.
-            target = target * ((1.2 if phoneme.stressed else 0.78) * rng.uniform(0.85, 1.15))
+            target = target * ((_STRESSED if phoneme.stressed else _UNSTRESSED) * rng.uniform(0.85, 1.15))
         strength = np.array(_insistence(phoneme.symbol)) * np.exp(-outside[:, None] / _REACH_S)
         wished[ticks % loop.ticks] += strength * target
         insisted[ticks % loop.ticks] += strength

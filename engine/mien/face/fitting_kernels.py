@@ -21,7 +21,7 @@ _R3 = "Array(f4,3,'C',readonly=True)"
 _I2 = "Array(i4,2,'C',readonly=True)"
 
 
-@njit(f"void({_F2},{_F1})", cache=True, nogil=True, fastmath=True)
+@njit(f"void({_F2},{_F1})", cache=True, nogil=True, fastmath=True, error_model="numpy")
 def rotate_left(rotation, increment):  # pragma: no cover - compiled
     """rotation <- exp(increment) rotation, in place (Rodrigues), then made orthonormal again."""
     x, y, z = increment[0], increment[1], increment[2]
@@ -59,6 +59,7 @@ def rotate_left(rotation, increment):  # pragma: no cover - compiled
     cache=True,
     nogil=True,
     fastmath=True,
+    error_model="numpy",
 )
 def normal_equations(
     points, base, basis, weights, normals, pairs, pair_weights,
@@ -163,7 +164,7 @@ def normal_equations(
             matrix[b, a] = s
 
 
-@njit(f"f4({_R2},{_R2},{_R3},{_R1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2})", cache=True, nogil=True, fastmath=True)
+@njit(f"f4({_R2},{_R2},{_R3},{_R1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2})", cache=True, nogil=True, fastmath=True, error_model="numpy")
 def project(
     points, base, basis, weights, focal, cx, cy, rotation, translation, expression, out
 ):  # pragma: no cover - compiled
@@ -193,7 +194,7 @@ def project(
     return total / max(firm, 1)
 
 
-@njit(f"i8({_R2},{_R1},{_F1},{_R1},{_R1},{_F2},{_F1},i8[::1])", cache=True, nogil=True, fastmath=True)
+@njit(f"i8({_R2},{_R1},{_F1},{_R1},{_R1},{_F2},{_F1},i8[::1])", cache=True, nogil=True, fastmath=True, error_model="numpy")
 def solve_boxed(matrix, right, x, low, high, factor, work, active):  # pragma: no cover - compiled
     """Minimise 1/2 x' matrix x - right' x subject to low <= x <= high, from x, in place.
 
@@ -277,6 +278,7 @@ def solve_boxed(matrix, right, x, low, high, factor, work, active):  # pragma: n
     cache=True,
     nogil=True,
     fastmath=True,
+    error_model="numpy",
 )
 def shape_equations(
     points, posed, weights, focal, cx, cy, identity, rotation, translation,
@@ -322,7 +324,7 @@ def shape_equations(
                     offset_matrix[l, a, b] += reach[axis, a] * reach[axis, b]
 
 
-@njit(f"void({_R1},f4,f4,f4,{_R2},{_R1},{_R1},f4,{_F1})", cache=True, nogil=True, fastmath=True)
+@njit(f"void({_R1},f4,f4,f4,{_R2},{_R1},{_R1},f4,{_F1})", cache=True, nogil=True, fastmath=True, error_model="numpy")
 def iris_direction(iris, focal, cx, cy, rotation, translation, centre, reach, out):  # pragma: no cover - compiled
     """Yaw and pitch, head space, of the ray from the eyeball's centre to the iris centre seen at `iris`.
 

@@ -39,13 +39,14 @@ def gaze_of(
     gaze = np.empty((2, 2), np.float32)
     trust = np.empty(2, np.float32)
     for eye, (iris, lids, corners) in enumerate(zip(_IRISES, LID_PAIRS, EYE_CORNERS, strict=True)):
+        if not np.isfinite(points[iris]).all():
+            gaze[eye], trust[eye] = before[eye], 0
+            continue
         trust[eye] = _visible(points, lids, corners)
         iris_direction(
             points[iris], np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
             rotation, translation, eye_centres[eye], np.float32(_IRIS_DEPTH * eye_radius), gaze[eye],
         )  # fmt: skip
-    if not np.all(np.isfinite(gaze)):
-        return before
     # A shut eye follows the open one, relative to where both were; with both shut all is held.
     moved = gaze - before
     total = float(trust.sum())

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -130,8 +131,8 @@ class FaceModel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sparse", SparseBasis.of(self.expression))
-        kept = [self.mean, self.triangles, self.uv, self.identity, self.expression, self.eye_centres, self.pivot]
-        kept += [self.triangle_region, self.vertex_region]
+        kept: list[NDArray[Any]] = [self.mean, self.triangles, self.uv, self.identity, self.expression]
+        kept += [self.eye_centres, self.pivot, self.triangle_region, self.vertex_region]
         kept += [self.sparse.starts, self.sparse.rows, self.sparse.deltas]
         for embedding in (self.landmarks, self.landmarks68):
             kept += [embedding.vertices, embedding.weights, embedding.trust]
@@ -159,7 +160,9 @@ class FaceModel:
 
     def placed_eyes(self, shape: Float) -> Float:
         """Eyeball centres of a neutral face: (V, 3) -> (2, 3); the eyeballs move with the face as they are."""
-        moved = [(shape[ball] - self.mean[ball]).mean(axis=0) for ball in (self.vertex_region == e for e in EYES)]
+        moved = [
+            (shape[ball] - self.mean[ball]).mean(axis=0) for ball in (self.vertex_region == e for e in EYES)
+        ]
         return np.asarray(self.eye_centres + np.stack(moved), dtype=np.float32)
 
     def spread(self, offsets: Float) -> Float:
@@ -195,7 +198,9 @@ class PosedFace:
         self.neutral.setflags(write=False)
         self.eye_centres = model.placed_eyes(self.neutral)
         self._balls = np.where(
-            model.vertex_region == Region.EYE_LEFT, 0, np.where(model.vertex_region == Region.EYE_RIGHT, 1, -1)
+            model.vertex_region == Region.EYE_LEFT,
+            0,
+            np.where(model.vertex_region == Region.EYE_RIGHT, 1, -1),
         ).astype(np.int32)
 
     def vertices(self, expression: Float, gaze: Float | None = None, out: Float | None = None) -> Float:
@@ -206,7 +211,17 @@ class PosedFace:
         angles = np.zeros((2, 2), np.float32) if gaze is None else np.ascontiguousarray(gaze, np.float32)
         basis = self.model.sparse
         turns = np.stack([gaze_rotation(*angles[0]), gaze_rotation(*angles[1])])
-        _pose(self.neutral, basis.starts, basis.rows, basis.deltas, weights, self._balls, self.eye_centres, turns, out)
+        _pose(
+            self.neutral,
+            basis.starts,
+            basis.rows,
+            basis.deltas,
+            weights,
+            self._balls,
+            self.eye_centres,
+            turns,
+            out,
+        )
         return out
 
 

@@ -36,7 +36,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise PackageError(f"{path}: not a readable face model ({error}). Get a fresh copy of the file.") from error
+        raise PackageError(
+            f"{path}: not a readable face model ({error}). Get a fresh copy of the file."
+        ) from error
 
 
 def write(model: FaceModel, path: Path) -> None:
@@ -79,9 +81,13 @@ def read(path: Path) -> FaceModel:
     field = _Fields(path, arrays)
     version = int(field.get("format"))
     if version > FORMAT:
-        raise PackageError(f"{path}: face model format {version}, this mien reads up to {FORMAT}. Update mien.")
+        raise PackageError(
+            f"{path}: face model format {version}, this mien reads up to {FORMAT}. Update mien."
+        )
     if tuple(field.get("expression_names")) != ARKIT_NAMES:
-        raise PackageError(f"{path}: expression_names are not the {EXPRESSIONS} ARKit names in Apple's order.")
+        raise PackageError(
+            f"{path}: expression_names are not the {EXPRESSIONS} ARKit names in Apple's order."
+        )
     mean = field.floats("mean", None, 3)
     count = len(mean)
     sparse = SparseBasis(

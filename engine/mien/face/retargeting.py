@@ -136,7 +136,7 @@ for _stems, _share, _most in (
     (("jaw", "mouth", "tongue", "cheekPuff", "eyeLook"), 0.0, 0.0),
     # The folds and cheeks of a smile are in the picture's light and shade: without any of the smile
     # in its shape the face would look sour, with all of it it could neither speak nor be serious.
-    (("mouthSmile",), 0.5, 0.3),
+    (("mouthSmile",), 0.5, 0.12),
     (("mouthDimple", "mouthFrown"), 0.5, 0.15),
     # Half-closed lids are opened, so that a blink has a way to go.
     (("eyeBlink",), 0.7, 0.2),
@@ -145,11 +145,22 @@ for _stems, _share, _most in (
     _KEPT_MOST[names_mask(*_stems)] = _most
 
 
+_NEUTRAL_MOST = np.full(EXPRESSIONS, 0.5, np.float32)
+for _stems, _most in (
+    # An open mouth is open, even if it was so all through enrolment; only a fit's bias is taken off.
+    (("jawOpen", "mouthClose"), 0.05),
+    (("mouthUpperUp", "mouthLowerDown"), 0.1),
+    (("mouthPucker", "mouthFunnel"), 0.15),
+    (("tongueOut",), 0.0),
+):
+    _NEUTRAL_MOST[names_mask(*_stems)] = _most
+
+
 def rest_expression(subject: Subject) -> Float:
     """(52,) float32: how an avatar looks while its driver is at rest.
 
     What the portrait shows (`subject.neutral`) as far as it is natural for a resting face: brows, lids and
-    cheeks stay, half of a smile up to a hint (0.3), nothing of an open mouth.
+    cheeks stay, half of a smile up to a hint (0.12), nothing of an open mouth.
     """
     return np.asarray(np.minimum(subject.neutral * _KEPT_SHARE, _KEPT_MOST), dtype=np.float32)
 
@@ -159,8 +170,8 @@ class Reference:
     """A subject, prepared for transfer from it (as a driver) and to it (as an avatar).
 
     rotation: (3, 3); pivot: (3,) cm, camera space; gaze: (2, 2); all at rest. neutral: (52,), what the fit
-    reports at rest; gains: (52,), what a weight above it counts for; expression: (52,), what an avatar
-    shows at rest.
+    reports at rest, as far as that is believed. gains: (52,), what a weight above it counts for.
+    expression: (52,), what an avatar shows at rest.
     """
 
     rotation: Float
@@ -173,12 +184,13 @@ class Reference:
     @classmethod
     def of(cls, subject: Subject) -> Reference:
         rotation = rotation_matrix(subject.rest_rotation)
+        neutral = np.minimum(subject.neutral, _NEUTRAL_MOST)
         return cls(
             rotation,
             np.asarray(rotation @ PIVOT + subject.rest_translation, np.float32),
             subject.rest_gaze,
-            subject.neutral,
-            np.asarray(subject.gains / np.maximum(1.0 - subject.neutral, 0.25), np.float32),
+            neutral,
+            np.asarray(subject.gains / np.maximum(1.0 - neutral, 0.25), np.float32),
             rest_expression(subject),
         )
 

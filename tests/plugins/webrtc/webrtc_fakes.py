@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from fractions import Fraction
 from collections.abc import AsyncIterator, Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ def pattern(index: int, size: int = 128) -> Bytes:
     picture = np.stack([ramp, ramp[::-1], np.full_like(ramp, 128)], axis=-1)
     picture[: size // 4, : size // 4] = 16 + 8 * (index % 28)
     return picture
+
+
+def noise(index: int, size: int = 256) -> Bytes:
+    """A picture that no encoder can make small."""
+    return np.random.default_rng(index).integers(0, 255, (size, size, 3), np.uint8)
 
 
 def count(picture: Bytes) -> int:
@@ -343,13 +348,19 @@ async def publisher(
 
 
 @contextlib.asynccontextmanager
-async def showing(session: FakeSession, fps: float = 25.0, *, sound: bool = False) -> AsyncIterator[None]:
+async def showing(
+    session: FakeSession,
+    fps: float = 25.0,
+    *,
+    sound: bool = False,
+    picture: Callable[[int], Bytes] = pattern,
+) -> AsyncIterator[None]:
     """Pictures flow while the block runs."""
 
     async def run() -> None:
         when = session.clock.now_ns()
         while True:
-            await session.show()
+            await session.show(picture(session._index))
             if sound:
                 await session.say()
                 await session.say()

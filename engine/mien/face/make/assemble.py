@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -14,6 +12,7 @@ from mien.face.make import cranium, eyes, identity, mouth
 from mien.face.make.expressions import HINGE, JAW_DEGREES, TONGUE_JAW, Lids, expressions, resealed
 from mien.face.make.fields import Fields
 from mien.face.make.part import Part
+from mien.face.make.study import Study
 from mien.face.make.topology import (
     COUNT,
     LOWER_LID_LEFT,
@@ -24,6 +23,7 @@ from mien.face.make.topology import (
     Refinement,
     loops,
     refine,
+    symmetric,
 )
 from mien.face.model import EYES, MOUTH_INSIDE, Embedding, FaceModel, Region
 from mien.face.rig import INDEX
@@ -83,23 +83,32 @@ def on_eyeballs(points: Doubles, triangles: Ints, mirror: Ints) -> tuple[Doubles
     return placed, iris
 
 
-def build(points: Doubles, triangles: Ints, mirror: Ints, modes: identity.Modes, calibrate: Callable[[Doubles], Doubles], name: str, source: str) -> FaceModel:
-    """points: (468, 3), the mean, origin midway between the irises (see `neutral.levelled`).
-
-    calibrate: takes the authored expressions (52, 468, 3) to calibrated ones.
-    """
-    points = sealed(points, triangles, mirror)
+def build(study: Study, triangles: Ints, name: str, source: str) -> FaceModel:
+    """triangles: (852, 3) of MediaPipe's points."""
+    mirror = study.mirror
+    triangles = symmetric(triangles, study.mean[:COUNT], mirror)
+    points = sealed(study.mean[:COUNT], triangles, mirror)
     points, centre = on_eyeballs(points, triangles, mirror)
     refined = refine(triangles, _fine(points, triangles))
     skin = refined.apply(points)
     lids = Lids(centre, eyes.RADIUS_CM)
-    shapes = calibrate(expressions(points, triangles, mirror, lids))
-    shapes = resealed(shapes, Fields(points, triangles), mirror)
+    fields = Fields(points, triangles)
+    authored = expressions(points, fields, mirror, lids)
+    shapes = resealed(study.calibrated(authored), fields, mirror)
+    print(
+        f"motion explained: authored {study.explained(authored):.3f}, calibrated {study.explained(shapes):.3f}"
+    )
+    learned = study.modes(shapes)
+    modes = identity.lips_kept_shut(
+        np.concatenate([learned, identity.procedural(points, fields, mirror)]), fields
+    )
     body = _Body(points, refined, skin, centre)
-    moved = np.stack([body.follow(refined.apply(shape), name_) for name_, shape in zip(INDEX, shapes, strict=True)])
+    moved = np.stack(
+        [body.follow(refined.apply(shape), name_) for name_, shape in zip(INDEX, shapes, strict=True)]
+    )
     body.clear_lids(moved)
     body.tongue_out(moved[INDEX["tongueOut"]])
-    spread = np.stack([body.differ(refined.apply(mode)) for mode in modes.of(points, triangles, mirror)])
+    spread = np.stack([body.differ(refined.apply(mode)) for mode in modes])
     mean = body.points
     vertex_region = body.vertex_region
     return FaceModel(
@@ -108,7 +117,7 @@ def build(points: Doubles, triangles: Ints, mirror: Ints, modes: identity.Modes,
         triangles=body.triangles.astype(np.int32),
         uv=_uv(mean, vertex_region, np.stack([centre, centre * (-1, 1, 1)])).astype(np.float32),
         identity=spread.astype(np.float32),
-        identity_names=modes.names,
+        identity_names=identity.names(len(learned)),
         expression=moved.astype(np.float32),
         triangle_region=body.triangle_region,
         vertex_region=vertex_region,
@@ -126,7 +135,11 @@ def _fine(points: Doubles, triangles: Ints) -> NDArray[np.bool_]:
     middle = points[triangles].mean(axis=1)
     middle[:, 0] = np.abs(middle[:, 0])
     fine = np.zeros(len(triangles), bool)
-    around = ((list(UPPER_LID_LEFT + LOWER_LID_LEFT), 1.0), (list(UPPER_LIP + LOWER_LIP), 1.9), ([4, 1, 327, 2, 358, 5], 1.3))
+    around = (
+        (list(UPPER_LID_LEFT + LOWER_LID_LEFT), 1.0),
+        (list(UPPER_LIP + LOWER_LIP), 1.9),
+        ([4, 1, 327, 2, 358, 5], 1.3),
+    )
     for ring, reach in around:
         fine |= np.linalg.norm(middle[:, None] - points[ring], axis=2).min(axis=1) < reach
     return fine
@@ -145,10 +158,13 @@ class _Body:
         right_eye = next(loop for loop in rims if 159 in loop)
         lips = mouth.Lips.of(lip_loop, skin)
         stomion = lips.middle
-        upper = mouth.Arch(stomion + (0, -0.20, -0.55), 2.75, 4.2, 1.0)
-        lower = mouth.Arch(stomion + (0, -0.06, -0.80), 2.55, 3.9, -1.0)
+        upper = mouth.Arch(stomion + (0, -0.20, -0.62), 2.7, 4.2, 1.0)
+        lower = mouth.Arch(stomion + (0, -0.06, -0.86), 2.5, 3.9, -1.0)
         self.tongue_tip = stomion + (0, -0.75, -1.25)
-        inner = sorted({int(v) for t in refined.triangles[np.isin(refined.triangles, oval).any(axis=1)] for v in t} - set(oval))
+        inner = sorted(
+            {int(v) for t in refined.triangles[np.isin(refined.triangles, oval).any(axis=1)] for v in t}
+            - set(oval)
+        )
         cranium_part = cranium.head(oval, skin, inner)
         parts: list[Part] = [
             *mouth.lining(lips, skin, np.zeros(faces)),
@@ -157,7 +173,9 @@ class _Body:
             eyes.eyeball(centre, Region.EYE_LEFT, faces),
             eyes.eyeball(centre * (-1, 1, 1), Region.EYE_RIGHT, faces),
             *mouth.teeth_and_gums(upper, mouth.TEETH_CM, (1.02, 0.9, 0.98, 0.8, 0.75, 0.7, 0.65), faces, 0.0),
-            *mouth.teeth_and_gums(lower, mouth.LOWER_TEETH_CM, (0.85, 0.85, 0.92, 0.8, 0.75, 0.7, 0.65), faces, 1.0),
+            *mouth.teeth_and_gums(
+                lower, mouth.LOWER_TEETH_CM, (0.85, 0.85, 0.92, 0.8, 0.75, 0.7, 0.65), faces, 1.0
+            ),
             mouth.tongue(self.tongue_tip, faces),
             cranium_part,
         ]
@@ -202,6 +220,7 @@ class _Body:
         """
         ones = np.concatenate([self.skin[:COUNT], np.ones((COUNT, 1))], axis=1)
         affine = np.linalg.lstsq(ones, skin[:COUNT], rcond=None)[0]
+        skin = self._round_the_eyeballs(skin)
         moved = [skin]
         lips = skin[list(UPPER_LIP + LOWER_LIP[1:-1])].mean(axis=0)
         left = skin[list(UPPER_LID_LEFT + LOWER_LID_LEFT[1:-1])].mean(axis=0)
@@ -215,8 +234,25 @@ class _Body:
             elif part.region in MOUTH_INSIDE:
                 moved.append(np.tile(lips, (len(part.points), 1)))
             else:
-                moved.append(np.tile(left * (1 if part.region == Region.EYE_LEFT else -1, 1, 1), (len(part.points), 1)))
+                moved.append(
+                    np.tile(left * (1 if part.region == Region.EYE_LEFT else -1, 1, 1), (len(part.points), 1))
+                )
         return np.concatenate(moved)
+
+    def _round_the_eyeballs(self, skin: Doubles) -> Doubles:
+        """Lids of another shape still lie on the eyeball: there the skin only moves along it."""
+        skin = skin.copy()
+        for ring, sign in ((UPPER_LID_LEFT + LOWER_LID_LEFT[1:-1], 1), (None, -1)):
+            centre = self.centre * (sign, 1, 1)
+            if ring is not None:
+                shift = skin[list(ring)].mean(axis=0)
+            away = self.skin - centre
+            length = np.linalg.norm(away, axis=1, keepdims=True)
+            out = away / length
+            near = ((eyes.RADIUS_CM + 0.6 - length) / 0.45).clip(0, 1)
+            relative = skin - shift * (sign, 1, 1)
+            skin -= near * (relative * out).sum(axis=1, keepdims=True) * out
+        return skin
 
     def clear_lids(self, moved: Doubles) -> None:
         """Keeps the skin of the lids off the eyeball on the whole straight way from open to closed."""
@@ -224,7 +260,10 @@ class _Body:
             blink = moved[INDEX[f"eyeBlink{side}"]]
             centre = self.centre * (sign, 1, 1)
             skin = np.arange(len(self.skin))
-            near = skin[(np.linalg.norm(self.skin - centre, axis=1) < 2.2) & (np.linalg.norm(blink[skin], axis=1) > 1e-3)]
+            near = skin[
+                (np.linalg.norm(self.skin - centre, axis=1) < 2.2)
+                & (np.linalg.norm(blink[skin], axis=1) > 1e-3)
+            ]
             closed = self.points[near] + blink[near]
             pairs = cKDTree(closed).query_pairs(1e-5, output_type="ndarray")
             for _ in range(12):
@@ -264,7 +303,9 @@ def _jaw_motion(name: str):  # type: ignore[no-untyped-def]
 def _uv(points: Doubles, region: NDArray[np.int8], centres: Doubles) -> Doubles:
     """Cylinder around the vertical axis through the head, face in the middle; eyeballs their own."""
     away = points - (0, 0, -7.0)
-    uv = np.stack([0.5 + np.arctan2(away[:, 0], away[:, 2]) / (2 * np.pi), 0.5 - (points[:, 1] + 2.5) / 30], axis=1)
+    uv = np.stack(
+        [0.5 + np.arctan2(away[:, 0], away[:, 2]) / (2 * np.pi), 0.5 - (points[:, 1] + 2.5) / 30], axis=1
+    )
     for eye, centre in zip(EYES, centres, strict=True):
         ball = region == eye
         uv[ball] = eyeball_uv(points[ball] - centre)

@@ -52,7 +52,9 @@ def examples(tracks: list[Track], mean: Doubles, per_clip: int = 120) -> tuple[D
     return np.concatenate(moved), np.concatenate(scored).astype(np.float64)
 
 
-def calibrated(authored: Doubles, moved: Doubles, scores: Doubles, mirror: NDArray[np.int64], rounds: int = 4) -> Doubles:
+def calibrated(
+    authored: Doubles, moved: Doubles, scores: Doubles, mirror: NDArray[np.int64], rounds: int = 4
+) -> Doubles:
     """authored: (52, 468, 3) -> the same, calibrated."""
     free = np.array([name not in AS_AUTHORED for name in ARKIT_NAMES])
     masks = _masks(authored)
@@ -82,7 +84,9 @@ def _masks(authored: Doubles) -> Doubles:
     return np.asarray(share * share * (3 - 2 * share))
 
 
-def _weights(shapes: Doubles, data: Doubles, hint: Doubles, seen: NDArray[np.bool_], trust: Doubles) -> Doubles:
+def _weights(
+    shapes: Doubles, data: Doubles, hint: Doubles, seen: NDArray[np.bool_], trust: Doubles
+) -> Doubles:
     """(N, 52) in [0, 1.2]: projected coordinate descent for all frames at once."""
     lens = np.sqrt(trust)[:, None] * (1, 1, np.sqrt(DEPTH_TRUST))
     basis = (shapes * lens).reshape(len(shapes), -1)
@@ -98,6 +102,13 @@ def _weights(shapes: Doubles, data: Doubles, hint: Doubles, seen: NDArray[np.boo
             weights[:, k] += (right[:, k] - weights @ gram[:, k]) / gram[k, k]
             weights[:, k] = weights[:, k].clip(0, 1.2)
     return weights
+
+
+def expression_weights(shapes: Doubles, moved: Doubles, scores: Doubles) -> Doubles:
+    """(N, 52) weights of displacements (N, 468, 3), drawn to MediaPipe's scores (N, 52)."""
+    trust = np.ones(COUNT)
+    trust[list(OVAL)] = 0.1
+    return _weights(shapes, moved, scores, np.ones(len(shapes), bool), trust)
 
 
 def explained(shapes: Doubles, moved: Doubles, scores: Doubles) -> float:

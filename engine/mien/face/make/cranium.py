@@ -30,7 +30,8 @@ NECK_BOTTOM = -15.5
 
 def head(loop: list[int], skin: Doubles, inner: list[int]) -> Part:
     """loop: the oval as face vertices in the direction of their triangles; inner: face vertices near it,
-    which the surface must go on from smoothly."""
+    which the surface must go on from smoothly.
+    """
     faces, count = len(skin), len(loop)
     anchors = [np.array(_MIDLINE, float), np.array(_SIDE, float), np.array(_SIDE, float) * (-1, 1, 1)]
     known = np.concatenate([skin[loop], skin[inner], *anchors]) - _WITHIN
@@ -46,7 +47,9 @@ def head(loop: list[int], skin: Doubles, inner: list[int]) -> Part:
     bottom = np.stack([5.7 * side, np.full(count, NECK_BOTTOM), -9.0 - 4.4 * np.cos(angle)], axis=1)
     end = throat - _WITHIN
     end /= np.linalg.norm(end, axis=1, keepdims=True)
-    way = np.stack([1.05 * side, 0.85 * np.cos(angle) - 0.1, 0.42 * front**2 - 0.75 * back - 0.3 * np.abs(side)], axis=1)
+    way = np.stack(
+        [1.05 * side, 0.85 * np.cos(angle) - 0.1, 0.42 * front**2 - 0.75 * back - 0.3 * np.abs(side)], axis=1
+    )
     way /= np.linalg.norm(way, axis=1, keepdims=True)
     nape = np.stack([0.75 * side, 0.25 * back - 0.8 * front, 0.3 * front - 0.95 * back], axis=1)
     nape /= np.linalg.norm(nape, axis=1, keepdims=True)
@@ -63,7 +66,9 @@ def head(loop: list[int], skin: Doubles, inner: list[int]) -> Part:
     ways[0] = skin[loop]
     for _ in range(60):
         ways[1:-1] += 0.3 * (ways[:-2] + ways[2:] - 2 * ways[1:-1])
-    travelled = np.concatenate([np.zeros((1, count)), np.linalg.norm(np.diff(ways, axis=0), axis=2).cumsum(axis=0)])
+    travelled = np.concatenate(
+        [np.zeros((1, count)), np.linalg.norm(np.diff(ways, axis=0), axis=2).cumsum(axis=0)]
+    )
     rows = np.empty((ROWS, count, 3))
     for k in range(count):
         at = (np.arange(1, ROWS + 1) / ROWS) ** 1.1 * travelled[-1, k]

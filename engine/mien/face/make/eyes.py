@@ -36,7 +36,9 @@ def eyeball(centre: Doubles, region: Region, faces: int) -> Part:
     for ring, t in enumerate(_RINGS[1:], start=1):
         for k in range(_SECTORS):
             a = 2 * np.pi * k / _SECTORS
-            points.append(centre + RADIUS_CM * np.array([np.sin(t) * np.cos(a), np.sin(t) * np.sin(a), np.cos(t)]))
+            points.append(
+                centre + RADIUS_CM * np.array([np.sin(t) * np.cos(a), np.sin(t) * np.sin(a), np.cos(t)])
+            )
         this = [1 + (ring - 1) * _SECTORS + k for k in range(_SECTORS)]
         if ring == 1:
             triangles += [(0, this[k], this[(k + 1) % _SECTORS]) for k in range(_SECTORS)]
@@ -61,4 +63,6 @@ def lid_rim(loop: list[int], skin: Doubles, centre: Doubles, faces: int) -> Part
     own = [list(range(faces + r * count, faces + (r + 1) * count)) for r in range(2)]
     triangles = strip(loop, own[0], closed=True) + strip(own[0], own[1], closed=True)
     follow = one_to_one(loop, faces)
-    return Part(np.concatenate(rows), np.array(triangles), Region.FACE, stacked([follow, follow]), np.zeros(2 * count))
+    return Part(
+        np.concatenate(rows), np.array(triangles), Region.FACE, stacked([follow, follow]), np.zeros(2 * count)
+    )

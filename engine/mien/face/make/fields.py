@@ -29,7 +29,11 @@ class Fields:
             u, v = points[i] - points[o], points[j] - points[o]
             cotangent = (u * v).sum(axis=1) / np.linalg.norm(np.cross(u, v), axis=1).clip(1e-6)
             half = (cotangent / 2).clip(0.02, 5)
-            weights = weights + csr_matrix((half, (i, j)), (count, count)) + csr_matrix((half, (j, i)), (count, count))
+            weights = (
+                weights
+                + csr_matrix((half, (i, j)), (count, count))
+                + csr_matrix((half, (j, i)), (count, count))
+            )
         mass = np.zeros(count)
         for k in range(3):
             np.add.at(mass, triangles[:, k], area / 3)

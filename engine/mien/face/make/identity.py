@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.face.make.fields import Fields
+from mien.face.make.topology import LOWER_LIP, UPPER_LIP
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LEARNED = 10
-PROCEDURAL = ("width", "length", "jaw width", "chin", "nose length", "nose width", "lip fullness", "mouth width", "eye size", "brow height")
-
-
-@dataclass(frozen=True, slots=True)
-class Modes:
-    """learned: (K, 468, 3), cm per standard deviation, symmetric."""
-
-    learned: Doubles
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*(f"learned {k + 1}" for k in range(len(self.learned))), *PROCEDURAL)
-
-    def of(self, points: Doubles, triangles: Ints, mirror: Ints) -> Doubles:
-        """(I, 468, 3)"""
-        made = procedural(points, Fields(points, triangles), mirror)
-        return np.concatenate([self.learned, made])
+PROCEDURAL = (
+    "width",
+    "length",
+    "jaw width",
+    "chin",
+    "nose length",
+    "nose width",
+    "lip fullness",
+    "mouth width",
+    "eye size",
+    "brow height",
+)
 
 
 def learn(shapes: list[Doubles], mean: Doubles, mirror: Ints, modes: int = LEARNED) -> Doubles:
-    """PCA over people (each (468, 3), aligned to `mean`), symmetrised.
+    """PCA over people (each (468, 3), aligned to `mean`), symmetrised -> (modes, 468, 3), cm per deviation.
 
-    A person far off is drawn in to the spread of the others before the PCA, and every person comes with
-    its mirror image, so no mode can be one person; the spread is shrunk for what is noise.
+    A person far off is drawn in to the spread of the others before the PCA, so no mode can be one person.
     """
     rows = []
     for shape in shapes:
@@ -52,6 +45,22 @@ def learn(shapes: list[Doubles], mean: Doubles, mirror: Ints, modes: int = LEARN
     return np.asarray((directions[:modes] * deviation[:, None]).reshape(modes, -1, 3))
 
 
+def names(learned: int) -> tuple[str, ...]:
+    return (*(f"learned {k + 1}" for k in range(learned)), *PROCEDURAL)
+
+
+def lips_kept_shut(modes: Doubles, fields: Fields) -> Doubles:
+    """(I, 468, 3) such that nobody's lips gape at rest."""
+    result = modes.copy()
+    for k, mode in enumerate(modes):
+        given = {78: (0.0, 0.0, 0.0), 308: (0.0, 0.0, 0.0)}
+        for upper, lower in zip(UPPER_LIP[1:-1], LOWER_LIP[1:-1], strict=True):
+            half = tuple((mode[upper] - mode[lower]) / 2)
+            given[upper], given[lower] = (-half[0], -half[1], -half[2]), (half[0], half[1], half[2])
+        result[k] += fields.within(given, 1.4)
+    return result
+
+
 def procedural(points: Doubles, fields: Fields, mirror: Ints) -> Doubles:
     """(10, 468, 3), one standard deviation each, in the order of `PROCEDURAL`."""
     x, y, z = points.T
@@ -64,7 +73,9 @@ def procedural(points: Doubles, fields: Fields, mirror: Ints) -> Doubles:
         return np.asarray(np.exp(-((near / size) ** 2)))
 
     eye = points[[362, 263, 386, 374]].mean(axis=0)
-    around = np.exp(-(((np.abs(x) - eye[0]) / 1.9) ** 2) - ((y - eye[1]) / 1.3) ** 2 - ((z - eye[2]) / 1.6) ** 2)
+    around = np.exp(
+        -(((np.abs(x) - eye[0]) / 1.9) ** 2) - ((y - eye[1]) / 1.3) ** 2 - ((z - eye[2]) / 1.6) ** 2
+    )
     nose = np.exp(-((x / 1.7) ** 2)) * np.exp(-(((y + 3.4) / 1.5) ** 2)) * ((z - 1.6) / 2).clip(0, 1)
     lips = np.exp(-(((y - points[13, 1]) / 1.0) ** 2) - (x / 2.6) ** 2)
     return np.stack([

@@ -21,7 +21,8 @@ LOWER_TEETH_CM = (0.54, 0.60, 0.70, 0.70, 0.72, 1.05, 1.0)
 @dataclass(frozen=True, slots=True)
 class Lips:
     """The inner contour. loop: face vertices in the direction of their triangles. upper: (N,) 1 on the upper
-    lip, -1 on the lower, 0 in the corners. bow: (N,) 0 in the corners to 1 in the middle. middle: (3,)."""
+    lip, -1 on the lower, 0 in the corners. bow: (N,) 0 in the corners to 1 in the middle. middle: (3,).
+    """
 
     loop: list[int]
     upper: Doubles
@@ -62,17 +63,29 @@ def lining(lips: Lips, skin: Doubles, jaw: Doubles) -> list[Part]:
     for r in range(2):
         triangles += strip(own[r], own[r + 1], closed=True)
     follow = one_to_one(lips.loop, faces)
-    inner = Part(np.concatenate(rolled), np.array(triangles), Region.FACE, stacked([follow] * 3), np.zeros(3 * count))
+    inner = Part(
+        np.concatenate(rolled), np.array(triangles), Region.FACE, stacked([follow] * 3), np.zeros(3 * count)
+    )
 
     start = len(rolled[0]) * 3 + faces  # where the socket's own vertices begin, once placed after `inner`
     last = own[2]
     # A bag around both rows of teeth, wider than the mouth; every second point of the lips is enough.
     thin = list(range(0, count, 2))
     rows, shares = [], []
-    for depth, wide, high, hang in ((0.9, 1.25, 1.5, 0.55), (2.4, 1.42, 1.9, 0.2), (4.6, 1.25, 1.8, 0.0), (6.2, 0.7, 1.1, 0.0)):
+    for depth, wide, high, hang in (
+        (0.9, 1.25, 1.5, 0.55),
+        (2.4, 1.42, 1.9, 0.2),
+        (4.6, 1.25, 1.8, 0.0),
+        (6.2, 0.7, 1.1, 0.0),
+    ):
         base = rim[thin]
         offset = np.stack(
-            [(wide - 1) * base[:, 0], (lips.upper * (0.35 + 0.65 * lips.bow) * high)[thin], np.full(len(thin), -depth)], axis=1
+            [
+                (wide - 1) * base[:, 0],
+                (lips.upper * (0.35 + 0.65 * lips.bow) * high)[thin],
+                np.full(len(thin), -depth),
+            ],
+            axis=1,
         )
         flat = base + offset
         flat[:, 2] = (1 - hang) * (lips.middle[2] - depth - 0.25 * np.abs(base[:, 0])) + hang * flat[:, 2]
@@ -120,11 +133,15 @@ class Arch:
         points = self.front + np.stack(
             [self.width * np.sin(angle), np.zeros_like(angle), self.depth * (np.cos(angle) - 1)], axis=1
         )
-        normal = np.stack([self.depth * np.sin(angle), np.zeros_like(angle), self.width * np.cos(angle)], axis=1)
+        normal = np.stack(
+            [self.depth * np.sin(angle), np.zeros_like(angle), self.width * np.cos(angle)], axis=1
+        )
         return points, normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
-def teeth_and_gums(arch: Arch, widths: tuple[float, ...], heights: tuple[float, ...], faces: int, jaw: float) -> list[Part]:
+def teeth_and_gums(
+    arch: Arch, widths: tuple[float, ...], heights: tuple[float, ...], faces: int, jaw: float
+) -> list[Part]:
     """One row of teeth, each slightly bulging and apart from the next, and the gum above (or below) it."""
     edges = np.concatenate([[0], np.cumsum(widths)])
     along, across, tall, shape = [], [], [], []
@@ -160,7 +177,9 @@ def teeth_and_gums(arch: Arch, widths: tuple[float, ...], heights: tuple[float, 
         base + normal * 0.07 + up * (h[:, None] + 0.16),
         base + normal * 0.02 + up * (h[:, None] + 0.75),
     ]
-    gums = Part.rigid(np.concatenate(gum_rows), _sheet(n, len(gum_rows), arch.up > 0), Region.GUMS, faces, jaw)
+    gums = Part.rigid(
+        np.concatenate(gum_rows), _sheet(n, len(gum_rows), arch.up > 0), Region.GUMS, faces, jaw
+    )
     return [teeth, gums]
 
 
@@ -176,17 +195,16 @@ def _sheet(across: int, rows: int, upwards: bool) -> NDArray[np.int64]:
 
 def tongue(tip: Doubles, faces: int) -> Part:
     """A tongue at rest behind the lower teeth; its tip (3,). Row 0 is the tip."""
-    rows, columns = 9, 9
+    rows, columns = 11, 9
     points = []
     for r in range(rows):
-        t = r / (rows - 1)
-        half = 1.9 * np.sqrt(1 - (1 - min(1.0, 0.10 + 1.15 * t)) ** 2) if t < 0.8 else 1.9 - 0.3 * (t - 0.8)
+        t = (r / (rows - 1)) ** 1.6
+        half = 1.75 * np.sqrt(1 - (1 - min(1.0, t / 0.5)) ** 2)
         for c in range(columns):
             s = 2 * c / (columns - 1) - 1
-            top = 0.30 + 0.75 * np.sin(np.pi * min(t, 0.75)) * 0.75
-            lift = top * np.sqrt(max(0.0, 1 - s**2)) - 0.10 * np.exp(-((s / 0.18) ** 2)) * np.sin(np.pi * t)
-            under = -0.25 if r == 0 else -0.12
-            points.append(tip + (half * s, lift if r else under + 0.12, -4.6 * t + (0.0 if r else 0.0)))
+            rise = (0.15 + 0.75 * np.sin(np.pi * min(t + 0.08, 0.6) / 1.2)) * np.sqrt(max(0.0, 1 - s**2))
+            groove = 0.10 * np.exp(-((s / 0.2) ** 2)) * np.sin(np.pi * t)
+            points.append(tip + (half * s, rise - groove - 0.15, -4.6 * t))
     return Part.rigid(np.array(points), _sheet(columns, rows, True), Region.TONGUE, faces, 1.0)
 
 
@@ -194,4 +212,8 @@ def tongue_out(points: Doubles, tip: Doubles) -> Doubles:
     """(N, 3) displacement that brings the tongue out over the lower lip, its tip bent down."""
     back = ((tip[2] - points[:, 2]) / 4.6).clip(0, 1)[:, None]
     forward = 1 - back**1.5
-    return forward * (0, 0.55, 3.1) + (1 - back) ** 2.5 * (0, -1.2, -0.1) + (points - tip) * (-0.12, 0, 0) * forward
+    return (
+        forward * (0, 1.05, 3.0)
+        + (1 - back) ** 2.5 * (0, -1.4, -0.1)
+        + (points - tip) * (-0.22, 0, 0) * forward
+    )

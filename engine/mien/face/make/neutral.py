@@ -6,6 +6,8 @@ strongest directions of spread are kept.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,9 +18,7 @@ from mien.face.rig import INDEX
 Doubles = NDArray[np.float64]
 
 PUPIL_DISTANCE_CM = 6.3
-SAME_PERSON = (
-    ("mead_M030_level_3_angry_016", "mead_M030_sad_3_001"),
-)  # fmt: skip
+SAME_PERSON = (("mead_M030_level_3_angry_016", "mead_M030_sad_3_001"),)
 """Files that show one person."""
 _STABLE = (6, 197, 195, 168, 8, 9, 151, 33, 133, 263, 362, 4, 1, 2, 98, 327, 122, 351, 50, 280, 101, 330, 10)
 """Points that expressions hardly move, for aligning frames."""
@@ -61,20 +61,33 @@ def calmness(track: Track) -> NDArray[np.float64]:
     return np.asarray((scores * weight).sum(axis=1) + 6 * turned + 2 * nod)
 
 
-def neutral_shapes(tracks: list[Track], frames: int = 8) -> dict[str, Doubles]:
-    """One calm shape per person (478, 3), in the units of its picture: the mean of the calmest frames."""
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person at rest, as far as the clip shows it. shape: (478, 3) head-space axes, units of its picture.
+    scores: (52,) MediaPipe's blendshape scores there. restlessness: 0 (calm, frontal) and up.
+    """
+
+    shape: Doubles
+    scores: Doubles
+    restlessness: float
+
+
+def people(tracks: list[Track], frames: int = 8) -> list[Person]:
+    """One entry per person, however many and long its clips: the mean of its calmest frames."""
     alias = {name: group[0] for group in SAME_PERSON for name in group}
-    best: dict[str, list[tuple[float, Doubles]]] = {}
+    best: dict[str, list[tuple[float, Doubles, Doubles]]] = {}
     for track in tracks:
-        calm = calmness(track)
-        shapes = upright(track.points)
+        calm, shapes = calmness(track), upright(track.points)
         for i in np.argsort(calm)[:frames]:
-            best.setdefault(alias.get(track.name, track.name), []).append((float(calm[i]), shapes[i]))
-    result = {}
-    for name, found in best.items():
-        chosen = [shape for _, shape in sorted(found, key=lambda item: item[0])[:frames]]
-        result[name] = np.mean([aligned(shape, chosen[0]) for shape in chosen], axis=0)
-    return result
+            entry = (float(calm[i]), shapes[i], track.scores[i].astype(np.float64))
+            best.setdefault(alias.get(track.name, track.name), []).append(entry)
+    found = []
+    for entries in best.values():
+        chosen = sorted(entries, key=lambda entry: entry[0])[:frames]
+        calm, shapes, scores = (list(values) for values in zip(*chosen, strict=True))
+        shape = np.mean([aligned(shape, shapes[0]) for shape in shapes], axis=0)
+        found.append(Person(shape, np.mean(scores, axis=0), float(np.mean(calm))))
+    return found
 
 
 def procrustes_mean(shapes: list[Doubles], mirror: NDArray[np.int64], weights: Doubles) -> Doubles:

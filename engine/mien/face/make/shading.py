@@ -32,7 +32,9 @@ def picture(
         np.add.at(normals, t[:, k], n)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-9)
     scale = size * 2 / (2 * reach)
-    screen = np.stack([size + (p[:, 0] - middle[0]) * scale, size - (p[:, 1] - middle[1]) * scale, p[:, 2]], axis=1)
+    screen = np.stack(
+        [size + (p[:, 0] - middle[0]) * scale, size - (p[:, 1] - middle[1]) * scale, p[:, 2]], axis=1
+    )
     colours = np.array([COLOURS[Region(r)] for r in model.triangle_region], np.float32)
     eye = np.isin(model.triangle_region, (Region.EYE_LEFT, Region.EYE_RIGHT))
     out = np.full((2 * size, 2 * size, 3), 250, np.float32)

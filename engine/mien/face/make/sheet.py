@@ -51,7 +51,10 @@ def main() -> None:
     names = [n for n in (*ARKIT_NAMES, *COMBINED, *model.identity_names) if wanted(n, given.only)]
     sheet = [
         grid([row(model, name, given.size, given.zoom) for name in group])
-        for group in ([n for n in names if n not in model.identity_names], [n for n in names if n in model.identity_names])
+        for group in (
+            [n for n in names if n not in model.identity_names],
+            [n for n in names if n in model.identity_names],
+        )
         if group
     ]
     wide = max(part.shape[1] for part in sheet)
@@ -71,7 +74,12 @@ def wanted(name: str, only: str) -> bool:
 
 def row(model: FaceModel, name: str, size: int, zoom: str) -> Picture:
     """Front and three-quarter view, labelled; identity modes at -2.5 and +2.5 standard deviations."""
-    place = {"head": ((0, -3.5), 16.0), "face": ((0, -3.0), 10.0), "mouth": ((0, -7.0), 4.6), "eyes": ((0, 0), 5.4)}[zoom]
+    place = {
+        "head": ((0, -3.5), 16.0),
+        "face": ((0, -3.0), 10.0),
+        "mouth": ((0, -7.0), 4.6),
+        "eyes": ((0, 0), 5.4),
+    }[zoom]
     if name in model.identity_names:
         at = np.zeros(len(model.identity), np.float32)
         views = []

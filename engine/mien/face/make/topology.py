@@ -44,6 +44,16 @@ def face_triangles() -> Ints:
     return _oriented(faces)
 
 
+def symmetric(triangles: Ints, points: Doubles, mirror: Ints) -> Ints:
+    """The same triangles, the subject's left half also standing for the right: MediaPipe cuts a few
+    quadrangles differently on the two sides. points: (468, 3), symmetric.
+    """
+    side = np.where(mirror == np.arange(COUNT), 0, np.sign(points[:, 0]))[triangles]
+    left = triangles[(side >= 0).all(axis=1)]
+    across = triangles[(side > 0).any(axis=1) & (side < 0).any(axis=1)]
+    return np.concatenate([left, mirror[left][:, ::-1], across])
+
+
 def _edges(t: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     return ((t[0], t[1]), (t[1], t[2]), (t[2], t[0]))
 
@@ -101,7 +111,10 @@ def refine(triangles: Ints, fine: NDArray[np.bool_]) -> Refinement:
     total = (second @ first).tocsr()
     wanted = np.tile(fine, 4)
     split = {
-        frozenset(edge) for t, yes in zip(once.tolist(), wanted, strict=True) if yes for edge in _edges(tuple(t))
+        frozenset(edge)
+        for t, yes in zip(once.tolist(), wanted, strict=True)
+        if yes
+        for edge in _edges(tuple(t))
     }
     faces: list[tuple[int, int, int]] = []
     for t in once.tolist():
@@ -122,7 +135,12 @@ def _cut(t: list[int], mid: list[int]) -> list[tuple[int, int, int]]:
     if count == 0:
         return [(t[0], t[1], t[2])]
     if count == 3:
-        return [(t[0], mid[0], mid[2]), (t[1], mid[1], mid[0]), (t[2], mid[2], mid[1]), (mid[0], mid[1], mid[2])]
+        return [
+            (t[0], mid[0], mid[2]),
+            (t[1], mid[1], mid[0]),
+            (t[2], mid[2], mid[1]),
+            (mid[0], mid[1], mid[2]),
+        ]
     k = next(i for i in range(3) if mid[i] >= 0 and (count == 1 or mid[(i + 2) % 3] < 0))
     a, b, c = t[k], t[(k + 1) % 3], t[(k + 2) % 3]
     m, n = mid[k], mid[(k + 1) % 3]

@@ -86,17 +86,13 @@ def _measure(path: Path, task: Path) -> tuple[Float, Float]:
     )
     index = {name: i for i, name in enumerate(ARKIT_NAMES)}
     points, scores = [], []
-    mesh = mp.solutions.face_mesh.FaceMesh(
-        static_image_mode=still, max_num_faces=1, refine_landmarks=True
-    )
+    mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=still, max_num_faces=1, refine_landmarks=True)
     with mesh, vision.FaceLandmarker.create_from_options(options) as landmarker:
         for number, picture in enumerate(_pictures(path)):
             height, width = picture.shape[:2]
             seen = mesh.process(picture).multi_face_landmarks
             image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
-            judged = (
-                landmarker.detect(image) if still else landmarker.detect_for_video(image, number * 40)
-            )
+            judged = landmarker.detect(image) if still else landmarker.detect_for_video(image, number * 40)
             if not seen or not judged.face_blendshapes:
                 continue
             row = np.zeros(len(ARKIT_NAMES), np.float32)

@@ -1,0 +1,333 @@
+"""Renders a photo avatar: one frame of face parameters in, one picture out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import PackageError
+from mien.face.camera import Camera, rotation_matrix
+from mien.face.model import gaze_rotation, load_model
+from mien.frames import BufferPool, Bytes, FaceParams, Float, VideoFrame
+from mien.stage import Background, Context, Fragments, Kind, Rasterizer, Renderer
+from mien_photo import package, teeth, warp, window
+from mien_photo.anatomy import Opening, Skin, skin_of
+from mien_photo.package import PhotoAvatar
+from mien_photo.posing import SkinPose
+from mien_photo.stance import Limits, Stance
+
+Ints = NDArray[np.int32]
+
+_MARGIN_CM = (0.55, 0.5, 0.5)
+_DETAIL = 1.5
+"""px of the source used per px of the output: more would flicker, less be blurred."""
+_LEVELS = ((2, 2), (3, 2), (4, 1))
+"""(px of the output per px of the map, samples per px and axis in windows)."""
+_POOL = 8
+_REFLECTION = 0.55
+"""How far the light's reflection on the cornea goes along with the eye: a ball on a ball."""
+
+
+def _pose(rotation: Float, translation: Float) -> Float:
+    return np.ascontiguousarray(np.concatenate([rotation, translation[:, None]], axis=1), np.float32)
+
+
+def _lens(camera: Camera) -> Float:
+    return np.array([camera.width, camera.height, camera.focal, camera.cx, camera.cy], np.float32)
+
+
+class PhotoRenderer(Renderer):
+    """Warps the portrait: a coarse surface for hair and shoulders, the face over it, and small windows with
+    eyes and mouth drawn anew. Levels: 0 is the best; the further ones warp more coarsely.
+    """
+
+    levels = len(_LEVELS)
+
+    def __init__(self) -> None:
+        self._level = 0
+        self._background = Background()
+        self._picture: _Picture | None = None
+
+    def open(self, context: Context) -> None:
+        """Raises `PackageError` when the avatar is not a photo avatar."""
+        avatar = context.avatar
+        if avatar is None or avatar.content.renderer != package.RENDERER:
+            kind = "none" if avatar is None else avatar.content.renderer
+            raise PackageError(
+                f"The photo renderer needs a photo avatar, this one is {kind!r}. "
+                "Make one: mien avatar create PHOTO --out NAME.avatar"
+            )
+        model = load_model(avatar.content.face_model)
+        skin = skin_of(model)
+        photo = package.unpack(avatar.content, model, skin)
+        self._limits = Limits(photo.subject, model.pivot)
+        self._picture = _Picture(photo, skin, model.pivot, context.service(Kind.RASTERIZER), context.size)
+        self._picture.use(self._level)
+        self._picture.put_behind(self._background)
+
+    def close(self) -> None:
+        self._picture = None
+
+    def set_level(self, level: int) -> None:
+        self._level = int(np.clip(level, 0, self.levels - 1))
+        if self._picture is not None:
+            self._picture.use(self._level)
+
+    def set_background(self, background: Background) -> None:
+        self._background = background
+        if self._picture is not None:
+            self._picture.put_behind(background)
+
+    def process(self, params: FaceParams) -> VideoFrame:
+        if self._picture is None:
+            raise RuntimeError("PhotoRenderer.process needs open() first")
+        expression = np.clip(np.nan_to_num(params.expression), 0, 1).astype(np.float32)
+        pixels = self._picture.draw(expression, self._limits.stance(params))
+        return VideoFrame(pixels, params.capture_ns, index=params.index, epoch=params.epoch)
+
+
+class _Picture:
+    """Everything of one avatar at one size, and the buffers to draw it."""
+
+    def __init__(
+        self, photo: PhotoAvatar, skin: Skin, pivot: Float, rasterizer: Rasterizer, size: tuple[int, int]
+    ) -> None:
+        self.photo = photo
+        self.skin = skin
+        self.pivot = pivot
+        self.rasterizer = rasterizer
+        self.width, self.height = size
+        side = photo.source.shape[0]
+        self.scale = np.float32(min(self.width, self.height) / side)
+        camera = photo.subject.camera
+        self.source_lens = _lens(camera)
+        self.camera = Camera(
+            self.width,
+            self.height,
+            camera.focal * self.scale,
+            camera.cx * self.scale + (self.width - side * self.scale) / 2,
+            camera.cy * self.scale + (self.height - side * self.scale) / 2,
+        )
+        self.lens = _lens(self.camera)
+        used = min(side, round(_DETAIL * side * float(self.scale)))
+        self.source = np.ascontiguousarray(
+            cv2.resize(photo.source, (used, used), interpolation=cv2.INTER_AREA) if used < side else photo.source
+        )
+        self.used = np.float32(used / side)
+        small = cv2.resize(self.source, (used // 4, used // 4), interpolation=cv2.INTER_AREA)
+        self.smoothed = cv2.GaussianBlur(small, (0, 0), max(used / 4 / 170, 0.5))
+        self.plate = cv2.resize(photo.plate, (self.width, self.height), interpolation=cv2.INTER_AREA)
+        self.back: Bytes = self.plate
+
+        subject = photo.subject
+        self.home = rotation_matrix(subject.rest_rotation)
+        self.portrait_pose = _pose(self.home, subject.rest_translation)
+        self.face = SkinPose(skin, photo.likeness)
+        self.face.update(np.array(subject.neutral))
+        self.portrait_skin = self.face.vertices.copy()
+        self.moved = np.zeros_like(self.portrait_skin)
+        self.skin_clip = np.empty((len(skin.vertices), 4), np.float32)
+        self.grid_clip = np.empty((len(photo.grid.still), 4), np.float32)
+        self.grid_triangles = photo.grid.triangles
+        self.triangles = np.concatenate([skin.triangles, *(_both_sides(o.cap) for o in skin.openings)])
+        self.windows = [_Window(opening) for opening in skin.openings]
+        xs, arc = teeth.arc_lengths(photo.arch.half_width, photo.arch.depth)
+        del xs
+        self.arc = arc
+        self.arch = photo.arch.packed()
+        self.palette = photo.palette.packed()
+        self.rows = tuple(np.array(row) for row in photo.rows)
+        self.light = np.array([1.0, 1.0], np.float32)
+        self.eyes = [
+            (
+                np.array([*eye.centre, eye.radius, eye.iris_radius], np.float32),
+                np.array(eye.box, np.float32),
+                np.array(eye.white),
+                np.array(eye.iris),
+                np.array(eye.glint),
+                eye.gaze,
+            )
+            for eye in photo.eyes
+        ]
+        self.pool = BufferPool((self.height, self.width, 3), np.uint8, _POOL)
+        self.warped = np.empty((self.height, self.width, 4), np.uint8)
+        self.full_map = np.empty((self.height, self.width, 2), np.float32)
+
+    def use(self, level: int) -> None:
+        step, self.samples = _LEVELS[level]
+        width, height = max(self.width // step, 16), max(self.height // step, 16)
+        self.map = np.empty((height, width, 2), np.float32)
+        self.soft_map = np.empty_like(self.map)
+        self.grid_hits = _fragments(height, width)
+        self.skin_hits = _fragments(height, width)
+
+    def put_behind(self, background: Background) -> None:
+        size = (self.width, self.height)
+        if background.mode == "blur":
+            self.back = cv2.GaussianBlur(self.plate, (0, 0), max(self.height / 40, 1.0))
+        elif background.mode == "colour":
+            self.back = np.empty_like(self.plate)
+            self.back[:] = np.array(background.colour, np.uint8)
+        elif background.mode == "image" and background.image is not None:
+            self.back = _cover(background.image, size)
+        else:
+            self.back = self.plate
+        self.back = np.ascontiguousarray(self.back)
+
+    def draw(self, expression: Float, stance: Stance) -> Bytes:
+        photo, face = self.photo, self.face
+        face.update(expression)
+        pose = _pose(stance.rotation, stance.translation)
+        resting = _pose(self.home, np.asarray(stance.pivot - self.home @ self.pivot, np.float32))
+        np.subtract(face.vertices, self.portrait_skin, out=self.moved)
+        self._warp(pose, resting)
+        picture = self.pool.take()
+        warp.over(self.warped, self.back, picture)
+        for k, (opening, frame) in enumerate(zip(self.skin.openings, self.windows, strict=True)):
+            if frame.place(self.camera, pose, face.vertices, opening, _MARGIN_CM[k]):
+                self._open(k, frame, pose, expression, stance, picture)
+        del photo
+        return picture
+
+    def _warp(self, pose: Float, resting: Float) -> None:
+        grid, face = self.photo.grid, self.face
+        height, width = self.map.shape[:2]
+        warp.grid_to_clip(
+            grid.head, grid.still, grid.turn, grid.shift, grid.bound, grid.weights, self.moved, pose, resting,
+            self.lens, self.scale, self.grid_clip,
+        )  # fmt: skip
+        warp.skin_to_clip(face.vertices, pose, self.lens, self.skin_clip)
+        self.rasterizer.rasterize(
+            self.grid_clip[None], self.grid_triangles, height, width, cull=False, out=self.grid_hits
+        )
+        self.rasterizer.rasterize(self.skin_clip[None], self.triangles, height, width, out=self.skin_hits)
+        warp.compose_map(
+            self.grid_hits.triangle[0], self.grid_hits.barycentric[0], self.grid_triangles, grid.still,
+            self.skin_hits.triangle[0], self.skin_hits.barycentric[0], self.triangles, face.source_xy,
+            self.skin.presence, self.used, self.map,
+        )  # fmt: skip
+        # Where the surface folds, the map jumps; a soft jump is a soft contour.
+        cv2.blur(self.map, (3, 3), dst=self.soft_map, borderType=cv2.BORDER_REPLICATE)
+        cv2.resize(self.soft_map, (self.width, self.height), dst=self.full_map, interpolation=cv2.INTER_LINEAR)
+        cv2.remap(
+            self.source, self.full_map, None, cv2.INTER_LINEAR, dst=self.warped, borderMode=cv2.BORDER_REPLICATE
+        )
+
+    def _open(self, k: int, frame: _Window, pose: Float, expression: Float, stance: Stance, picture: Bytes) -> None:
+        """Draw one opening at full resolution."""
+        face, samples = self.face, self.samples
+        hits, gathered, inside, top, bottom = frame.buffers(samples)
+        lens = frame.lens(self.camera, samples)
+        warp.skin_to_clip(face.vertices, pose, lens, self.skin_clip)
+        self.rasterizer.rasterize(
+            self.skin_clip[None], frame.triangles, frame.height * samples, frame.width * samples, out=hits
+        )
+        window.gather(
+            hits.triangle[0], hits.barycentric[0], frame.triangles, frame.skin_count, face.source_xy,
+            face.line, self.skin.presence, samples, gathered,
+        )  # fmt: skip
+        window.edges(gathered, top, bottom)
+        corner = np.array([frame.left, frame.top], np.float32)
+        if k == 0:
+            jaw = np.append(expression @ self.photo.arch.jaw, expression @ self.photo.arch.tilt).astype(np.float32)
+            window.inside_mouth(
+                gathered, top, bottom, corner, pose, self.lens, self.arch, jaw, self.arc, self.rows[0],
+                self.rows[1], self.palette, self.light, inside,
+            )  # fmt: skip
+        else:
+            ball, box, white, iris, glint, own = self.eyes[k - 1]
+            turned = own + stance.gaze[k - 1]
+            reflecting = own + _REFLECTION * stance.gaze[k - 1]
+            window.inside_eye(
+                gathered, top, corner, pose, self.portrait_pose, self.lens, self.source_lens, ball,
+                gaze_rotation(*turned), gaze_rotation(*reflecting), box, white, iris, glint, inside,
+            )  # fmt: skip
+        window.blend(
+            gathered, inside, self.source, self.smoothed, self.used, np.float32(4.0), frame.left, frame.top, picture
+        )
+
+
+class _Window:
+    """A rectangle of the picture around one opening, and buffers that grow with it."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.triangles = np.concatenate([opening.window, _both_sides(opening.cap)])
+        self.skin_count = len(opening.window)
+        self.left = self.top = self.width = self.height = 0
+        self._room = 0
+
+    def place(self, camera: Camera, pose: Float, vertices: Float, opening: Opening, margin_cm: float) -> bool:
+        """Around the opening as posed; False when it lies outside of the picture."""
+        points = np.concatenate([opening.upper.apply(vertices), opening.lower.apply(vertices)])
+        seen = points @ pose[:, :3].T + pose[:, 3]
+        pixels = camera.project(np.asarray(seen, np.float32))
+        margin = margin_cm * camera.focal / max(-float(seen[:, 2].mean()), 1.0)
+        low = np.floor(pixels.min(axis=0) - margin).astype(int)
+        high = np.ceil(pixels.max(axis=0) + margin).astype(int)
+        self.left, self.top = max(int(low[0]), 0), max(int(low[1]), 0)
+        self.width = min(int(high[0]), camera.width) - self.left
+        self.height = min(int(high[1]), camera.height) - self.top
+        return self.width > 4 and self.height > 4
+
+    def lens(self, camera: Camera, samples: int) -> Float:
+        """The camera of this rectangle alone, `samples` times as fine."""
+        return np.array(
+            [
+                self.width * samples,
+                self.height * samples,
+                camera.focal * samples,
+                (camera.cx - self.left) * samples,
+                (camera.cy - self.top) * samples,
+            ],
+            np.float32,
+        )
+
+    def buffers(self, samples: int) -> tuple[Fragments, Float, Float, Float, Float]:
+        height, width = self.height, self.width
+        fine = height * width * samples * samples
+        if fine > self._room:
+            self._room = fine * 5 // 4
+            self._triangle = np.empty(self._room, np.int32)
+            self._barycentric = np.empty(self._room * 2, np.float32)
+            self._depth = np.empty(self._room, np.float32)
+            self._gathered = np.empty(self._room * 6, np.float32)
+            self._inside = np.empty(self._room * 3, np.float32)
+        shape = (1, height * samples, width * samples)
+        hits = Fragments(
+            self._triangle[:fine].reshape(shape),
+            self._barycentric[: 2 * fine].reshape(*shape, 2),
+            self._depth[:fine].reshape(shape),
+        )
+        area = height * width
+        return (
+            hits,
+            self._gathered[: 6 * area].reshape(height, width, 6),
+            self._inside[: 3 * area].reshape(height, width, 3),
+            np.empty(width, np.float32),
+            np.empty(width, np.float32),
+        )
+
+
+def _both_sides(triangles: Ints) -> Ints:
+    return np.ascontiguousarray(np.concatenate([triangles, triangles[:, ::-1]]))
+
+
+def _fragments(height: int, width: int) -> Fragments:
+    return Fragments(
+        np.empty((1, height, width), np.int32),
+        np.empty((1, height, width, 2), np.float32),
+        np.empty((1, height, width), np.float32),
+    )
+
+
+def _cover(image: Bytes, size: tuple[int, int]) -> Bytes:
+    """Scale and crop to fill (width, height)."""
+    height, width = image.shape[:2]
+    factor = max(size[0] / width, size[1] / height)
+    grown = cv2.resize(
+        image[..., :3], (max(round(width * factor), size[0]), max(round(height * factor), size[1])),
+        interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC,
+    )  # fmt: skip
+    left, top = (grown.shape[1] - size[0]) // 2, (grown.shape[0] - size[1]) // 2
+    return np.ascontiguousarray(grown[top : top + size[1], left : left + size[0]])

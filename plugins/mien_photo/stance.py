@@ -1,0 +1,75 @@
+"""How the head stands in a frame: the wish, held within what one photograph can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.face.camera import axis_angle, rotation_matrix
+from mien.face.subject import Subject
+from mien.frames import FaceParams, Float
+
+_TURN_KNEE = np.radians(20.0)
+_TURN_END = np.radians(32.0)
+_SHIFT_KNEE_CM = 2.0
+_SHIFT_END_CM = 5.0
+_DEPTH_KNEE = 0.06
+_DEPTH_END = 0.16
+_GAZE_KNEE = np.radians([26.0, 16.0])
+_GAZE_END = np.radians([38.0, 25.0])
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """rotation: (3, 3) head to camera space; translation: (3,) cm; pivot: (3,) cm, camera space, where the
+    neck's pivot is; gaze: (2, 2) radians, how far each eye has turned since the portrait.
+    """
+
+    rotation: Float
+    translation: Float
+    pivot: Float
+    gaze: Float
+
+
+def _bent(value: Float, knee: Float | float, end: Float | float) -> Float:
+    """Unchanged up to the knee, then bending towards +-end."""
+    over = np.maximum(np.abs(value) - knee, 0)
+    room = np.asarray(end) - knee
+    return np.asarray(np.where(over > 0, np.copysign(knee + room * np.tanh(over / room), value), value), np.float32)
+
+
+class Limits:
+    """Keeps poses near the portrait's. Beyond the knees they bend softly; nothing ever breaks."""
+
+    def __init__(self, subject: Subject, pivot: Float) -> None:
+        """pivot: (3,) cm, head space, where the head turns on the neck."""
+        self._rest = rotation_matrix(subject.rest_rotation)
+        self._pivot = np.asarray(pivot, np.float32)
+        self._home = self._rest @ self._pivot + subject.rest_translation
+        self._gaze = subject.rest_gaze
+
+    def stance(self, params: FaceParams) -> Stance:
+        wish = rotation_matrix(params.rotation)
+        turn = axis_angle(wish @ self._rest.T)
+        angle = float(np.linalg.norm(turn))
+        if angle > _TURN_KNEE:
+            turn = turn * np.float32(float(_bent(np.float32(angle), _TURN_KNEE, _TURN_END)) / angle)
+            rotation = rotation_matrix(turn) @ self._rest
+        else:
+            rotation = wish
+        pivot = wish @ self._pivot + params.translation
+        ratio = float(np.clip(pivot[2] / self._home[2], 0.2, 5.0))
+        away = pivot[:2] / ratio - self._home[:2]
+        far = float(np.linalg.norm(away))
+        if far > _SHIFT_KNEE_CM:
+            away = away * float(_bent(np.float32(far), _SHIFT_KNEE_CM, _SHIFT_END_CM)) / far
+        depth = float(np.exp(_bent(np.float32(np.log(ratio)), _DEPTH_KNEE, _DEPTH_END)))
+        held = np.append(self._home[:2] + away, self._home[2]) * depth
+        gaze = _bent(params.gaze - self._gaze, _GAZE_KNEE.astype(np.float32), _GAZE_END.astype(np.float32))
+        return Stance(
+            np.ascontiguousarray(rotation, np.float32),
+            np.asarray(held - rotation @ self._pivot, np.float32),
+            np.asarray(held, np.float32),
+            gaze,
+        )

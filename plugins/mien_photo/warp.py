@@ -1,0 +1,148 @@
+"""Kernels that turn posed surfaces into a picture: where every pixel of the output comes from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mien.frames import Bytes, Float
+
+Ints = NDArray[np.int32]
+
+NEAR_CM, FAR_CM = 5.0, 1000.0
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def skin_to_clip(points: Float, pose: Float, lens: Float, out: Float) -> None:
+    """points: (K, 3) head space -> out: (K, 4) clip space.
+
+    pose: (3, 4) rotation and translation; lens: (5,) width, height, focal, cx, cy in px.
+    """
+    width, height, focal, cx, cy = lens[0], lens[1], lens[2], lens[3], lens[4]
+    kx, ky = 2 * focal / width, 2 * focal / height
+    ox, oy = 2 * cx / width - 1, 1 - 2 * cy / height
+    a = np.float32((FAR_CM + NEAR_CM) / (FAR_CM - NEAR_CM))
+    b = np.float32(-2 * FAR_CM * NEAR_CM / (FAR_CM - NEAR_CM))
+    for i in range(points.shape[0]):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        w = -(pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3])
+        out[i, 0] = kx * (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]) + ox * w
+        out[i, 1] = ky * (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]) + oy * w
+        out[i, 2] = a * w + b
+        out[i, 3] = w
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def grid_to_clip(
+    head: Float,
+    still: Float,
+    turn: Float,
+    shift: Float,
+    bound: Ints,
+    weights: Float,
+    moved: Float,
+    pose: Float,
+    resting: Float,
+    lens: Float,
+    scale: np.float32,
+    out: Float,
+) -> None:
+    """The grid's nodes (see `mien_photo.grid.Grid`) in clip space.
+
+    moved: (K, 3) displacement of the skin since the portrait; pose: (3, 4) now; resting: (3, 4) the
+    portrait's rotation with the present position of the pivot; scale: px of the output per px of the
+    source.
+    """
+    width, height, focal, cx, cy = lens[0], lens[1], lens[2], lens[3], lens[4]
+    a = np.float32((FAR_CM + NEAR_CM) / (FAR_CM - NEAR_CM))
+    b = np.float32(-2 * FAR_CM * NEAR_CM / (FAR_CM - NEAR_CM))
+    for i in range(head.shape[0]):
+        x, y, z = head[i, 0], head[i, 1], head[i, 2]
+        rx, ry, rz = x, y, z
+        for k in range(3):
+            v, w = bound[i, k], weights[i, k]
+            x += w * moved[v, 0]
+            y += w * moved[v, 1]
+            z += w * moved[v, 2]
+        depth = -(pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3])
+        k = focal / depth
+        turned_x = cx + k * (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3])
+        turned_y = cy - k * (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3])
+        far = -(resting[2, 0] * rx + resting[2, 1] * ry + resting[2, 2] * rz + resting[2, 3])
+        k = focal / far
+        shifted_x = cx + k * (resting[0, 0] * rx + resting[0, 1] * ry + resting[0, 2] * rz + resting[0, 3])
+        shifted_y = cy - k * (resting[1, 0] * rx + resting[1, 1] * ry + resting[1, 2] * rz + resting[1, 3])
+        sx, sy = still[i, 0] * scale, still[i, 1] * scale
+        px = sx + shift[i] * (shifted_x - sx) + turn[i] * (turned_x - shifted_x)
+        py = sy + shift[i] * (shifted_y - sy) + turn[i] * (turned_y - shifted_y)
+        w = max(far + turn[i] * (depth - far), np.float32(1.0))
+        out[i, 0] = (2 * px / width - 1) * w
+        out[i, 1] = (1 - 2 * py / height) * w
+        out[i, 2] = a * w + b
+        out[i, 3] = w
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def compose_map(
+    grid_triangle: Ints,
+    grid_barycentric: Float,
+    grid_triangles: Ints,
+    grid_xy: Float,
+    skin_triangle: Ints,
+    skin_barycentric: Float,
+    skin_triangles: Ints,
+    skin_xy: Float,
+    presence: Float,
+    scale: np.float32,
+    out: Float,
+) -> None:
+    """out: (h, w, 2): px of the source for each pixel, cv2's convention (centres at whole numbers).
+
+    grid_xy, skin_xy: (*, 2) px of the portrait's source; scale: px of the source used per px of that;
+    presence: (K,) how much of the skin is shown over the grid.
+    """
+    height, width = grid_triangle.shape
+    half = np.float32(0.5)
+    for y in range(height):
+        for x in range(width):
+            t = grid_triangle[y, x]
+            gx, gy = np.float32(-1e4), np.float32(-1e4)
+            if t >= 0:
+                a, b, c = grid_triangles[t, 0], grid_triangles[t, 1], grid_triangles[t, 2]
+                l0, l1 = grid_barycentric[y, x, 0], grid_barycentric[y, x, 1]
+                l2 = np.float32(1.0) - l0 - l1
+                gx = l0 * grid_xy[a, 0] + l1 * grid_xy[b, 0] + l2 * grid_xy[c, 0]
+                gy = l0 * grid_xy[a, 1] + l1 * grid_xy[b, 1] + l2 * grid_xy[c, 1]
+            t = skin_triangle[y, x]
+            if t >= 0:
+                a, b, c = skin_triangles[t, 0], skin_triangles[t, 1], skin_triangles[t, 2]
+                l0, l1 = skin_barycentric[y, x, 0], skin_barycentric[y, x, 1]
+                l2 = np.float32(1.0) - l0 - l1
+                p = l0 * presence[a] + l1 * presence[b] + l2 * presence[c]
+                sx = l0 * skin_xy[a, 0] + l1 * skin_xy[b, 0] + l2 * skin_xy[c, 0]
+                sy = l0 * skin_xy[a, 1] + l1 * skin_xy[b, 1] + l2 * skin_xy[c, 1]
+                if gx < np.float32(-5e3):
+                    gx, gy = sx, sy
+                gx += p * (sx - gx)
+                gy += p * (sy - gy)
+            out[y, x, 0] = gx * scale - half
+            out[y, x, 1] = gy * scale - half
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def over(front: Bytes, back: Bytes, out: Bytes) -> None:
+    """front: (H, W, 4) with straight alpha, over back: (H, W, 3) -> out: (H, W, 3)."""
+    for y in range(front.shape[0]):
+        for x in range(front.shape[1]):
+            alpha = np.int32(front[y, x, 3])
+            if alpha == 255:
+                for k in range(3):
+                    out[y, x, k] = front[y, x, k]
+            elif alpha == 0:
+                for k in range(3):
+                    out[y, x, k] = back[y, x, k]
+            else:
+                for k in range(3):
+                    mixed = alpha * np.int32(front[y, x, k]) + (255 - alpha) * np.int32(back[y, x, k])
+                    out[y, x, k] = np.uint8((mixed + 127) // 255)

@@ -1,0 +1,75 @@
+"""The command line: clear words, right exit codes, never a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = [pytest.mark.unit, pytest.mark.slow]
+
+
+def mien(*arguments, cwd=None):
+    """Run the real entry point in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from mien.cli.main import run_app; run_app()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        timeout=120,
+    )
+
+
+def refused(result, *words):
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr, result.stderr
+    return True
+
+
+def test_plugins_lists_every_kind():
+    result = mien("plugins")
+    assert result.returncode == 0
+    for word in ("source", "tracker", "demo", "performance", "fit"):
+        assert word in result.stdout
+    listed = json.loads(mien("plugins", "--json").stdout)
+    assert {"kind", "name", "plugin", "usable", "install", "summary"} == set(listed["offers"][0])
+
+
+def test_doctor_is_for_people_and_for_programs():
+    result = mien("doctor")
+    assert result.returncode == 0
+    assert "machine" in result.stdout
+    checks = json.loads(mien("doctor", "--json").stdout)["checks"]
+    assert all({"name", "ok", "detail", "mend"} == set(check) for check in checks)
+
+
+def test_version_and_help():
+    assert mien("--version").stdout.startswith("mien 0.")
+    assert "render" in mien("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--set", "video.fsp=3"], ["video.fsp", "video.fps"]),
+        (["run", "--source", "nowhere.mp4"], ["nowhere.mp4", "demo"]),
+        (["run", "--avatar", "nobody.avatar"], ["nobody.avatar"]),
+        (["run", "--config", "none.toml"], ["none.toml"]),
+        (["render", "--drive", "none.mp4", "--out", "o.mp4"], ["none.mp4"]),
+        (["render", "--avatar", "none.avatar", "--drive", "none.mp4", "--out", "o.mp4"], ["none."]),
+        (["track", "none.mp4", "--out", "x.performance"], ["none.mp4"]),
+        (["avatar", "show", "none.avatar"], ["none.avatar"]),
+        (["avatar", "create", "none.jpg", "--out", "x.avatar", "--consent", "self"], ["none.jpg"]),
+        (["avatar", "create", "none.jpg", "--out", "x.avatar", "--consent", "none.txt"], ["none.txt"]),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else None,
+)
+def test_mistakes_are_refused_in_one_line(tmp_path, arguments, words):
+    result = mien(*arguments, cwd=tmp_path)
+    assert refused(result, *words)
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir()), "nothing half-written is left"

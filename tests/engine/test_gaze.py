@@ -1,0 +1,64 @@
+"""Gaze from the irises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic_face import CAMERA, Person
+
+from mien.face.camera import rotation_matrix
+from mien.face.gaze import gaze_of
+from mien.frames import Float
+
+pytestmark = pytest.mark.unit
+
+_AHEAD = np.zeros((2, 2), np.float32)
+
+
+@pytest.fixture(scope="module")
+def person() -> Person:
+    return Person(seed=4)
+
+
+def _gaze(person: Person, points: Float, turn: tuple[float, float, float], before: Float = _AHEAD) -> Float:
+    place = np.array([0, 0, -60], np.float32)
+    eyes = np.ascontiguousarray(person.eyes)
+    return gaze_of(
+        points[:, :2].copy(), CAMERA, rotation_matrix(np.array(turn)), place, eyes, person.basis.eye_radius, before
+    )
+
+
+@pytest.mark.parametrize("turn", [(0, 0, 0), (0.2, -0.4, 0.1), (-0.15, 0.5, 0)])
+@pytest.mark.parametrize("gaze", [(0, 0), (20, 0), (-20, 5), (0, 15), (10, -15)])
+def test_known_gaze_is_recovered(person: Person, gaze: tuple[float, float], turn: tuple[float, float, float]) -> None:
+    radians = (float(np.radians(gaze[0])), float(np.radians(gaze[1])))
+    found = _gaze(person, person.landmarks(turn, gaze=radians), turn)
+    np.testing.assert_allclose(np.degrees(found), [gaze, gaze], atol=1.0)
+
+
+def test_shut_eyes_hold_their_gaze(person: Person) -> None:
+    before = np.array([[0.2, 0.1], [0.2, 0.1]], np.float32)
+    shut = person.landmarks(gaze=(-0.3, -0.4), eyeBlinkLeft=1.0, eyeBlinkRight=1.0)
+    np.testing.assert_allclose(_gaze(person, shut, (0, 0, 0), before), before, atol=0.05)
+
+
+def test_a_winking_eye_follows_the_open_one(person: Person) -> None:
+    before = np.array([[0.0, 0.0], [0.0, 0.0]], np.float32)
+    wink = person.landmarks(gaze=(0.3, 0.0), eyeBlinkLeft=1.0)
+    wink[473, :2] += 15  # where the network guesses a hidden iris
+    found = _gaze(person, wink, (0, 0, 0), before)
+    np.testing.assert_allclose(found[:, 0], 0.3, atol=0.05)
+
+
+def test_an_iris_that_is_nowhere_is_held(person: Person) -> None:
+    points = person.landmarks()
+    points[[468, 473]] = np.nan
+    before = np.full((2, 2), 0.1, np.float32)
+    np.testing.assert_array_equal(_gaze(person, points, (0, 0, 0), before), before)
+
+
+def test_an_iris_off_its_eyeball_stays_finite_and_bounded(person: Person) -> None:
+    points = person.landmarks()
+    points[[468, 473], 0] += 500
+    found = _gaze(person, points, (0, 0, 0))
+    assert np.all(np.abs(found) <= np.radians(50) + 1e-6)

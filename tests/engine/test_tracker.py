@@ -1,0 +1,177 @@
+"""The engine's tracker over a landmarker that says what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from synthetic_face import CAMERA, Person, speaking
+
+from mien.errors import StageError
+from mien.face.rig import INDEX
+from mien.face.tracker import LandmarkTracker
+from mien.frames import Bytes, Float, VideoFrame
+from mien.stage import FaceLandmarks, Kind, Landmarker, Tracked
+from mien.testing.context import FakeContext
+
+pytestmark = pytest.mark.unit
+
+_EMPTY = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+
+
+class Told(Landmarker):
+    """Finds what it is told to find."""
+
+    def __init__(self) -> None:
+        self.next: list[Float] = []
+        self.in_sight = 0
+        self.resets = 0
+
+    @property
+    def faces(self) -> int:
+        return self.in_sight
+
+    def detect(self, pixels: Bytes) -> list[FaceLandmarks]:
+        return [FaceLandmarks(points, 0.9) for points in self.next]
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class Rig:
+    """A tracker, the landmarker behind it, and a clock that counts frames."""
+
+    def __init__(self) -> None:
+        self.landmarker = Told()
+        self.tracker = LandmarkTracker()
+        self.tracker.open(FakeContext(services={Kind.LANDMARKER: lambda: self.landmarker}))
+        self.index = 0
+
+    def see(self, *faces: Float, pixels: Bytes = _EMPTY) -> Tracked:
+        self.landmarker.next = list(faces)
+        tracked = self.tracker.process(VideoFrame(pixels, self.index * 40_000_000, index=self.index, epoch=2))
+        self.index += 1
+        return tracked
+
+    def watch(self, frames: Iterable[Float]) -> list[Tracked]:
+        return [self.see(points) for points in frames]
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+@pytest.fixture(scope="module")
+def person() -> Person:
+    return Person(seed=21)
+
+
+def test_the_first_frame_already_tells(rig: Rig, person: Person) -> None:
+    tracked = rig.see(person.landmarks((0, 0.3, 0)))
+    assert tracked.params is not None
+    assert tracked.subject is not None
+    assert tracked.params.rotation[1] == pytest.approx(0.3, abs=0.1)
+    assert (tracked.params.index, tracked.params.epoch, tracked.faces) == (0, 2, 1)
+    assert tracked.params.confidence == pytest.approx(0.9, abs=0.01)
+
+
+def test_the_person_is_known_after_a_second_and_refined_later(rig: Rig, person: Person) -> None:
+    seen = rig.watch(speaking(person, 60, noise_px=0.2))
+    epochs = [tracked.subject.epoch for tracked in seen if tracked.subject]
+    assert epochs == sorted(epochs)
+    assert epochs[0] == 1
+    assert epochs[45] >= 3
+    last = seen[-1].subject
+    assert last is not None
+    assert last.neutral[INDEX["jawOpen"]] < 0.35
+
+
+def test_a_blink_reads_one_and_open_eyes_read_their_rest(rig: Rig, person: Person) -> None:
+    seen = rig.watch(speaking(person, 40))
+    subject = seen[-1].subject
+    assert subject is not None
+    for _ in range(3):
+        tracked = rig.see(person.landmarks(eyeBlinkLeft=1.0, eyeBlinkRight=1.0))
+    assert tracked.params is not None
+    assert tracked.params.expression[INDEX["eyeBlinkLeft"]] > 0.95
+    tracked = rig.see(person.landmarks())
+    assert tracked.params is not None
+    rest = subject.neutral[INDEX["eyeBlinkLeft"]]
+    assert tracked.params.expression[INDEX["eyeBlinkLeft"]] == pytest.approx(rest, abs=0.1)
+
+
+def test_nothing_is_made_up_without_a_face(rig: Rig, person: Person) -> None:
+    assert rig.see() == Tracked(None)
+    rig.see(person.landmarks())
+    lost = rig.see()
+    assert lost.params is None
+    assert lost.faces == 0
+    assert lost.subject is not None
+
+
+def test_a_face_is_back_in_the_first_frame_that_shows_it(rig: Rig, person: Person) -> None:
+    rig.watch(speaking(person, 10))
+    for _ in range(30):
+        rig.see()
+    tracked = rig.see(person.landmarks((0, -0.4, 0), (8, 2, -80)))
+    assert tracked.params is not None
+    assert tracked.params.rotation[1] == pytest.approx(-0.4, abs=0.1)
+    assert tracked.params.translation[2] == pytest.approx(-80, abs=4)
+
+
+def test_somebody_else_is_got_to_know_anew(rig: Rig, person: Person) -> None:
+    known = rig.watch(speaking(person, 60))[-1].subject
+    rig.see()
+    stranger = Person(seed=99, identity=1.4, offsets=0.2)
+    now = rig.watch(speaking(stranger, 60))[-1].subject
+    assert known is not None
+    assert now is not None
+    assert now.epoch > known.epoch
+    assert np.linalg.norm(now.identity - stranger.identity) < np.linalg.norm(known.identity - stranger.identity)
+
+
+def test_the_followed_face_is_kept_when_a_larger_one_comes(rig: Rig, person: Person) -> None:
+    near = person.landmarks(translation=(-8, 0, -60))
+    rig.see(near)
+    rig.landmarker.in_sight = 3
+    tracked = rig.see(person.landmarks(translation=(9, 0, -40)), near)
+    assert tracked.params is not None
+    assert tracked.params.translation[0] == pytest.approx(-8, abs=0.7)
+    assert tracked.faces == 3
+
+
+def test_other_picture_sizes_are_another_camera(rig: Rig, person: Person) -> None:
+    rig.see(person.landmarks())
+    double = CAMERA.scaled(2.0)
+    pixels = np.zeros((double.height, double.width, 3), np.uint8)
+    tracked = rig.see(person.landmarks(camera=double), pixels=pixels)
+    assert tracked.subject is not None
+    assert tracked.subject.camera == double
+    assert tracked.subject.epoch == 2
+
+
+def test_reset_forgets_the_person(rig: Rig, person: Person) -> None:
+    before = rig.see(person.landmarks()).subject
+    rig.tracker.reset()
+    assert rig.landmarker.resets == 1
+    assert rig.see() == Tracked(None)
+    after = rig.see(person.landmarks()).subject
+    assert before is not None
+    assert after is not None
+    assert after.epoch > before.epoch
+
+
+def test_the_same_pictures_give_the_same_parameters(person: Person) -> None:
+    frames = speaking(person, 20, noise_px=0.5)
+    one, other = Rig().watch(frames), Rig().watch(frames)
+    for a, b in zip(one, other, strict=True):
+        assert a.params is not None
+        assert b.params is not None
+        np.testing.assert_array_equal(a.params.expression, b.params.expression)
+
+
+def test_it_says_when_it_was_never_opened() -> None:
+    with pytest.raises(StageError, match="opened"):
+        LandmarkTracker().process(VideoFrame(_EMPTY.copy(), 0))

@@ -1,0 +1,207 @@
+"""The JSON API, in process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+import pytest_asyncio
+from webrtc_fakes import FakeEngine, http, make_app, make_rooms, pattern, until
+
+from mien.testing.context import FakeContext
+from mien_webrtc import page, pictures
+from mien_webrtc.clip import ClipSource
+
+pytestmark = pytest.mark.plugin
+
+AGREED = {"consent": "true", "statement": "It is me and I agree."}
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest_asyncio.fixture
+async def web(engine: FakeEngine) -> AsyncIterator[httpx.AsyncClient]:
+    rooms = make_rooms(engine, max_photo_mb=1, max_clip_mb=2)
+    async with http(make_app(rooms)) as client:
+        yield client
+        await rooms.close_all()
+
+
+async def test_status(web: httpx.AsyncClient) -> None:
+    told = (await web.get("/api/status")).json()
+    assert told["capacity"] == {"max": 2, "used": 1}
+    assert told["sessions"] == [{"name": "main", "state": "idle", "viewers": 0}]
+    assert told["auth_required"] is False
+    assert told["ice_servers"] == []
+    assert told["version"]
+
+
+async def test_sessions_come_and_go(web: httpx.AsyncClient, engine: FakeEngine) -> None:
+    made = await web.post("/api/sessions", json={"name": "second"})
+    assert (made.status_code, made.json()) == (201, {"name": "second"})
+    full = await web.post("/api/sessions", json={})
+    assert full.status_code == 503
+    assert full.headers["content-type"] == "application/problem+json"
+    assert full.headers["Retry-After"]
+    assert set(full.json()) == {"type", "title", "status", "detail"}
+    assert (await web.delete("/api/sessions/second")).status_code == 204
+    assert list(engine.sessions) == ["main"]
+    assert (await web.delete("/api/sessions/second")).status_code == 404
+    again = await web.post("/api/sessions", json={"name": "main"})
+    assert again.status_code == 400
+
+
+async def test_a_session_that_nobody_uses_is_closed(
+    web: httpx.AsyncClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien_webrtc.rooms.LINGER_S", 0.05)
+    await web.post("/api/sessions", json={"name": "second"})
+    await until(lambda: list(engine.sessions) == ["main"])
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"name": 3}', b'{"nam": "x"}'])
+async def test_what_is_no_request_for_a_session(web: httpx.AsyncClient, body: bytes) -> None:
+    response = await web.post("/api/sessions", content=body)
+    assert response.status_code == 400
+
+
+async def test_a_photo_becomes_the_avatar(web: httpx.AsyncClient, engine: FakeEngine) -> None:
+    response = await web.post(
+        "/api/sessions/main/avatar", data=AGREED, files={"photo": ("Ada.png", b"a photo")}
+    )
+    assert (response.status_code, response.json()) == (200, {"title": "Ada"})
+    made = engine.main.avatar
+    assert made is not None
+    assert made.consent.statement == AGREED["statement"]
+    assert made.consent.basis == "self"
+
+
+@pytest.mark.parametrize(
+    ("form", "photo", "status"),
+    [
+        ({}, b"a photo", 400),
+        ({"consent": "false", "statement": "no"}, b"a photo", 400),
+        ({"consent": "true", "statement": " "}, b"a photo", 400),
+        (AGREED, None, 400),
+        (AGREED, b"no face", 422),
+        (AGREED, b"no picture", 422),
+        (AGREED, b"x" * 1_100_000, 413),
+    ],
+)
+async def test_photos_that_are_refused(
+    web: httpx.AsyncClient, engine: FakeEngine, form: dict[str, str], photo: bytes | None, status: int
+) -> None:
+    before = engine.main.avatar
+    files = {"photo": ("a.png", photo)} if photo is not None else {"other": ("a.png", b"x")}
+    response = await web.post("/api/sessions/main/avatar", data=form, files=files)
+    assert response.status_code == status
+    assert response.json()["detail"]
+    assert engine.main.avatar is before
+
+
+async def test_a_form_is_wanted(web: httpx.AsyncClient) -> None:
+    assert (await web.post("/api/sessions/main/avatar", json={})).status_code == 415
+    broken = await web.post(
+        "/api/sessions/main/avatar",
+        content=b"??",
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    assert broken.status_code == 400
+
+
+async def test_the_portrait(web: httpx.AsyncClient, engine: FakeEngine) -> None:
+    response = await web.get("/api/sessions/main/avatar.jpg")
+    assert response.headers["content-type"] == "image/jpeg"
+    shown = pictures.decode(response.content)
+    assert np.abs(shown.astype(int) - pattern(0, 64)).mean() < 12
+    engine.main.avatar = None
+    assert (await web.get("/api/sessions/main/avatar.jpg")).status_code == 404
+
+
+async def test_a_background(web: httpx.AsyncClient, engine: FakeEngine) -> None:
+    png = cv2.imencode(".png", pattern(3)[:, :, ::-1])[1].tobytes()
+    response = await web.post("/api/sessions/main/background", files={"image": ("b.png", png)})
+    assert response.status_code == 204
+    assert engine.main.background is not None
+    assert (engine.main.background == pattern(3)).all()
+    assert engine.main.controls.background.mode == "image"
+    refused = await web.post("/api/sessions/main/background", files={"image": ("b.png", b"nonsense")})
+    assert refused.status_code == 422
+
+
+async def test_a_clip_drives_and_its_file_goes_with_it(web: httpx.AsyncClient, engine: FakeEngine) -> None:
+    response = await web.post("/api/sessions/main/clip", files={"clip": ("talk.mp4", b"a clip" * 1000)})
+    assert (response.status_code, response.json()) == (200, {"title": "talk.mp4"})
+    [path] = engine.files
+    assert path.suffix == ".mp4"
+    source = engine.main.attached
+    assert isinstance(source, ClipSource)
+    await source.open(FakeContext(live=True))
+    await source.close()
+    assert not path.exists()
+
+
+async def test_recordings_are_offered_once_made(
+    web: httpx.AsyncClient, engine: FakeEngine, tmp_path: Path
+) -> None:
+    assert (await web.get("/api/sessions/main/recordings/main-1.mp4")).status_code == 404
+    assert (await web.get("/api/sessions/main/recordings/..%2f..%2fetc%2fpasswd.mp4")).status_code == 404
+
+
+async def test_trace_and_metrics(web: httpx.AsyncClient, engine: FakeEngine) -> None:
+    engine.main.trace.span(1, "encode", 1000, 2000)
+    trace = (await web.get("/api/sessions/main/trace.json")).json()
+    assert any(event["name"] == "encode" for event in trace["traceEvents"])
+    metrics = await web.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=")
+    lines = metrics.text.splitlines()
+    assert 'mien_frames_total{session="main"} 100.0' in lines
+    assert 'mien_frames_dropped_total{session="main",where="before render"} 2.0' in lines
+    assert 'mien_stage_latency_seconds{quantile="0.5",session="main",stage="track"} 0.009' in lines
+    assert "mien_sessions_max 2.0" in lines
+
+
+async def test_the_page_and_nothing_else(tmp_path: Path) -> None:
+    from fastapi import FastAPI
+
+    from mien_webrtc import problems
+
+    root = tmp_path / "web"
+    (root / "assets").mkdir(parents=True)
+    (root / "index.html").write_text("<!doctype html>")
+    (root / "main.js").write_text("export {};")
+    (root / "assets" / "icon.svg").write_text("<svg/>")
+    (root / "notes.txt").write_text("private")
+    (tmp_path / "secret.js").write_text("private")
+    (root / "link.js").symlink_to(tmp_path / "secret.js")
+    app = FastAPI()
+    problems.install(app)
+    app.include_router(page.router(root))
+    async with http(app) as web:
+        assert (await web.get("/")).headers["content-type"].startswith("text/html")
+        assert (await web.get("/assets/main.js")).headers["content-type"].startswith("text/javascript")
+        assert (await web.get("/assets/icon.svg")).headers["content-type"].startswith("image/svg+xml")
+        for path in ("notes.txt", "link.js", "..%2fsecret.js", "%2e%2e/secret.js", "nothing.js", ""):
+            assert (await web.get(f"/assets/{path}")).status_code == 404
+
+
+def test_the_page_is_found() -> None:
+    assert page.web_folder().is_dir()
+
+
+async def test_unexpected_errors_tell_nothing(web: httpx.AsyncClient, engine: FakeEngine) -> None:
+    def broken() -> dict[str, object]:
+        raise RuntimeError("secret detail")
+
+    engine.main.snapshot = broken  # type: ignore[method-assign]
+    response = await web.get("/api/sessions/main")
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    assert response.headers["content-type"] == "application/problem+json"

@@ -1,0 +1,216 @@
+"""The server as such: sockets, addresses, TLS, the control socket, a swift end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from webrtc_fakes import FakeEngine, showing, viewer
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from mien.config import Config, load_config
+from mien.errors import AddressError, ConfigError
+from mien_webrtc.gateway import WebGateway, bind
+
+pytestmark = pytest.mark.plugin
+
+
+def configured(**options: Any) -> Config:
+    return load_config(
+        options={"server.port": 0, **{key.replace("__", "."): value for key, value in options.items()}}
+    )
+
+
+@contextlib.asynccontextmanager
+async def served(config: Config | None = None) -> AsyncIterator[tuple[FakeEngine, WebGateway, str]]:
+    engine, gateway = FakeEngine(config or configured()), WebGateway()
+    address = await gateway.start(engine)  # type: ignore[arg-type]
+    try:
+        yield engine, gateway, address
+    finally:
+        await gateway.stop()
+
+
+async def test_it_serves_and_stops_within_a_second() -> None:
+    async with served() as (engine, gateway, address):
+        assert address.startswith("http://127.0.0.1:")
+        async with (
+            httpx.AsyncClient(base_url=address) as web,
+            connect(address.replace("http", "ws") + "api/sessions/main/control") as control,
+            viewer(web) as client,
+            showing(engine.main),
+        ):
+            await client.picture()
+            start = time.monotonic()
+            await gateway.stop()
+            assert time.monotonic() - start < 1.0
+            with pytest.raises(ConnectionClosed):
+                await drained(control)
+    async with httpx.AsyncClient() as web:
+        with pytest.raises(httpx.ConnectError):
+            await web.get(address)
+    assert not [t for t in asyncio.all_tasks() if t is not asyncio.current_task() and "main" in t.get_name()]
+
+
+async def drained(control: ClientConnection) -> None:
+    """Read all that comes."""
+    while True:
+        await control.recv()
+
+
+async def test_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AddressError, match=rf"{port}.*--port"):
+            await WebGateway().start(FakeEngine(configured(server__port=port)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.77", "no.such.host.invalid"])
+def test_an_address_of_nobody(host: str) -> None:
+    with pytest.raises(AddressError, match=host):
+        bind(host, 0)
+
+
+async def test_off_loopback_a_token_is_made_up_and_shown() -> None:
+    async with served(configured(server__host="0.0.0.0")) as (_, _, address):
+        base, _, token = address.partition("#token=")
+        assert len(token) >= 24
+        port = base.rstrip("/").rpartition(":")[2]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as web:
+            assert (await web.post("/api/sessions", json={})).status_code == 401
+            headers = {"Authorization": f"Bearer {token}"}
+            assert (await web.post("/api/sessions", json={}, headers=headers)).status_code == 201
+
+
+async def test_bad_settings_are_named() -> None:
+    with pytest.raises(ConfigError, match="max_viewers"):
+        await WebGateway().start(FakeEngine(configured(plugin__webrtc__max_viewer=3)))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="ice_servers"):
+        await WebGateway().start(FakeEngine(configured(server__ice_servers=["nonsense"])))  # type: ignore[arg-type]
+
+
+async def test_https(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    with pytest.raises(AddressError, match="--tls-key"):
+        await WebGateway().start(FakeEngine(configured(server__tls_cert=cert)))  # type: ignore[arg-type]
+    config = configured(server__tls_cert=cert, server__tls_key=key)
+    with pytest.raises(AddressError, match=r"cert\.pem"):
+        await WebGateway().start(FakeEngine(config))  # type: ignore[arg-type]
+    cert.write_text("x")
+    key.write_text("x")
+    with pytest.raises(AddressError, match="belong together"):
+        await WebGateway().start(FakeEngine(config))  # type: ignore[arg-type]
+    make_certificate(cert, key)
+    async with (
+        served(config) as (_, _, address),
+        httpx.AsyncClient(verify=ssl.create_default_context(cafile=str(cert))) as web,
+    ):
+        assert address.startswith("https://127.0.0.1:")
+        assert (await web.get(f"{address}api/status")).status_code == 200
+
+
+def make_certificate(cert: Path, key: Path) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
+async def test_a_large_body_on_a_real_socket() -> None:
+    async with served() as (_, _, address), httpx.AsyncClient(base_url=address) as web:
+        response = await web.post(
+            "/whip/main", content=b"v" * (1 << 20), headers={"Content-Type": "application/sdp"}
+        )
+        assert response.status_code == 413
+        assert (await web.get("/api/status")).status_code == 200
+
+
+# --- the control socket ---------------------------------------------------------------------------------
+
+
+async def heard(control: ClientConnection, kind: str) -> dict[str, Any]:
+    """The next message of that kind."""
+    async with asyncio.timeout(3):
+        while True:
+            message: dict[str, Any] = json.loads(await control.recv())
+            if message["type"] == kind:
+                return message
+
+
+async def test_control() -> None:
+    async with served() as (engine, _, address):
+        url = address.replace("http", "ws") + "api/sessions/main/control"
+        async with connect(url) as one, connect(url) as other:
+            hello = await heard(one, "hello")
+            assert len(hello["expressions"]) == 52
+            assert hello["controls"]["paused"] is False
+            assert hello["avatar"] == {"title": "test pattern"}
+            await heard(other, "hello")
+
+            await one.send(json.dumps({"type": "set", "controls": {"paused": True}}))
+            assert (await heard(other, "controls"))["controls"]["paused"] is True
+            assert engine.main.controls.paused
+
+            await one.send(json.dumps({"type": "set", "controls": {"pausd": True}}))
+            assert "pausd" in (await heard(one, "notice"))["text"]
+            for nonsense in ("{", "[]", '{"type": "do"}', '{"type": "do", "action": "explode"}'):
+                await one.send(nonsense)
+                assert (await heard(one, "notice"))["level"] == "error"
+
+            await one.send(json.dumps({"type": "do", "action": "recentre"}))
+            await engine.main.told.put({"level": "info", "text": "Two faces."})
+            assert (await heard(other, "notice"))["text"] == "Two faces."
+            assert engine.main.recentred == 1
+            assert (await heard(other, "stats"))["snapshot"]["fps"] == 25.0
+
+
+async def test_recording_over_the_control_socket(tmp_path: Path) -> None:
+    async with served() as (engine, _, address), httpx.AsyncClient(base_url=address) as web:
+        engine.main.recordings = tmp_path
+        async with connect(address.replace("http", "ws") + "api/sessions/main/control") as control:
+            await control.send(json.dumps({"type": "do", "action": "record"}))
+            assert (await heard(control, "recording"))["state"] == "on"
+            await control.send(json.dumps({"type": "do", "action": "stop_recording"}))
+            told = await heard(control, "recording")
+        assert told["state"] == "off"
+        assert (await web.get(told["url"])).content == b"a film"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("api/sessions/nobody/control", {}, 404),
+        ("api/sessions/main/control", {"Origin": "https://evil.example"}, 403),
+    ],
+)
+async def test_sockets_that_are_refused(path: str, headers: dict[str, str], status: int) -> None:
+    async with served() as (_, _, address):
+        with pytest.raises(InvalidStatus) as refusal:
+            async with connect(address.replace("http", "ws") + path, additional_headers=headers):
+                pass
+    assert refusal.value.response.status_code == status
+
+
+async def test_the_socket_takes_the_token_from_its_address() -> None:
+    config = configured(server__token="sesame-open")  # noqa: S106
+    async with served(config) as (_, _, address):
+        url = address.partition("#")[0].replace("http", "ws") + "api/sessions/main/control"
+        with pytest.raises(InvalidStatus) as refusal:
+            async with connect(url):
+                pass
+        assert refusal.value.response.status_code == 401
+        async with connect(f"{url}?token=sesame-open") as control:
+            await heard(control, "hello")
