@@ -5,7 +5,7 @@ import { ask } from './api.js';
 import { connectionLost, engineSlow, noCodec, noPicture, pathBlocked } from './failures.js';
 
 const GATHER_MS = 400;
-const DEADLINE_MS = 9000;
+const DEADLINE_MS = 8000;
 
 /**
  * The ICE servers in a `Link` header: `<turn:host>; rel="ice-server"; username="u"; credential="c"`.
@@ -76,7 +76,7 @@ export class Exchange {
   }
 
   /**
-   * A fresh peer connection with the ICE servers that the endpoint names. It has to be `ready` within 9 s
+   * A fresh peer connection with the ICE servers that the endpoint names. It has to be `ready` within 8 s
    * of `startedAt`, or `ended` rejects with what is missing.
    *
    * @param {string} path

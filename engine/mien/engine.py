@@ -47,12 +47,23 @@ class Engine:
         self.default_avatar: Avatar | None = None
         """what a session shows that is opened without one"""
         self._sessions: dict[str, Session] = {}
-        self._opening: set[str] = set()
+        self._opening: dict[str, asyncio.Event] = {}
         self._numbers = itertools.count(1)
 
     @property
     def sessions(self) -> Mapping[str, Session]:
         return MappingProxyType(self._sessions)
+
+    @property
+    def opening(self) -> tuple[str, ...]:
+        """Names of the sessions that are being opened just now."""
+        return tuple(self._opening)
+
+    async def session(self, name: str) -> Session | None:
+        """The session of that name, awaited while it is being opened; None when there is none."""
+        if (opening := self._opening.get(name)) is not None:
+            await opening.wait()
+        return self._sessions.get(name)
 
     @property
     def max_sessions(self) -> int:
@@ -81,7 +92,7 @@ class Engine:
                 f"This engine runs {self.max_sessions} sessions at once and all are taken. Close one, or "
                 "raise engine.max_sessions if the machine has cores to spare."
             )
-        self._opening.add(name)
+        self._opening[name] = asyncio.Event()
         try:
             if avatar is None and needs_avatar:
                 avatar = self.default_avatar or await self.load_avatar(self.config.run.avatar)
@@ -104,7 +115,7 @@ class Engine:
             self._sessions[name] = session
             return session
         finally:
-            self._opening.discard(name)
+            self._opening.pop(name).set()
 
     async def close_session(self, name: str, *, abandon: bool = False) -> None:
         """Close the session; ignored when there is none of that name."""
@@ -144,7 +155,9 @@ class Engine:
         """A clip or a performance, told apart by the suffix."""
         if not path.is_file():
             names = ", ".join(offer.provides.name for offer in self.registry.offers(Kind.SOURCE))
-            raise InputError(f"There is no file {path}. A source is a file, or one of: auto, browser, {names}.")
+            raise InputError(
+                f"There is no file {path}. A source is a file, or one of: auto, browser, {names}."
+            )
         name = "performance" if path.suffix == ".performance" else "file"
         self.registry.find(Kind.SOURCE, name)
         return lambda: self._source(name, str(path))

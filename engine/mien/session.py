@@ -283,7 +283,6 @@ class Session:
         The same pipeline as live, with lossless channels and the clock standing at each frame's capture
         time. Raises what the source, a stage or an output raises.
         """
-        await source.open(self._context)
         self._progress = progress
         written = 0
 
@@ -298,6 +297,7 @@ class Session:
 
         writer = asyncio.create_task(write(), name=f"{self.name} writer")
         try:
+            await source.open(self._context)
             self._source = source
             await self._require_tracker(source)
             async for item in source.frames():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from math import atan2
+from typing import Any
 
 from mien.frames import Bytes
 from mien_mediapipe.graph import Graph
@@ -82,16 +83,14 @@ class FaceDetector:
         self._graph.close()
 
 
-def _detection(message: object, seen: Region) -> Detection:
+def _detection(message: Any, seen: Region) -> Detection:
     """Detection message, in fractions of the square `seen` -> px of the picture."""
-    data = message.location_data  # type: ignore[attr-defined]
-    box, right_eye, left_eye = data.relative_bounding_box, *data.relative_keypoints[:2]
-    to_picture = seen.to_picture()
-    x, y = to_picture @ (box.xmin + box.width / 2, box.ymin + box.height / 2, 1.0)
+    box = message.location_data.relative_bounding_box
+    right_eye, left_eye, *_ = message.location_data.relative_keypoints
+    x, y = seen.to_picture() @ (box.xmin + box.width / 2, box.ymin + box.height / 2, 1.0)
     angle = atan2(left_eye.y - right_eye.y, left_eye.x - right_eye.x)
     side = _MARGIN * max(box.width, box.height) * seen.side
-    region = Region(float(x), float(y), side, angle + seen.angle)
-    return Detection(region, float(message.score[0]))  # type: ignore[attr-defined]
+    return Detection(Region(float(x), float(y), side, angle + seen.angle), float(message.score[0]))
 
 
 def distinct(detections: list[Detection]) -> list[Detection]:

@@ -32,7 +32,7 @@ class MediaPipeLandmarker(Landmarker):
         self._faces = 0
         self.reset()
 
-    def open(self, context: Context) -> None:  # noqa: ARG002
+    def open(self, context: Context) -> None:
         self._mesh = FaceMesh()
         self._detector = FaceDetector(Range.NEAR)
         self._still = StillSearch(self._mesh, self._detector)

@@ -42,6 +42,10 @@ class Region:
     def scaled(self, factor: float) -> Region:
         return replace(self, side=self.side * factor)
 
+    def nudged(self, right: float, down: float, factor: float) -> Region:
+        """Moved by fractions of its side, and scaled."""
+        return Region(self.x + right * self.side, self.y + down * self.side, self.side * factor, self.angle)
+
     def drawn_towards(self, wanted: Region, slack: float) -> Region:
         """Follow `wanted` on a rubber band of length `slack` (fraction of the side; radians for the angle).
 
@@ -85,9 +89,8 @@ class Region:
         matrix = to_picture.copy()
         matrix[:, :2] /= size
         matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
-        return np.asarray(
-            cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.uint8
-        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(pixels, matrix, (size, size), flags=flags), np.uint8)
 
     def place(self, points: Float) -> Float:
         """points: (N, 3), in fractions of the square's side -> px of the picture (z: px, same sign)."""

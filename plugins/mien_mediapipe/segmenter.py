@@ -47,7 +47,7 @@ class SelfieSegmenter(Segmenter):
     def __init__(self) -> None:
         self._graph: Graph | None = None
 
-    def open(self, context: Context) -> None:  # noqa: ARG002
+    def open(self, context: Context) -> None:
         self._graph = Graph(_GRAPH, ("mask",), (_SIZE, _SIZE))
 
     def close(self) -> None:
@@ -61,8 +61,8 @@ class SelfieSegmenter(Segmenter):
         from mediapipe.python import packet_getter
 
         height, width = pixels.shape[:2]
-        shrinks = width > _SIZE and height > _SIZE
-        small = cv2.resize(pixels, (_SIZE, _SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        mask = packet_getter.get_image_frame(self._graph.run(np.asarray(small, np.uint8))["mask"]).numpy_view()
+        shrink = cv2.INTER_AREA if min(width, height) > _SIZE else cv2.INTER_LINEAR
+        small = np.asarray(cv2.resize(pixels, (_SIZE, _SIZE), interpolation=shrink), np.uint8)
+        mask = packet_getter.get_image_frame(self._graph.run(small)["mask"]).numpy_view()
         grown = cv2.resize(mask.reshape(_SIZE, _SIZE), (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(grown, np.float32).clip(0, 1)

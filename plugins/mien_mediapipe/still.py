@@ -17,6 +17,7 @@ _SURE = 0.35  # detector score; the mesh network has the last word
 _SETTLE = 3  # times that the region is drawn around the landmarks found in it
 _CROPS = ((0.0, 0.0, 1.0), (0.01, 0.0, 0.92), (-0.01, 0.0, 1.08), (0.0, 0.01, 0.96), (0.0, -0.01, 1.04))
 _TURNS = (0.0, 0.6, -0.6)  # radians: heads lean in pictures
+_FEW = 10  # squares to search up to which the near detector is worth its time, too
 _MIN_SIDE = 12.0  # px; smaller faces say nothing
 
 
@@ -39,8 +40,9 @@ class StillSearch:
         for regions in _scales(pixels.shape[1], pixels.shape[0]):
             found: list[Detection] = []
             for region in regions:
-                found += self._near.find(pixels, region)
                 found += self._far.find(pixels, region)
+                if len(regions) <= _FEW:
+                    found += self._near.find(pixels, region)
             faces = [self._settle(pixels, one.region) for one in distinct(found)]
             sure = _unlike([face for face in faces if face is not None])
             if sure:
@@ -61,10 +63,7 @@ class StillSearch:
             if score < _MIN_SCORE:
                 return None
             region = Region.around(points)
-        views = [
-            self._mesh.find(pixels, Region(region.x + x * region.side, region.y + y * region.side, region.side * s))
-            for x, y, s in _CROPS
-        ]
+        views = [self._mesh.find(pixels, region.nudged(*crop)) for crop in _CROPS]
         points = np.median([points for points, _ in views], axis=0).astype(np.float32)
         return FaceLandmarks(points, float(np.median([score for _, score in views])))
 
@@ -74,7 +73,7 @@ def _scales(width: int, height: int) -> Iterator[list[Region]]:
     whole = Region(width / 2, height / 2, max(width, height))
     yield [whole, whole.scaled(1.6)]
     yield [Region(whole.x, whole.y, scale * whole.side, turn) for turn in _TURNS for scale in (0.8, 1.2, 2.2)]
-    for parts in (2, 4):
+    for parts in (2, 4, 8):
         side = whole.side / parts
         if side < 4 * _MIN_SIDE:
             return

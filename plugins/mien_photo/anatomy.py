@@ -163,10 +163,12 @@ class _Dissection:
             [oval + (np.roll(oval, -1, axis=0) - oval) * step for step in np.arange(8) / 8]
         )
         distance = cKDTree(dense).query(self.mean[:, :2])[0]
-        outside = np.where(_inside(oval, self.mean[:, :2]), 0.0, distance)
+        within = _inside(oval, self.mean[:, :2])
+        outside = np.where(within, 0.0, distance)
         x = np.clip(1 - outside / _FADE_CM, 0, 1)
         # What the front view sees at a grazing angle (ears, under the chin) belongs to the surroundings.
-        x *= np.clip(_normals(self.mean, self.triangles)[:, 2] / 0.35, 0, 1)
+        facing = np.clip(_normals(self.mean, self.triangles)[:, 2] / 0.35, 0, 1)
+        x *= np.maximum(facing, np.where(within, np.clip(distance - 0.8, 0, 1), 0))
         return np.asarray(x * x * (3 - 2 * x), np.float32)
 
     def _embedding(self, points: tuple[int, ...]) -> Embedding:

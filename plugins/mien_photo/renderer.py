@@ -291,7 +291,7 @@ class _Window:
             self._triangle = np.empty(self._room, np.int32)
             self._barycentric = np.empty(self._room * 2, np.float32)
             self._depth = np.empty(self._room, np.float32)
-            self._gathered = np.empty(self._room * 6, np.float32)
+            self._gathered = np.empty(self._room * 9, np.float32)
             self._inside = np.empty(self._room * 3, np.float32)
         shape = (1, height * samples, width * samples)
         hits = Fragments(
@@ -302,7 +302,7 @@ class _Window:
         area = height * width
         return (
             hits,
-            self._gathered[: 6 * area].reshape(height, width, 6),
+            self._gathered[: 9 * area].reshape(height, width, 9),
             self._inside[: 3 * area].reshape(height, width, 3),
             np.empty(width, np.float32),
             np.empty(width, np.float32),

@@ -17,6 +17,7 @@ from mien_photo import eyes, teeth
 Ints = NDArray[np.int32]
 
 _F = np.float32
+_FOLD_PX = _F(6.0)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -31,15 +32,17 @@ def gather(
     samples: int,
     out: Float,
 ) -> None:
-    """out: (h, w, 6): share of the opening, source x and y, shade, share of skin, and how smooth it is.
+    """out: (h, w, 9): share of the opening, source x and y, shade, share of skin, how smooth it is, and
+    source x and y and share (of the skin) of what lies on the other side of a fold within the pixel.
 
     triangle, barycentric: (h * samples, w * samples); triangles from `skin_count` on span the opening.
     """
     weight = _F(1.0 / (samples * samples))
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
-            inside = skin = sx = sy = dark = smooth = _F(0.0)
-            n = 0
+            inside = skin = dark = smooth = _F(0.0)
+            ax = ay = bx = by = first_x = first_y = _F(0.0)
+            n = m = 0
             for j in range(y * samples, (y + 1) * samples):
                 for i in range(x * samples, (x + 1) * samples):
                     t = triangle[j, i]
@@ -51,18 +54,30 @@ def gather(
                     a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
                     l0, l1 = barycentric[j, i, 0], barycentric[j, i, 1]
                     l2 = _F(1.0) - l0 - l1
-                    n += 1
                     skin += weight * (l0 * presence[a] + l1 * presence[b] + l2 * presence[c])
-                    sx += l0 * skin_xy[a, 0] + l1 * skin_xy[b, 0] + l2 * skin_xy[c, 0]
-                    sy += l0 * skin_xy[a, 1] + l1 * skin_xy[b, 1] + l2 * skin_xy[c, 1]
+                    sx = l0 * skin_xy[a, 0] + l1 * skin_xy[b, 0] + l2 * skin_xy[c, 0]
+                    sy = l0 * skin_xy[a, 1] + l1 * skin_xy[b, 1] + l2 * skin_xy[c, 1]
+                    if n == 0:
+                        first_x, first_y = sx, sy
+                    # Upper and lower lip in one pixel: the mean of their places would be the teeth between.
+                    if abs(sx - first_x) + abs(sy - first_y) < _FOLD_PX:
+                        ax += sx
+                        ay += sy
+                        n += 1
+                    else:
+                        bx += sx
+                        by += sy
+                        m += 1
                     strength = l0 * line[a, 0] + l1 * line[b, 0] + l2 * line[c, 0]
                     away = l0 * line[a, 1] + l1 * line[b, 1] + l2 * line[c, 1]
                     smooth += l0 * line[a, 2] + l1 * line[b, 2] + l2 * line[c, 2]
                     dark += _F(1.0) - strength * np.exp(-away * away)
-            out[y, x, 0] = inside
-            out[y, x, 4] = skin
+            out[y, x, 0], out[y, x, 4], out[y, x, 8] = inside, skin, _F(0.0)
             if n > 0:
-                out[y, x, 1], out[y, x, 2], out[y, x, 3], out[y, x, 5] = sx / n, sy / n, dark / n, smooth / n
+                out[y, x, 1], out[y, x, 2] = ax / n, ay / n
+                out[y, x, 3], out[y, x, 5] = dark / (n + m), smooth / (n + m)
+            if m > 0:
+                out[y, x, 6], out[y, x, 7], out[y, x, 8] = bx / m, by / m, _F(m) / _F(n + m)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -336,6 +351,11 @@ def blend(
             if part < _F(0.999):
                 sx, sy = gathered[y, x, 1] * scale, gathered[y, x, 2] * scale
                 _bilinear(source, sx, sy, texel)
+                other = gathered[y, x, 8]
+                if other > 0:
+                    _bilinear(source, gathered[y, x, 6] * scale, gathered[y, x, 7] * scale, plain)
+                    for k in range(3):
+                        texel[k] += other * (plain[k] - texel[k])
                 smooth = gathered[y, x, 5]
                 if smooth > 0:
                     _bilinear(smoothed, sx * _F(0.25), sy * _F(0.25), plain)

@@ -7,7 +7,7 @@ import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response, WebSocket
 from fastapi.responses import FileResponse, JSONResponse
@@ -87,7 +87,8 @@ def router(rooms: Rooms, *, auth_required: bool) -> APIRouter:
             title = Path(photo.filename or "portrait").stem[:80]
         now = datetime.now(UTC).isoformat(timespec="seconds")
         holder = str(form.get("holder") or "").strip()[:200] or "the person at the page"
-        avatar = await session.make_avatar(data, Consent(statement[:2000], holder, "self", now), title)
+        basis: Literal["self", "document"] = "document" if form.get("basis") == "document" else "self"
+        avatar = await session.make_avatar(data, Consent(statement[:2000], holder, basis, now), title)
         await session.set_avatar(avatar)
         return {"title": avatar.content.title}
 

@@ -89,7 +89,6 @@ class Room:
                 f"At most {self._settings.max_viewers} at once; plugin.webrtc.max_viewers says so.",
                 {"Retry-After": str(RETRY_AFTER_S)},
             )
-        peer = self._peer("viewer", loopback=loopback)
         video = offer.section("video")
         codec = self._codec(video) if video else None
         async with self._changing:
@@ -97,6 +96,7 @@ class Room:
                 output = WhepOutput(self.name, self._clock, self._server, self._settings, self.session.trace)
                 await self.session.add_output(output, "webrtc")
                 self._output = output
+            peer = self._peer("viewer", loopback=loopback)
             viewer = self._output.admit(codec, audio=offer.section("audio") is not None)
             self._viewers[peer.id] = viewer
             self.peers[peer.id] = peer
@@ -122,7 +122,9 @@ class Room:
 
     # --- publishing -------------------------------------------------------------------------------------
 
-    async def publish(self, offer: Offer, *, loopback: bool, title: str = "browser") -> tuple[Peer, str]:
+    async def publish(
+        self, offer: Offer, *, loopback: bool, title: str = "camera over WHIP"
+    ) -> tuple[Peer, str]:
         """Let a publisher drive; returns its connection and the answer. Raises `Problem` 409."""
         await self._make_way()
         peer = self._peer("publisher", loopback=loopback)

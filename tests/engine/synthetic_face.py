@@ -54,9 +54,9 @@ def expression(**weights: float) -> Float:
     return values
 
 
-def speaking(person: Person, count: int, noise_px: float = 0.0, seed: int = 3, **weights: float) -> list[Float]:
+def speaking(person: Person, count: int, noise_px: float = 0.0, **weights: float) -> list[Float]:
     """Frames of somebody who turns, talks and blinks a little."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(3)
     frames = []
     for i in range(count):
         phase = 2 * np.pi * i / 25

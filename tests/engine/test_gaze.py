@@ -23,14 +23,15 @@ def person() -> Person:
 def _gaze(person: Person, points: Float, turn: tuple[float, float, float], before: Float = _AHEAD) -> Float:
     place = np.array([0, 0, -60], np.float32)
     eyes = np.ascontiguousarray(person.eyes)
-    return gaze_of(
-        points[:, :2].copy(), CAMERA, rotation_matrix(np.array(turn)), place, eyes, person.basis.eye_radius, before
-    )
+    rotation = rotation_matrix(np.array(turn))
+    return gaze_of(points[:, :2].copy(), CAMERA, rotation, place, eyes, person.basis.eye_radius, before)
 
 
 @pytest.mark.parametrize("turn", [(0, 0, 0), (0.2, -0.4, 0.1), (-0.15, 0.5, 0)])
 @pytest.mark.parametrize("gaze", [(0, 0), (20, 0), (-20, 5), (0, 15), (10, -15)])
-def test_known_gaze_is_recovered(person: Person, gaze: tuple[float, float], turn: tuple[float, float, float]) -> None:
+def test_known_gaze_is_recovered(
+    person: Person, gaze: tuple[float, float], turn: tuple[float, float, float]
+) -> None:
     radians = (float(np.radians(gaze[0])), float(np.radians(gaze[1])))
     found = _gaze(person, person.landmarks(turn, gaze=radians), turn)
     np.testing.assert_allclose(np.degrees(found), [gaze, gaze], atol=1.0)

@@ -99,7 +99,7 @@ def test_transfer_to_oneself_changes_nothing(seed: int) -> None:
 
 def test_a_driver_at_rest_leaves_the_avatar_at_rest() -> None:
     driver = subject(
-        neutral=expression(browDownLeft=0.3, eyeBlinkLeft=0.2, jawOpen=0.05),
+        neutral=expression(browDownLeft=0.3, eyeBlinkLeft=0.2, jawOpen=0.02),
         rest_rotation=np.array([0.2, 0.3, -0.1], np.float32),
         rest_translation=np.array([8, 5, -45], np.float32),
     )
@@ -158,7 +158,7 @@ def test_lips_that_meet_stay_together(strength: float) -> None:
     """A p with the jaw down: mouthClose as large as jawOpen, on the avatar as on the driver."""
     driver = subject(neutral=expression(jawOpen=0.05), gains=np.full(52, 1.2, np.float32))
     avatar = subject(neutral=expression(jawOpen=0.2, mouthSmileLeft=0.8, mouthSmileRight=0.8))
-    params = FaceParams(0, expression=expression(jawOpen=0.38, mouthClose=0.33))
+    params = FaceParams(0, expression=expression(jawOpen=0.38, mouthClose=0.36))
     motion = edited(relative_motion(params, Reference.of(driver)), 1.0, strength, ZERO)
     weights = absolute_params(motion, Reference.of(avatar), STAMP).expression
     assert weights[INDEX["jawOpen"]] > 0.1

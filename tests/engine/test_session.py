@@ -358,3 +358,12 @@ async def test_late_frames_lower_the_quality():
         await clock.advance(12 * NS_PER_S)
         assert session.snapshot()["level"] == 2
         assert w.renderers[0].level == 2
+
+
+async def test_who_asks_for_a_session_that_is_being_opened_waits_for_it():
+    async with world() as w:
+        opening = asyncio.create_task(w.engine.open_session("main"))
+        await asyncio.sleep(0)
+        assert w.engine.opening == ("main",)
+        assert await w.engine.session("main") is await opening
+        assert await w.engine.session("other") is None

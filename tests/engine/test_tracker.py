@@ -129,7 +129,8 @@ def test_somebody_else_is_got_to_know_anew(rig: Rig, person: Person) -> None:
     assert known is not None
     assert now is not None
     assert now.epoch > known.epoch
-    assert np.linalg.norm(now.identity - stranger.identity) < np.linalg.norm(known.identity - stranger.identity)
+    now_off, known_off = (np.linalg.norm(s.identity - stranger.identity) for s in (now, known))
+    assert now_off < known_off
 
 
 def test_the_followed_face_is_kept_when_a_larger_one_comes(rig: Rig, person: Person) -> None:

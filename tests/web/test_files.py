@@ -50,5 +50,7 @@ def test_types() -> None:
     tsc = shutil.which("tsc")
     if tsc is None:
         pytest.skip("tsc is missing: npm install --global typescript")
-    done = subprocess.run([tsc, "-p", str(WEB)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tsc, "-p", str(WEB / "jsconfig.json")], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout

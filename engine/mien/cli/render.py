@@ -13,6 +13,7 @@ import typer
 import mien
 from mien.cli.options import Assignments, ConfigFile, Size
 from mien.config import Config, load_config
+from mien.errors import MediaError, NoFaceError
 
 
 def render(
@@ -42,8 +43,15 @@ async def _render(config: Config, avatar: str, drive: Path, out: Path, report: P
         flush = print_notices(session)
         source = engine.file_source(drive)()
         pictures = await run_through(session, source, f"Rendering {out.name}", (engine.output(str(out)),))
-        summary = _summary(config, session.snapshot(), pictures, session.frames_without_face)
         flush()
+        if not pictures:
+            raise MediaError(f"{drive} holds no pictures. Give a clip with pictures or a performance.")
+        if session.frames_without_face == pictures:
+            raise NoFaceError(
+                f"{drive}: no face was found in any of its {pictures} frames, so nothing drives the avatar. "
+                "Use a clip that shows a face."
+            )
+        summary = _summary(config, session.snapshot(), pictures, session.frames_without_face)
     if report is not None:
         report.write_text(json.dumps(summary, indent=2) + "\n")
     lost = f", {session.frames_without_face} without a face" if session.frames_without_face else ""

@@ -55,7 +55,9 @@ class Recorder(Output):
         """Finish the file. Raises `NoFaceError` when no picture showed a face; then nothing is written."""
         with self._lock:
             if self._last is None and not any(params for _, _, params, _ in self._early):
-                raise NoFaceError(f"{self._source.info.title}: no face was found in any of its {self.frames} frames.")
+                raise NoFaceError(
+                    f"{self._source.info.title}: no face was found in any of its {self.frames} frames."
+                )
             self._silent = not self._early_sound
             self._begin()
             if self._writer is not None:
@@ -86,9 +88,7 @@ class Recorder(Output):
             if self._last is not None:
                 confidence = params.confidence if params else 0.0
                 self._writer.add(
-                    dataclasses.replace(
-                        self._last, capture_ns=capture_ns, index=index, confidence=confidence
-                    )
+                    dataclasses.replace(self._last, capture_ns=capture_ns, index=index, confidence=confidence)
                 )
         self._early.clear()
         for frame in self._early_sound:

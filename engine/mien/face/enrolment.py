@@ -8,7 +8,7 @@ that a live tracker can spread the work over its frames; `enrol` runs it to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ _OFFSET_PRIOR = 0.06
 _MOST_OFFSET_CM = 1.5
 _ROUNDS = 6
 _NOVEL = 0.35
-"""Distance from all key frames, in pose (radians) and expression (weights), that makes a frame worth keeping."""
+"""Distance from all key frames, in pose (radians) and expression (weights), that makes a frame news."""
 _CALM_PERCENTILE = 30
 """Of each weight over the early frames: somebody who talks still passes through rest."""
 _TUNING = Tuning(steadiness=0.0)
@@ -152,7 +152,8 @@ class Enrolment:
         shape = self._basis.shape(self._identity, np.zeros_like(self._offsets))
         posed = shape + np.tensordot(fit.expression, self._basis.expression, 1).T
         shape_equations(
-            np.ascontiguousarray(key.points[:, :2]), np.ascontiguousarray(posed, np.float32), self._basis.trust,
+            np.ascontiguousarray(key.points[:, :2]), np.ascontiguousarray(posed, np.float32),
+            self._basis.trust,
             np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
             self._modes, rotation_matrix(fit.rotation), fit.translation,
             self._matrix, self._right, self._offset_matrix, self._offset_right, self._row, self._reach,
@@ -190,7 +191,7 @@ class Enrolment:
         return which
 
 
-def enrol(model: FaceModel, camera: Camera, frames: Iterable[Float] | Sequence[Float], rounds: int = _ROUNDS) -> Subject:
+def enrol(model: FaceModel, camera: Camera, frames: Iterable[Float], rounds: int = _ROUNDS) -> Subject:
     """Learn a face from landmarks of one portrait or of many frames of one person.
 
     frames: (478, 2 or 3) float32 px each, under `camera`; of many, as many as count are used, evenly

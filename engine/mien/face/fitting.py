@@ -33,7 +33,7 @@ _LOST_ERROR = 0.12
 class Tuning:
     """How strongly the fit trusts what. Units: squared cm per unit weight, see `fitting_kernels`."""
 
-    ridge: float = 0.6
+    ridge: float = 1.2
     """draws weights to zero, times the weight per shape"""
     steadiness: float = 0.6
     """draws weights to the frame before"""
@@ -169,7 +169,10 @@ class Fitter:
         self._distance(projected, rotation_matrix(fit.rotation), fit.translation, fit.expression, projected)
         return projected
 
-    def _distance(self, seen: Float, rotation: Float, translation: Float, expression: Float, out: Float) -> float:
+    def _distance(
+        self, seen: Float, rotation: Float, translation: Float, expression: Float, out: Float
+    ) -> float:
+        """Project into `out`, return the mean distance in px from `seen`."""
         camera = self.camera
         return float(
             project(
@@ -203,14 +206,14 @@ class Fitter:
             self._iterate(seen, self._expression, np.float32(0))
 
     def _start(self, points: Float) -> None:
-        """Pose from a similarity between the mean face and the landmarks with their rough depth (Umeyama 1991)."""
+        """Pose from a similarity between face and landmarks with their rough depth (Umeyama 1991)."""
         firm = self.basis.trust[:MESH] > 0.5
         target = points[:MESH][firm] * np.array([1, -1, -1], np.float32)
         if points.shape[1] == 2:
             target = np.column_stack([target, np.zeros(len(target), np.float32)])
         source = self.base[:MESH][firm]
         centre, origin = target.mean(axis=0), source.mean(axis=0)
-        u, s, vt = np.linalg.svd((target - centre).T @ (source - origin))
+        u, _, vt = np.linalg.svd((target - centre).T @ (source - origin))
         turn = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
         rotation = (u @ turn @ vt).astype(np.float32)
         # Apparent size from x and y alone: the depth of landmarks is a guess.
@@ -230,8 +233,9 @@ class Fitter:
     def _look(self, seen: Float) -> None:
         """Set what the irises decide: gaze and the eyeLook shapes, which carry the lids along."""
         self._gaze = gaze_of(
-            seen, self.camera, self._rotation, self._translation, self.eye_centres, self.basis.eye_radius, self._gaze
-        )
+            seen, self.camera, self._rotation, self._translation,
+            self.eye_centres, self.basis.eye_radius, self._gaze,
+        )  # fmt: skip
         look = eye_look(self._gaze)
         self._low[:EXPRESSIONS] = np.where(_FIXED, look, 0)
         self._high[:EXPRESSIONS] = np.where(_FIXED, look, 1)

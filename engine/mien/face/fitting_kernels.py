@@ -15,13 +15,15 @@ from numba import njit
 
 POSE = 6
 
+_FAST = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
+
 _F1, _F2, _F3 = "f4[::1]", "f4[:,::1]", "f4[:,:,::1]"
 _R1, _R2 = "Array(f4,1,'C',readonly=True)", "Array(f4,2,'C',readonly=True)"
 _R3 = "Array(f4,3,'C',readonly=True)"
 _I2 = "Array(i4,2,'C',readonly=True)"
 
 
-@njit(f"void({_F2},{_F1})", cache=True, nogil=True, fastmath=True, error_model="numpy")
+@njit(f"void({_F2},{_F1})", **_FAST)
 def rotate_left(rotation, increment):  # pragma: no cover - compiled
     """rotation <- exp(increment) rotation, in place (Rodrigues), then made orthonormal again."""
     x, y, z = increment[0], increment[1], increment[2]
@@ -56,10 +58,7 @@ def rotate_left(rotation, increment):  # pragma: no cover - compiled
 
 @njit(
     f"void({_R2},{_R2},{_R3},{_R1},{_R2},{_I2},{_R1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2},{_F1},{_F2},{_F1},{_F2})",
-    cache=True,
-    nogil=True,
-    fastmath=True,
-    error_model="numpy",
+    **_FAST,
 )
 def normal_equations(
     points, base, basis, weights, normals, pairs, pair_weights,
@@ -104,8 +103,8 @@ def normal_equations(
         ny = r10 * normals[0, l] + r11 * normals[1, l] + r12 * normals[2, l]
         nz = r20 * normals[0, l] + r21 * normals[1, l] + r22 * normals[2, l]
         facing = (nz * z - nx * x - ny * y) / np.sqrt(x * x + y * y + z * z)
-        w = np.sqrt(weights[l] * min(max(np.float32(0.4) + facing * np.float32(1.5), np.float32(0.15)), np.float32(1)))
-        reach[8, l] = w
+        share = min(max(np.float32(0.4) + facing * np.float32(1.5), np.float32(0.15)), np.float32(1))
+        reach[8, l] = np.sqrt(weights[l] * share)
         residual[l] = (points[l, 0] - cx) * scale - k * x
         residual[count + l] = (cy - points[l, 1]) * scale - k * y
         # How the two image coordinates move with a point of the head, in head space.
@@ -164,7 +163,7 @@ def normal_equations(
             matrix[b, a] = s
 
 
-@njit(f"f4({_R2},{_R2},{_R3},{_R1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2})", cache=True, nogil=True, fastmath=True, error_model="numpy")
+@njit(f"f4({_R2},{_R2},{_R3},{_R1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2})", **_FAST)
 def project(
     points, base, basis, weights, focal, cx, cy, rotation, translation, expression, out
 ):  # pragma: no cover - compiled
@@ -194,7 +193,7 @@ def project(
     return total / max(firm, 1)
 
 
-@njit(f"i8({_R2},{_R1},{_F1},{_R1},{_R1},{_F2},{_F1},i8[::1])", cache=True, nogil=True, fastmath=True, error_model="numpy")
+@njit(f"i8({_R2},{_R1},{_F1},{_R1},{_R1},{_F2},{_F1},i8[::1])", **_FAST)
 def solve_boxed(matrix, right, x, low, high, factor, work, active):  # pragma: no cover - compiled
     """Minimise 1/2 x' matrix x - right' x subject to low <= x <= high, from x, in place.
 
@@ -275,10 +274,7 @@ def solve_boxed(matrix, right, x, low, high, factor, work, active):  # pragma: n
 
 @njit(
     f"void({_R2},{_R2},{_R1},f4,f4,f4,{_R3},{_R2},{_R1},{_F2},{_F1},{_F3},{_F2},{_F1},{_F2})",
-    cache=True,
-    nogil=True,
-    fastmath=True,
-    error_model="numpy",
+    **_FAST,
 )
 def shape_equations(
     points, posed, weights, focal, cx, cy, identity, rotation, translation,
@@ -305,10 +301,8 @@ def shape_equations(
             gz = k * (x if axis == 0 else y) / z
             for c in range(3):
                 reach[axis, c] = k * rotation[axis, c] + gz * rotation[2, c]
-            if axis == 0:
-                r = (points[l, 0] - cx) * scale - k * x
-            else:
-                r = (cy - points[l, 1]) * scale - k * y
+            off = points[l, 0] - cx if axis == 0 else cy - points[l, 1]
+            r = off * scale - k * (x if axis == 0 else y)
             h0, h1, h2 = reach[axis, 0], reach[axis, 1], reach[axis, 2]
             for i in range(modes):
                 row[i] = h0 * identity[l, i, 0] + h1 * identity[l, i, 1] + h2 * identity[l, i, 2]
@@ -324,8 +318,10 @@ def shape_equations(
                     offset_matrix[l, a, b] += reach[axis, a] * reach[axis, b]
 
 
-@njit(f"void({_R1},f4,f4,f4,{_R2},{_R1},{_R1},f4,{_F1})", cache=True, nogil=True, fastmath=True, error_model="numpy")
-def iris_direction(iris, focal, cx, cy, rotation, translation, centre, reach, out):  # pragma: no cover - compiled
+@njit(f"void({_R1},f4,f4,f4,{_R2},{_R1},{_R1},f4,{_F1})", **_FAST)
+def iris_direction(
+    iris, focal, cx, cy, rotation, translation, centre, reach, out
+):  # pragma: no cover - compiled
     """Yaw and pitch, head space, of the ray from the eyeball's centre to the iris centre seen at `iris`.
 
     iris: (2,) px. centre: (3,) cm, head space. reach: distance of the iris centre from it, cm. The line

@@ -45,8 +45,8 @@ def find(assets: Path | None = None) -> Path:
     folder = assets or (Path(os.environ["MIEN_ASSETS"]) if os.environ.get("MIEN_ASSETS") else None)
     if folder is None:
         raise ConfigError(
-            f"face model 'ict-facekit': no assets folder. Set MIEN_ASSETS to the folder that holds {MODEL_FILE}, "
-            "or use the built-in mien-head."
+            f"face model 'ict-facekit': no assets folder. Set MIEN_ASSETS to the folder that holds "
+            f"{MODEL_FILE}, or use the built-in mien-head."
         )
     path = folder.expanduser() / MODEL_FILE
     if not path.is_file():

@@ -19,7 +19,9 @@ LID_PAIRS = (
     ((159, 145), (158, 153), (160, 144), (157, 154), (161, 163)),
 )
 """Points above and below one another on the upper and lower lid: of the left eye, of the right."""
-LIP_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318), (191, 95), (415, 324))
+LIP_PAIRS = (
+    (13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318), (191, 95), (415, 324),
+)  # fmt: skip
 """Points above and below one another on the inner edge of the upper and lower lip."""
 EYE_CORNERS = ((263, 362), (33, 133))
 """Outer and inner eye corner: of the left eye, of the right."""
@@ -82,7 +84,7 @@ def _read(key: _ByName) -> LandmarkBasis:
     landmarks = model.landmarks
     trust = landmarks.trust.copy()
     trust[MESH:] = 0
-    balls = [model.vertex_region == eye for eye in EYES]
+    eyes = [model.identity[:, model.vertex_region == eye].mean(axis=1) for eye in EYES]
     return LandmarkBasis(
         name=model.name,
         mean=landmarks.apply(model.mean),
@@ -91,7 +93,7 @@ def _read(key: _ByName) -> LandmarkBasis:
         normal=_normals(model),
         trust=trust,
         eye_centres=model.eye_centres,
-        eye_identity=np.stack([model.identity[:, ball].mean(axis=1) for ball in balls], axis=1).astype(np.float32),
+        eye_identity=np.stack(eyes, axis=1).astype(np.float32),
         eye_radius=model.eye_radius,
     )
 

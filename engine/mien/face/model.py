@@ -159,7 +159,7 @@ class FaceModel:
         return np.asarray(self.mean + np.tensordot(weights, self.identity[: len(weights)], 1), np.float32)
 
     def placed_eyes(self, shape: Float) -> Float:
-        """Eyeball centres of a neutral face: (V, 3) -> (2, 3); the eyeballs move with the face as they are."""
+        """Eyeball centres of a neutral face, (V, 3) -> (2, 3)."""
         moved = [
             (shape[ball] - self.mean[ball]).mean(axis=0) for ball in (self.vertex_region == e for e in EYES)
         ]
@@ -168,7 +168,7 @@ class FaceModel:
     def spread(self, offsets: Float) -> Float:
         """Landmark offsets (478, 3) cm -> vertex offsets (V, 3) cm.
 
-        Skin follows smoothly (a thin plate in 3D that fades out 5 cm away from the landmarks), eyeballs,
+        Skin follows smoothly (and less and less up to 5 cm away from the landmarks), eyeballs,
         teeth and what else lies within the mouth move as a whole, with the lids and lips around them.
         """
         return spread_offsets(self, offsets)
@@ -255,20 +255,27 @@ def _pose(neutral, starts, rows, deltas, weights, balls, centres, turns, out):  
 
 
 def spread_offsets(model: FaceModel, offsets: Float) -> Float:
-    """See `FaceModel.spread`."""
-    from scipy.interpolate import RBFInterpolator
-    from scipy.spatial import cKDTree
+    """See `FaceModel.spread`.
+
+    Radial basis functions with the kernel -r and a constant (the smoothest in 3D that needs no width).
+    """
+    from scipy.spatial.distance import cdist
 
     trusted = model.landmarks.trust[:468] >= 0.9
     anchors = model.landmarks.apply(model.mean)[:468][trusted]
-    wanted = np.asarray(offsets, np.float32)[:468][trusted]
+    count = len(anchors)
+    system = np.ones((count + 1, count + 1))
+    system[:count, :count] = 0.01 * np.eye(count) - cdist(anchors, anchors)
+    system[count, count] = 0
+    wanted = np.concatenate([offsets[:468][trusted], np.zeros((1, 3))])
+    solved = np.linalg.solve(system, wanted)
+
     field = np.zeros_like(model.mean)
-    skin = np.isin(model.vertex_region, (Region.FACE, Region.HEAD, Region.NECK))
-    near = np.flatnonzero(skin)
-    distance = cKDTree(anchors).query(model.mean[near])[0]
-    near, distance = near[distance < SPREAD_CM], distance[distance < SPREAD_CM]
-    smooth = RBFInterpolator(anchors, wanted, kernel="linear", smoothing=0.01)(model.mean[near])
-    field[near] = smooth * (1 - (distance / SPREAD_CM) ** 2)[:, None] ** 2
+    skin = np.flatnonzero(np.isin(model.vertex_region, (Region.FACE, Region.HEAD, Region.NECK)))
+    distance = cdist(model.mean[skin], anchors)
+    nearest = distance.min(axis=1)
+    fade = (1 - (nearest / SPREAD_CM).clip(0, 1) ** 2) ** 2
+    field[skin] = fade[:, None] * (solved[count] - distance @ solved[:count])
     inside = np.isin(model.vertex_region, MOUTH_INSIDE)
     field[inside] = offsets[list(INNER_LIPS)].mean(axis=0)
     for eye, lids in zip(EYES, LIDS, strict=True):
@@ -329,7 +336,7 @@ def save_model(model: FaceModel, path: Path) -> None:
 
 
 def warm() -> None:
-    """Compiles this module's kernels into numba's cache (they have declared signatures: importing does it)."""
+    """Compiles this module's kernels into numba's cache, and runs them once."""
     count = 3
     face = np.zeros((count, 3), np.float32)
     _pose(

@@ -6,7 +6,6 @@ before anything is unpacked.
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -70,7 +69,7 @@ def write(model: FaceModel, path: Path) -> None:
     scratch = path.with_name(path.name + ".part.npz")
     try:
         np.savez_compressed(scratch, **arrays)
-        os.replace(scratch, path)
+        scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
 

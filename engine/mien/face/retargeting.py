@@ -148,9 +148,9 @@ for _stems, _share, _most in (
 _NEUTRAL_MOST = np.full(EXPRESSIONS, 0.5, np.float32)
 for _stems, _most in (
     # An open mouth is open, even if it was so all through enrolment; only a fit's bias is taken off.
-    (("jawOpen", "mouthClose"), 0.05),
-    (("mouthUpperUp", "mouthLowerDown"), 0.1),
-    (("mouthPucker", "mouthFunnel"), 0.15),
+    (("jawOpen", "mouthClose"), 0.02),
+    (("mouthUpperUp", "mouthLowerDown"), 0.05),
+    (("mouthPucker", "mouthFunnel"), 0.1),
     (("tongueOut",), 0.0),
 ):
     _NEUTRAL_MOST[names_mask(*_stems)] = _most

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from mien.clock import NS_PER_S
@@ -67,24 +65,22 @@ class LandmarkTracker(Tracker):
             return Tracked(None, None if self._known is None else self._known.subject, 0)
         face = self._choose(faces)
         self._last = face.points
-        if self._known is None or not self._known.matches(frame.width, frame.height):
-            self._begin(frame)
         known = self._known
-        assert known is not None  # noqa: S101 - set by _begin
+        if known is None or not known.matches(frame.width, frame.height):
+            known = self._meet(self._model, frame)
         fit = known.see(face.points, frame.capture_ns)
-        if known.is_stranger:
-            self._begin(frame)
-            known = self._known
+        if known.is_stranger():
+            known = self._meet(self._model, frame)
             fit = known.see(face.points, frame.capture_ns)
         self._epoch = known.subject.epoch
         params = self._filter(_params(fit, known.subject, face.score, frame))
         return Tracked(params, known.subject, count, face.points)
 
-    def _begin(self, frame: VideoFrame) -> None:
-        """Meet somebody new."""
-        assert self._model is not None  # noqa: S101 - checked by process
-        self._known = Acquaintance(self._model, Camera.guess(frame.width, frame.height), self._epoch)
+    def _meet(self, model: FaceModel, frame: VideoFrame) -> Acquaintance:
+        """Somebody new, or from a new camera."""
+        self._known = Acquaintance(model, Camera.guess(frame.width, frame.height), self._epoch)
         self._filter.reset()
+        return self._known
 
     def _forget(self) -> None:
         self._known = None
@@ -97,7 +93,8 @@ class LandmarkTracker(Tracker):
             return faces[0]
         last = self._last[:, :2]
         size = float(np.ptp(last, axis=0).max())
-        distances = [float(np.linalg.norm(face.points[:, :2].mean(axis=0) - last.mean(axis=0))) for face in faces]
+        moved = [face.points[:, :2].mean(axis=0) - last.mean(axis=0) for face in faces]
+        distances = np.linalg.norm(moved, axis=1)
         nearest = int(np.argmin(distances))
         return faces[nearest] if distances[nearest] < size else faces[0]
 
@@ -125,9 +122,10 @@ class Acquaintance:
         """The person as known now. Raises NoFaceError before the first `see`."""
         return self._subject if self._subject is not None else self._enrolment.subject(self._epoch)
 
-    @property
     def is_stranger(self) -> bool:
-        """Whether the face that came back after a loss is that of somebody else."""
+        """Whether the face that came back after a loss is that of somebody else. Asked after each frame;
+        answers once enough of them were seen.
+        """
         if self._check is None or len(self._check) < _STRANGER_FRAMES:
             return False
         error = float(np.median(self._check))
@@ -160,7 +158,8 @@ class Acquaintance:
     def _learn(self, points: Float, fit: Fit, capture_ns: int) -> None:
         age_s = (capture_ns - self._started_ns) / NS_PER_S
         calm = age_s <= _PUBLISH_AFTER_S[-1]
-        pause_ns = _CALM_EVERY_NS if calm else _KEY_EVERY_NS if age_s < _GETTING_TO_KNOW_S else _LATER_KEY_EVERY_NS
+        later_ns = _KEY_EVERY_NS if age_s < _GETTING_TO_KNOW_S else _LATER_KEY_EVERY_NS
+        pause_ns = _CALM_EVERY_NS if calm else later_ns
         if (
             capture_ns - self._key_ns >= pause_ns
             and fit.error < _BAD_ERROR

@@ -83,6 +83,14 @@ async def test_a_photo_becomes_the_avatar(web: httpx.AsyncClient, engine: FakeEn
     assert made.consent.basis == "self"
 
 
+async def test_somebody_elses_consent(web: httpx.AsyncClient, engine: FakeEngine) -> None:
+    form = AGREED | {"basis": "document", "holder": "Ada"}
+    await web.post("/api/sessions/main/avatar", data=form, files={"photo": ("Ada.png", b"a photo")})
+    made = engine.main.avatar
+    assert made is not None
+    assert (made.consent.basis, made.consent.holder) == ("document", "Ada")
+
+
 @pytest.mark.parametrize(
     ("form", "photo", "status"),
     [

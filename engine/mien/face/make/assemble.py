@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -9,8 +11,17 @@ from scipy.spatial import cKDTree
 from mien.face.camera import rotation_matrix
 from mien.face.ict import eyeball_uv
 from mien.face.make import cranium, eyes, identity, mouth
-from mien.face.make.expressions import HINGE, JAW_DEGREES, TONGUE_JAW, Lids, expressions, resealed
+from mien.face.make.expressions import (
+    GLIDE_CM,
+    HINGE,
+    JAW_DEGREES,
+    SLIDES,
+    TONGUE_JAW,
+    expressions,
+    resealed,
+)
 from mien.face.make.fields import Fields
+from mien.face.make.lids import Lids
 from mien.face.make.part import Part
 from mien.face.make.study import Study
 from mien.face.make.topology import (
@@ -31,9 +42,12 @@ from mien.face.rig import INDEX
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FROM_68 = (162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389, 70, 63, 105, 66, 107,
-           336, 296, 334, 293, 300, 168, 197, 5, 4, 98, 97, 2, 326, 327, 33, 160, 158, 133, 153, 144, 362, 385, 387,
-           263, 373, 380, 61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87)  # fmt: skip
+FROM_68 = (
+    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 98, 97, 2, 326, 327,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
+)  # fmt: skip
 """Multi-PIE's 68 points among MediaPipe's."""
 
 
@@ -66,12 +80,12 @@ def on_eyeballs(points: Doubles, triangles: Ints, mirror: Ints) -> tuple[Doubles
     points = points - (0, 0, depth)
     lids = Lids(iris, eyes.RADIUS_CM)
     given: dict[int, tuple[float, float, float]] = {}
-    for i in UPPER_LID_LEFT[1:-1] + LOWER_LID_LEFT[1:-1]:
+    for i in (*UPPER_LID_LEFT[1:-1], *LOWER_LID_LEFT[1:-1]):
         away = points[i] - iris
         reach = eyes.RADIUS_CM + (0.09 if i in UPPER_LID_LEFT else 0.07)
         side = np.linalg.norm(away[:2])
         if side < 1.12:
-            goal = iris + (away[0], away[1], np.sqrt(reach**2 - side**2))
+            goal = iris + np.array((away[0], away[1], np.sqrt(reach**2 - side**2)))
         else:
             goal = lids.lifted(points[i : i + 1], 0.07)[0]
         given[i] = tuple(goal - points[i])
@@ -95,14 +109,13 @@ def build(study: Study, triangles: Ints, name: str, source: str) -> FaceModel:
     fields = Fields(points, triangles)
     authored = expressions(points, fields, mirror, lids)
     shapes = resealed(study.calibrated(authored), fields, mirror)
-    print(
-        f"motion explained: authored {study.explained(authored):.3f}, calibrated {study.explained(shapes):.3f}"
-    )
+    before, after = study.explained(authored), study.explained(shapes)
+    print(f"motion explained: authored {before:.3f}, calibrated {after:.3f}")
     learned = study.modes(shapes)
     modes = identity.lips_kept_shut(
         np.concatenate([learned, identity.procedural(points, fields, mirror)]), fields
     )
-    body = _Body(points, refined, skin, centre)
+    body = _Body(refined, skin, centre)
     moved = np.stack(
         [body.follow(refined.apply(shape), name_) for name_, shape in zip(INDEX, shapes, strict=True)]
     )
@@ -148,7 +161,7 @@ def _fine(points: Doubles, triangles: Ints) -> NDArray[np.bool_]:
 class _Body:
     """All vertices: the skin first, then the parts, with what each follows."""
 
-    def __init__(self, control: Doubles, refined: Refinement, skin: Doubles, centre: Doubles) -> None:
+    def __init__(self, refined: Refinement, skin: Doubles, centre: Doubles) -> None:
         self.skin, self.centre = skin, centre
         faces = len(skin)
         rims = loops(refined.triangles)
@@ -158,16 +171,16 @@ class _Body:
         right_eye = next(loop for loop in rims if 159 in loop)
         lips = mouth.Lips.of(lip_loop, skin)
         stomion = lips.middle
-        upper = mouth.Arch(stomion + (0, -0.20, -0.62), 2.7, 4.2, 1.0)
-        lower = mouth.Arch(stomion + (0, -0.06, -0.86), 2.5, 3.9, -1.0)
-        self.tongue_tip = stomion + (0, -0.75, -1.25)
+        upper = mouth.Arch(stomion + np.array((0, -0.20, -0.62)), 2.7, 4.2, 1.0)
+        lower = mouth.Arch(stomion + np.array((0, -0.06, -0.86)), 2.5, 3.9, -1.0)
+        self.tongue_tip = stomion + np.array((0, -0.75, -1.25))
         inner = sorted(
             {int(v) for t in refined.triangles[np.isin(refined.triangles, oval).any(axis=1)] for v in t}
             - set(oval)
         )
         cranium_part = cranium.head(oval, skin, inner)
         parts: list[Part] = [
-            *mouth.lining(lips, skin, np.zeros(faces)),
+            *mouth.lining(lips, skin),
             eyes.lid_rim(left_eye, skin, centre, faces),
             eyes.lid_rim(right_eye, skin, centre * (-1, 1, 1), faces),
             eyes.eyeball(centre, Region.EYE_LEFT, faces),
@@ -199,7 +212,6 @@ class _Body:
         self.vertex_region[low] = Region.NECK
         below = (self.triangle_region == Region.HEAD) & (self.points[self.triangles, 1].mean(axis=1) < chin)
         self.triangle_region[below] = Region.NECK
-        del control
 
     def follow(self, skin: Doubles, name: str) -> Doubles:
         """Displacements of all vertices when the skin moves by an expression."""
@@ -288,15 +300,14 @@ class _Body:
         moved[rows] += mouth.tongue_out(self.points[rows], self.tongue_tip)
 
 
-def _jaw_motion(name: str):  # type: ignore[no-untyped-def]
+def _jaw_motion(name: str) -> Callable[[Doubles], Doubles] | None:
+    """What an expression does to bone and teeth of the lower jaw, points (N, 3) -> displacements (N, 3)."""
     turn = rotation_matrix(np.array([np.radians(JAW_DEGREES), 0, 0])) - np.eye(3)
-    if name == "jawOpen":
-        return lambda points: (points - HINGE) @ turn.T + (0, 0, 0.25)
-    if name == "tongueOut":
-        return lambda points: TONGUE_JAW * ((points - HINGE) @ turn.T + (0, 0, 0.25))
-    slides = {"jawForward": (0, -0.05, 0.95), "jawLeft": (0.85, 0, 0), "jawRight": (-0.85, 0, 0)}
-    if name in slides:
-        return lambda points: np.tile(slides[name], (len(points), 1))
+    share = {"jawOpen": 1.0, "tongueOut": TONGUE_JAW}.get(name)
+    if share is not None:
+        return lambda points: share * ((points - HINGE) @ turn.T + (0, 0, GLIDE_CM))
+    if name in SLIDES:
+        return lambda points: np.tile(SLIDES[name], (len(points), 1))
     return None
 
 

@@ -112,7 +112,7 @@ def expression_weights(shapes: Doubles, moved: Doubles, scores: Doubles) -> Doub
 
 
 def explained(shapes: Doubles, moved: Doubles, scores: Doubles) -> float:
-    """Share of the examples' motion (x and y, without the oval) that `shapes` with their best weights explain."""
+    """Share of the examples' motion that `shapes` explain at their best (x and y, less the oval)."""
     trust = np.ones(COUNT)
     trust[list(OVAL)] = 0.1
     weights = _weights(shapes, moved, scores, np.zeros(len(shapes), bool), trust)

@@ -6,6 +6,9 @@ face's own rim and a few measures of an average head (Farkas 1994: breadth 15, l
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
@@ -17,13 +20,6 @@ from mien.face.model import Region
 Doubles = NDArray[np.float64]
 
 _WITHIN = np.array([0.0, -3.5, -6.5])
-# fmt: off
-_MIDLINE = ((0, 8.0, .6), (0, 10.3, -3), (0, 11.3, -7.0), (0, 10.2, -11.5), (0, 7.2, -14.8), (0, 3.0, -16.2), (0, -1.0, -15.4), (0, -4.6, -13.4), (0, -8.5, -12.4),
-            (0, -13, -12.6), (0, -18, -13.2), (0, -11.6, -1.6), (0, -12.2, -3.2), (0, -13.2, -4.3), (0, -15.2, -4.7), (0, -18.5, -4.6))
-_SIDE = ((3.4, 8.2, -.4), (5.6, 6.2, -2.0), (6.6, 4.2, -3.4), (4.6, 9.6, -6.6), (6.8, 6.2, -7.6), (7.5, 3.0, -8.0), (7.6, -.2, -8.3), (7.2, -3.0, -8.2), (6.6, -4.8, -9.0),
-         (6.4, 2.8, -12.2), (5.0, 7.0, -12.3), (4.2, 3.0, -15.0), (4.6, -1.0, -13.8), (6.6, -1.0, -11.5), (4.2, -5.0, -12.4), (5.8, -6.2, -8.2), (5.6, -8.6, -8.0), (5.5, -12, -8.4), (5.9, -18, -8.8), (4.2, -9, -11.3), (4.2, -13, -11.6), (4.4, -18, -12),
-         (1.6, -11.7, -2.4), (3.2, -11.0, -3.6), (4.6, -9.9, -5.2), (2.6, -12.6, -4.6), (4.2, -12.4, -6.0), (3.2, -15.5, -5.4), (3.4, -18.5, -5.4))
-# fmt: on
 ROWS = 15
 NECK_BOTTOM = -15.5
 
@@ -33,7 +29,10 @@ def head(loop: list[int], skin: Doubles, inner: list[int]) -> Part:
     which the surface must go on from smoothly.
     """
     faces, count = len(skin), len(loop)
-    anchors = [np.array(_MIDLINE, float), np.array(_SIDE, float), np.array(_SIDE, float) * (-1, 1, 1)]
+    with Path(__file__).with_name("cranium.toml").open("rb") as file:
+        measures = tomllib.load(file)
+    side = np.array(measures["side"], np.float64)
+    anchors = [np.array(measures["midline"], np.float64), side, side * (-1, 1, 1)]
     known = np.concatenate([skin[loop], skin[inner], *anchors]) - _WITHIN
     radius = np.linalg.norm(known, axis=1)
     surface = RBFInterpolator(known / radius[:, None], radius, kernel="thin_plate_spline", smoothing=1e-4)

@@ -31,7 +31,7 @@ def eyeball_centre(ring: Doubles) -> Doubles:
 
 def eyeball(centre: Doubles, region: Region, faces: int) -> Part:
     """A sphere's front, with its pole (the middle of the iris) first; the back is never seen."""
-    points = [centre + (0, 0, RADIUS_CM)]
+    points = [centre + np.array((0, 0, RADIUS_CM))]
     triangles: list[tuple[int, int, int]] = []
     for ring, t in enumerate(_RINGS[1:], start=1):
         for k in range(_SECTORS):

@@ -77,16 +77,18 @@ def procedural(points: Doubles, fields: Fields, mirror: Ints) -> Doubles:
         -(((np.abs(x) - eye[0]) / 1.9) ** 2) - ((y - eye[1]) / 1.3) ** 2 - ((z - eye[2]) / 1.6) ** 2
     )
     nose = np.exp(-((x / 1.7) ** 2)) * np.exp(-(((y + 3.4) / 1.5) ** 2)) * ((z - 1.6) / 2).clip(0, 1)
-    lips = np.exp(-(((y - points[13, 1]) / 1.0) ** 2) - (x / 2.6) ** 2)
+    wings = np.exp(-(((y + 4.3) / 1.2) ** 2)) * bump(327, 1.6)
+    above = y - points[13, 1]
+    lips = np.exp(-(above**2) - (x / 2.6) ** 2)
     return np.stack([
         np.stack([0.045 * x, zero, zero], axis=1),
         np.stack([zero, 0.04 * (y + 2), zero], axis=1),
         np.stack([0.075 * x * smooth, zero, zero], axis=1),
         bump(152, 3.0)[:, None] * (0, -0.30, 0.22),
         nose[:, None] * np.array([0, -0.16, 0.22]),
-        np.stack([0.16 * np.tanh(x / 0.9) * np.exp(-(((y + 4.3) / 1.2) ** 2)) * bump(327, 1.6), zero, zero], axis=1),
-        np.stack([zero, 0.13 * np.sign(y - points[13, 1]) * (np.abs(y - points[13, 1]) / 0.6).clip(0, 1) * lips, 0.12 * lips], axis=1),
+        np.stack([0.16 * np.tanh(x / 0.9) * wings, zero, zero], axis=1),
+        lips[:, None] * np.stack([zero, 0.13 * (above / 0.6).clip(-1, 1), zero + 0.12], axis=1),
         np.stack([0.17 * np.tanh(x / 1.4) * bump(291, 1.9), zero, zero], axis=1),
-        np.stack([around * 0.07 * (np.abs(x) - eye[0]) * np.sign(x), around * 0.14 * (y - eye[1]), zero], axis=1),
+        around[:, None] * np.stack([0.07 * (x - eye[0] * np.sign(x)), 0.14 * (y - eye[1]), zero], axis=1),
         np.maximum(bump(334, 1.8), bump(285, 1.4))[:, None] * (0, 0.22, 0.03),
     ])  # fmt: skip

@@ -20,8 +20,10 @@ LOWER_TEETH_CM = (0.54, 0.60, 0.70, 0.70, 0.72, 1.05, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Lips:
-    """The inner contour. loop: face vertices in the direction of their triangles. upper: (N,) 1 on the upper
-    lip, -1 on the lower, 0 in the corners. bow: (N,) 0 in the corners to 1 in the middle. middle: (3,).
+    """The inner contour. loop: face vertices in the direction of their triangles.
+
+    upper: (N,) 1 on the upper lip, -1 on the lower, 0 in the corners.
+    bow: (N,) 0 in the corners to 1 in the middle. middle: (3,).
     """
 
     loop: list[int]
@@ -48,11 +50,11 @@ def _between(start: int, stop: int, count: int) -> set[int]:
     return {(start + k) % count for k in range((stop - start) % count)}
 
 
-def lining(lips: Lips, skin: Doubles, jaw: Doubles) -> list[Part]:
-    """The inner side of the lips (part of the face) and the socket behind. jaw: (F,) the skin's jaw weight."""
+def lining(lips: Lips, skin: Doubles) -> list[Part]:
+    """The inner side of the lips (part of the face) and the socket behind."""
     faces, count = len(skin), len(lips.loop)
     rim = skin[lips.loop]
-    up, bow = (lips.upper * (0.25 + 0.75 * lips.bow))[:, None], lips.bow[:, None]
+    up = (lips.upper * (0.25 + 0.75 * lips.bow))[:, None]
     rolled = [
         rim + up * (0, 0.05, 0) - (0, 0, 0.13) * np.ones((count, 1)),
         rim + up * (0, 0.17, 0) - (0, 0, 0.26) * np.ones((count, 1)),
@@ -111,13 +113,15 @@ def lining(lips: Lips, skin: Doubles, jaw: Doubles) -> list[Part]:
     # Towards the throat upper and lower half close up, so that opening the jaw tears nothing.
     weights[2 * m : 4 * m] *= np.repeat([0.8, 0.5], m)
     socket = Part(np.concatenate([*rows, end]), np.array(bag), Region.MOUTH_SOCKET, stacked(follows), weights)
-    del jaw
     return [inner, socket]
 
 
 @dataclass(frozen=True, slots=True)
 class Arch:
-    """A dental arch: half an ellipse. front: (3,) between the incisors' edges; up: +1 when the gum is above."""
+    """A dental arch: half an ellipse.
+
+    front: (3,) between the incisors' edges. width, depth: cm. up: +1 when the gum is above, else -1.
+    """
 
     front: Doubles
     width: float
@@ -144,13 +148,12 @@ def teeth_and_gums(
 ) -> list[Part]:
     """One row of teeth, each slightly bulging and apart from the next, and the gum above (or below) it."""
     edges = np.concatenate([[0], np.cumsum(widths)])
-    along, across, tall, shape = [], [], [], []
+    along, across, tall = [], [], []
     for k, (w, h) in enumerate(zip(widths, heights, strict=True)):
-        for s in (-0.5, -0.17, 0.17) if k or True else ():
+        for s in (-0.5, -0.17, 0.17):
             along.append(edges[k] + (s + 0.5) * w)
             across.append(s)
             tall.append(h)
-            shape.append(k)
     along.append(edges[-1])
     across.append(-0.5)
     tall.append(heights[-1])
@@ -204,7 +207,7 @@ def tongue(tip: Doubles, faces: int) -> Part:
             s = 2 * c / (columns - 1) - 1
             rise = (0.15 + 0.75 * np.sin(np.pi * min(t + 0.08, 0.6) / 1.2)) * np.sqrt(max(0.0, 1 - s**2))
             groove = 0.10 * np.exp(-((s / 0.2) ** 2)) * np.sin(np.pi * t)
-            points.append(tip + (half * s, rise - groove - 0.15, -4.6 * t))
+            points.append(tip + np.array((half * s, rise - groove - 0.15, -4.6 * t)))
     return Part.rigid(np.array(points), _sheet(columns, rows, True), Region.TONGUE, faces, 1.0)
 
 

@@ -12,31 +12,29 @@ from numpy.typing import NDArray
 from mien.face.make.shading import picture
 from mien.face.model import BUILT_IN, FaceModel, PosedFace, load_model
 from mien.face.rig import ARKIT_NAMES, INDEX
+from mien.frames import Float
 
 Picture = NDArray[np.uint8]
-Look = tuple[dict[str, float], tuple[float, float]]
 
-COMBINED: dict[str, Look] = {
-    "open .5": ({"jawOpen": 0.5}, (0, 0)),
-    "open .6 close .6": ({"jawOpen": 0.6, "mouthClose": 0.6}, (0, 0)),
-    "smile": ({"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8, "cheekSquintLeft": 0.5, "cheekSquintRight": 0.5}, (0, 0)),
-    "laugh": ({"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "jawOpen": 0.4, "mouthUpperUpLeft": 0.4, "mouthUpperUpRight": 0.4,
-               "eyeSquintLeft": 0.6, "eyeSquintRight": 0.6}, (0, 0)),
-    "ee": ({"mouthStretchLeft": 0.5, "mouthStretchRight": 0.5, "mouthLowerDownLeft": 0.6, "mouthLowerDownRight": 0.6,
-            "mouthUpperUpLeft": 0.5, "mouthUpperUpRight": 0.5, "jawOpen": 0.08}, (0, 0)),
-    "oh": ({"jawOpen": 0.35, "mouthFunnel": 0.7}, (0, 0)),
-    "oo": ({"jawOpen": 0.12, "mouthPucker": 0.7, "mouthFunnel": 0.3}, (0, 0)),
-    "angry": ({"browDownLeft": 0.9, "browDownRight": 0.9, "noseSneerLeft": 0.6, "noseSneerRight": 0.6, "mouthPressLeft": 0.6,
-               "mouthPressRight": 0.6, "eyeSquintLeft": 0.4, "eyeSquintRight": 0.4}, (0, 0)),
-    "sad": ({"browInnerUp": 0.8, "mouthFrownLeft": 0.8, "mouthFrownRight": 0.8, "mouthShrugLower": 0.5}, (0, -0.15)),
-    "surprise": ({"browInnerUp": 0.9, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8, "eyeWideLeft": 1, "eyeWideRight": 1, "jawOpen": 0.5}, (0, 0)),
-    "blink .5": ({"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5}, (0, 0)),
-    "blink": ({"eyeBlinkLeft": 1, "eyeBlinkRight": 1}, (0, 0)),
-    "look left": ({"eyeLookOutLeft": 0.7, "eyeLookInRight": 0.7}, (0.45, 0)),
-    "look down": ({"eyeLookDownLeft": 0.8, "eyeLookDownRight": 0.8}, (0, -0.4)),
-    "look up": ({"eyeLookUpLeft": 0.8, "eyeLookUpRight": 0.8}, (0, 0.35)),
-    "tongue": ({"tongueOut": 1, "jawOpen": 0.4}, (0, 0)),
-}  # fmt: skip
+COMBINED = {
+    "open .5": "jawOpen .5",
+    "open .6 close .6": "jawOpen .6, mouthClose .6",
+    "smile": "mouthSmile .8, cheekSquint .5",
+    "laugh": "mouthSmile .9, jawOpen .4, mouthUpperUp .4, eyeSquint .6",
+    "ee": "mouthStretch .5, mouthLowerDown .6, mouthUpperUp .5, jawOpen .08",
+    "oh": "jawOpen .35, mouthFunnel .7",
+    "oo": "jawOpen .12, mouthPucker .7, mouthFunnel .3",
+    "angry": "browDown .9, noseSneer .6, mouthPress .6, eyeSquint .4",
+    "sad": "browInnerUp .8, mouthFrown .8, mouthShrugLower .5, pitch -.15",
+    "surprise": "browInnerUp .9, browOuterUp .8, eyeWide 1, jawOpen .5",
+    "blink .5": "eyeBlink .5",
+    "blink": "eyeBlink 1",
+    "look left": "eyeLookOutLeft .7, eyeLookInRight .7, yaw .45",
+    "look down": "eyeLookDown .8, pitch -.4",
+    "look up": "eyeLookUp .8, pitch .35",
+    "tongue": "tongueOut 1, jawOpen .4",
+}
+"""Names without a side mean both; yaw and pitch are the gaze, radians."""
 
 
 def main() -> None:
@@ -72,6 +70,20 @@ def wanted(name: str, only: str) -> bool:
     return not only or any(part.strip().lower() in name.lower() for part in only.split(","))
 
 
+def look(written: str) -> tuple[Float, Float]:
+    """ "jawOpen .5, yaw .2" -> expression (52,), gaze (2, 2)."""
+    expression, gaze = np.zeros(52, np.float32), np.zeros((2, 2), np.float32)
+    for part in written.split(","):
+        name, weight = part.split()
+        if name in {"yaw", "pitch"}:
+            gaze[:, ("yaw", "pitch").index(name)] = float(weight)
+        else:
+            for each in (name, f"{name}Left", f"{name}Right"):
+                if each in INDEX:
+                    expression[INDEX[each]] = float(weight)
+    return expression, gaze
+
+
 def row(model: FaceModel, name: str, size: int, zoom: str) -> Picture:
     """Front and three-quarter view, labelled; identity modes at -2.5 and +2.5 standard deviations."""
     place = {
@@ -88,11 +100,7 @@ def row(model: FaceModel, name: str, size: int, zoom: str) -> Picture:
             shape = PosedFace(model, at).vertices(np.zeros(52, np.float32))
             views += [picture(model, shape, 0, 0, size, *place), picture(model, shape, -35, 0, size, *place)]
     else:
-        weights, (yaw, pitch) = COMBINED.get(name, ({name: 1.0}, (0.0, 0.0)))
-        expression = np.zeros(52, np.float32)
-        for shape_name, weight in weights.items():
-            expression[INDEX[shape_name]] = weight
-        gaze = np.array([[yaw, pitch]] * 2, np.float32)
+        expression, gaze = look(COMBINED.get(name, f"{name} 1"))
         shape = PosedFace(model, np.zeros(len(model.identity), np.float32)).vertices(expression, gaze)
         views = [picture(model, shape, 0, 0, size, *place), picture(model, shape, -38, 0, size, *place)]
     joined = np.hstack(views)

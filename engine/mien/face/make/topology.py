@@ -107,7 +107,7 @@ class Refinement:
 def refine(triangles: Ints, fine: NDArray[np.bool_]) -> Refinement:
     """Two levels where `fine` (one flag per triangle) says so, one elsewhere, without T-junctions."""
     first, once, _ = _loop(triangles, COUNT)
-    second, twice, middle = _loop(once, first.shape[0])
+    second, _, middle = _loop(once, first.shape[0])
     total = (second @ first).tocsr()
     wanted = np.tile(fine, 4)
     split = {
