@@ -1,8 +1,8 @@
 """Numbers painted into pictures, and an engine that carries them from the driver's picture to the avatar's.
 
-The number stands in a row of sixteen black or white cells along the top edge: twelve bits and a checksum of four, so a
-picture torn or blurred by the codec is noticed. `python benchmarks/counting.py` is the engine process of
-`benchmarks/pipeline.py`: it prints its address, runs until its standard input ends, and prints its figures as JSON.
+The number stands in a row of sixteen black or white cells along the top edge: twelve bits and a checksum of
+four, so a picture torn or blurred by the codec is noticed. `python benchmarks/counting.py` is the engine process
+of `benchmarks/pipeline.py`: it prints its address, runs until its standard input ends, and prints its figures.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from reference import Reference
 
 from mien.config import Config, load_config
 from mien.engine import MAIN, Engine
 from mien.frames import Bytes, FaceParams, VideoFrame
 from mien.plugins import Registry
 from mien.stage import Background, Context, Kind, Plugin, Provides, Renderer, Tracked, Tracker
+from reference import Reference
 
 CELLS, BITS = 16, 12
 STRIP = 16
@@ -107,7 +107,7 @@ class CountingTracker(Tracker):
 
 
 class CountingRenderer(Renderer):
-    """Renders with the real renderer (or, in the control run, gives the input back) and paints the number on top."""
+    """Renders with the real renderer (in the control run it gives the input back) and paints the number on top."""
 
     def __init__(self, numbers: Numbers, inner: Renderer | None) -> None:
         self._numbers, self._inner = numbers, inner
@@ -165,7 +165,7 @@ class CountingRegistry(Registry):
 
 
 async def serve(config: Config, *, control: bool) -> dict[str, Any]:
-    """Run an engine until standard input ends; returns its figures of the time between the lines "start" and "stop"."""
+    """Run an engine until standard input ends; returns the figures from the line "start" to the line "stop"."""
     numbers = Numbers()
     registry = Registry.discover()
     engine = Engine(config, CountingRegistry(registry, numbers, control=control))

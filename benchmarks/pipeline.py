@@ -1,9 +1,9 @@
 """The main job, measured end to end: `python benchmarks/pipeline.py --seconds 60 --json OUT`.
 
-Chromium's fake camera plays a clip with a number painted into each frame. It goes over WHIP into an engine in its own
-process, is tracked, drives the photo avatar (which gets the same number painted on top), is encoded once and
-comes back over WHEP into the same Chromium. Before it, a control run without tracking and rendering tells a noisy
-machine from a slow engine. Times of CPU are scaled by a reference kernel that runs in between (`reference.py`).
+Chromium's fake camera plays a clip with a number painted into each frame. It goes over WHIP into an engine in its
+own process, is tracked, drives the photo avatar (which gets the same number painted on top), is encoded once and
+comes back over WHEP into the same Chromium. Before it, a control run without tracking and rendering tells a
+noisy machine from a slow engine. CPU times are scaled by a reference kernel that runs in between (`reference.py`).
 
 Without --clip the avatar itself is filmed: the built-in demo performance, rendered, is what the camera shows.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import platform
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from counting import MODULUS, paint
 from reference import NOMINAL_MS
 
@@ -185,12 +187,12 @@ def latencies(sent: list[Any], received: list[Any]) -> list[float]:
     return result
 
 
-def summary(seen: dict[str, Any], seconds: float) -> dict[str, Any]:
+def summary(seen: dict[str, Any]) -> dict[str, Any]:
     """The figures of one run."""
     engine, received = seen["engine"], seen["received"]
     scale = NOMINAL_MS / statistics.median(engine["reference_ms"])
     numbers = [n for n, _ in received]
-    steps = [(b - a) % MODULUS for a, b in zip(numbers, numbers[1:], strict=False) if None not in {a, b}]
+    steps = [(b - a) % MODULUS for a, b in itertools.pairwise(numbers) if None not in {a, b}]
     span = (received[-1][1] - received[0][1]) / 1000
     spans = engine["spans_ms"]
     work = [name for name in ("track", "drive", "render", "encode") if name in spans]
@@ -298,7 +300,7 @@ def main() -> None:
         results = {}
         for name in ("control", "avatar"):
             seen = drive(y4m, arguments.seconds, arguments.warmup, control=name == "control")
-            results[name] = summary(seen, arguments.seconds)
+            results[name] = summary(seen)
     print(table(results))
     if arguments.json:
         document = {

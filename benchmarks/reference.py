@@ -1,7 +1,7 @@
 """A fixed piece of work that tells how fast the machine is just now.
 
-Shared machines vary by a factor of two within seconds. A benchmark interleaves `measure` with what it measures
-and reports the raw median and the scaled one: raw x NOMINAL_MS / median of the reference.
+Shared machines vary by a factor of two within seconds. A benchmark interleaves `measure` with what it times and
+reports the raw median and the scaled one: raw x NOMINAL_MS / median of the reference.
 """
 
 from __future__ import annotations

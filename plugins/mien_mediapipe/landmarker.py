@@ -27,21 +27,22 @@ class MediaPipeLandmarker(Landmarker):
 
     def __init__(self) -> None:
         self._mesh: FaceMesh | None = None
-        self._detector: FaceDetector | None = None
+        self._detectors: tuple[FaceDetector, ...] = ()
         self._still: StillSearch | None = None
         self._faces = 0
         self.reset()
 
     def open(self, context: Context) -> None:
         self._mesh = FaceMesh()
-        self._detector = FaceDetector(Range.NEAR)
-        self._still = StillSearch(self._mesh, self._detector)
+        self._detectors = (FaceDetector(Range.NEAR), FaceDetector(Range.FAR))
+        self._still = StillSearch(self._mesh, *self._detectors)
 
     def close(self) -> None:
-        for part in (self._still, self._detector, self._mesh):
-            if part is not None:
-                part.close()
-        self._mesh = self._detector = self._still = None
+        for detector in self._detectors:
+            detector.close()
+        if self._mesh is not None:
+            self._mesh.close()
+        self._detectors, self._mesh, self._still = (), None, None
 
     def reset(self) -> None:
         self._region: Region | None = None
@@ -89,10 +90,9 @@ class MediaPipeLandmarker(Landmarker):
 
     def _look(self, pixels: Bytes) -> bool:
         """Look at the whole picture; choose whom to follow. True when there is somebody."""
-        if self._detector is None:
-            raise PluginError("The MediaPipe landmarker is closed.")
         self._since_look = 0
-        regions = [one.region for one in distinct(self._detector.find(pixels))]
+        found = [one for detector in self._detectors for one in detector.find(pixels)]
+        regions = [one.region for one in distinct(found)]
         self._faces = len(regions)
         if self._region is not None:
             others = [one for one in regions if not one.inside(self._region)]

@@ -8,12 +8,11 @@ import numpy as np
 
 from mien.frames import Bytes
 from mien.stage import FaceLandmarks
-from mien_mediapipe.face_detector import Detection, FaceDetector, Range, distinct
+from mien_mediapipe.face_detector import Detection, FaceDetector, distinct
 from mien_mediapipe.face_mesh import FaceMesh
 from mien_mediapipe.region import Region
 
 _MIN_SCORE = 0.5
-_SURE = 0.35  # detector score; the mesh network has the last word
 _SETTLE = 3  # times that the region is drawn around the landmarks found in it
 _CROPS = ((0.0, 0.0, 1.0), (0.01, 0.0, 0.92), (-0.01, 0.0, 1.08), (0.0, 0.01, 0.96), (0.0, -0.01, 1.04))
 _TURNS = (0.0, 0.6, -0.6)  # radians: heads lean in pictures
@@ -24,19 +23,16 @@ _MIN_SIDE = 12.0  # px; smaller faces say nothing
 class StillSearch:
     """Searches coarse to fine, and stops at the first scale at which a face is sure.
 
-    Shares the mesh and the near detector with a landmarker, and loads the far detector when first
-    needed.
+    Borrows the networks of a landmarker.
     """
 
-    def __init__(self, mesh: FaceMesh, near: FaceDetector) -> None:
+    def __init__(self, mesh: FaceMesh, near: FaceDetector, far: FaceDetector) -> None:
         self._mesh = mesh
         self._near = near
-        self._far: FaceDetector | None = None
+        self._far = far
 
     def find(self, pixels: Bytes) -> list[FaceLandmarks]:
         """pixels: (H, W, 3) uint8 RGB, any size -> all faces found, largest first."""
-        if self._far is None:
-            self._far = FaceDetector(Range.FAR, _SURE)
         for regions in _scales(pixels.shape[1], pixels.shape[0]):
             found: list[Detection] = []
             for region in regions:
@@ -48,11 +44,6 @@ class StillSearch:
             if sure:
                 return sorted(sure, key=lambda face: -Region.around(face.points).side)
         return []
-
-    def close(self) -> None:
-        if self._far is not None:
-            self._far.close()
-            self._far = None
 
     def _settle(self, pixels: Bytes, region: Region) -> FaceLandmarks | None:
         """Landmarks in and around `region`, averaged over slightly different crops; None: no face."""

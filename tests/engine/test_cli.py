@@ -19,6 +19,7 @@ def mien(*arguments, cwd=None):
         cwd=cwd,
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
         timeout=120,
+        check=False,
     )
 
 
