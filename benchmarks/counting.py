@@ -1,8 +1,7 @@
-"""Numbers painted into pictures, and an engine that carries them from the driver's picture to the avatar's.
+"""An engine that carries the number in the driver's picture over to the avatar's.
 
-The number stands in a row of sixteen black or white cells along the top edge: twelve bits and a checksum of
-four, so a picture torn or blurred by the codec is noticed. `python benchmarks/counting.py` is the engine process
-of `benchmarks/pipeline.py`: it prints its address, runs until its standard input ends, and prints its figures.
+`python benchmarks/counting.py` is the engine process of `benchmarks/pipeline.py`: it prints its address, runs until
+its standard input ends, and prints its figures as JSON.
 """
 
 from __future__ import annotations
@@ -15,44 +14,14 @@ import time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.config import Config, load_config
 from mien.engine import MAIN, Engine
 from mien.frames import Bytes, FaceParams, VideoFrame
 from mien.plugins import Registry
 from mien.stage import Background, Context, Kind, Plugin, Provides, Renderer, Tracked, Tracker
+from mien.testing.numbers import paint, read
 from reference import Reference
-
-CELLS, BITS = 16, 12
-STRIP = 16
-"""Height of the row in px of a 512 px picture."""
-MODULUS = 1 << BITS
-
-
-def checksum(number: int) -> int:
-    """Four bits, never zero, so that a black strip is no number."""
-    return (number ^ number >> 4 ^ number >> 8) % 15 + 1
-
-
-def paint(pixels: Bytes, number: int) -> None:
-    """pixels: (H, W, 3) uint8, W a multiple of 16; the strip's height is W / 32."""
-    code = number % MODULUS << 4 | checksum(number % MODULUS)
-    cell = pixels.shape[1] // CELLS
-    for i in range(CELLS):
-        pixels[: pixels.shape[1] // 32, i * cell : (i + 1) * cell] = 255 * (code >> (CELLS - 1 - i) & 1)
-
-
-def read(pixels: NDArray[np.uint8]) -> int | None:
-    """The number in a picture, or None."""
-    width = pixels.shape[1]
-    row = pixels[width // 128 : width // 40].reshape(-1, width, pixels.shape[2]).mean(axis=(0, 2))
-    cell = width // CELLS
-    code = 0
-    for i in range(CELLS):
-        code = code << 1 | int(row[i * cell + cell // 4 : (i + 1) * cell - cell // 4].mean() > 128)
-    number = code >> 4
-    return number if code & 15 == checksum(number) else None
 
 
 class Numbers:

@@ -1,5 +1,5 @@
 // Publishes the fake camera over WHIP, plays the avatar over WHEP, and notes when each number is seen on either side.
-async ({ base, seconds, warmup }) => {
+async ({ base, seconds, warmup, grab }) => {
   const CELLS = 16, BITS = 12;
   const check = (n) => ((n ^ (n >> 4) ^ (n >> 8)) % 15) + 1;
   const decode = (luma, width, rows) => {
@@ -41,7 +41,14 @@ async ({ base, seconds, warmup }) => {
   });
 
   // Every decoded frame, read without waiting for the compositor: the sum of what capture, network and codec cost.
-  const watch = (track, seen) => {
+  const pictures = grab ? [] : null;
+  const keep = async (frame, number) => {
+    const canvas = new OffscreenCanvas(frame.displayWidth, frame.displayHeight);
+    canvas.getContext("2d").drawImage(frame, 0, 0);
+    const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 })).arrayBuffer());
+    pictures.push([number, btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join(""))]);
+  };
+  const watch = (track, seen, pictures) => {
     const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
     const buffer = new Uint8Array(1024 * 1024);
     (async () => {
@@ -52,7 +59,9 @@ async ({ base, seconds, warmup }) => {
         const width = frame.codedWidth, rows = 16;
         try {
           await frame.copyTo(buffer, { rect: { x: 0, y: 0, width: frame.visibleRect.width, height: rows } });
-          seen.push([decode(buffer, frame.visibleRect.width, rows), at]);
+          const number = decode(buffer, frame.visibleRect.width, rows);
+          seen.push([number, at]);
+          if (pictures && number !== null) await keep(frame, number);
         } finally { frame.close(); }
       }
     })();
@@ -86,7 +95,7 @@ async ({ base, seconds, warmup }) => {
   await new Promise((r) => setTimeout(r, warmup * 1000));
 
   const sent = [], received = [];
-  const readers = [watch(camera.clone(), sent), watch(track, received)];
+  const readers = [watch(camera.clone(), sent, null), watch(track, received, pictures)];
   const inbound = async () => {
     for (const report of (await receiver.receiver.getStats()).values()) if (report.type === "inbound-rtp") return { ...report };
   };
@@ -103,5 +112,5 @@ async ({ base, seconds, warmup }) => {
   const codecs = [await codec(up, "outbound-rtp"), await codec(down, "inbound-rtp")];
   for (const reader of readers) await reader.cancel();
   up.close(); down.close(); stream.getTracks().forEach((t) => t.stop());
-  return { sent, received, before, after, codecs };
+  return { sent, received, before, after, codecs, pictures };
 }

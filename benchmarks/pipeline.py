@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from counting import MODULUS, paint
+from mien.testing.numbers import MODULUS, paint
 from reference import NOMINAL_MS
 
 HERE = Path(__file__).parent
@@ -94,8 +94,10 @@ def filmed_demo(seconds: float) -> Any:
     return asyncio.run(film())
 
 
-def drive(y4m: Path, seconds: float, warmup: float, *, control: bool) -> dict[str, Any]:
-    """One run; returns what the page and the engine saw."""
+def drive(
+    y4m: Path, seconds: float, warmup: float, *, control: bool = False, grab: bool = False
+) -> dict[str, Any]:
+    """One run; returns what the page and the engine saw. grab: also the returned pictures, as JPEG in base64."""
     from playwright.sync_api import sync_playwright
 
     engine = subprocess.Popen(
@@ -137,17 +139,19 @@ def drive(y4m: Path, seconds: float, warmup: float, *, control: bool) -> dict[st
             )
             page = browser.new_page()
             page.goto(base + "/api/status")
-            argument = {"base": base, "seconds": seconds, "warmup": warmup}
+            argument = {"base": base, "seconds": seconds, "warmup": warmup, "grab": grab}
+            script = (HERE / "pipeline.js").read_text()
             page.evaluate(
-                f"argument => {{ window.result = ({(HERE / 'pipeline.js').read_text()})(argument); }}",
+                f"argument => {{ window.result = ({script})(argument); "
+                "window.result.catch(error => { window.failure = String(error); }); }",
                 argument,
             )
-            page.wait_for_function("window.phase === 'measuring'", timeout=60_000)
+            await_phase(page, "measuring")
             say("start")
             for _ in range(int(seconds)):
                 page.wait_for_timeout(1000)
                 say("reference")
-            page.wait_for_function("window.phase === 'measured'", timeout=60_000)
+            await_phase(page, "measured")
             say("stop")
             assert engine.stdout.readline().strip() == "stopped"
             seen: dict[str, Any] = page.evaluate("window.result")
@@ -159,7 +163,21 @@ def drive(y4m: Path, seconds: float, warmup: float, *, control: bool) -> dict[st
     finally:
         if engine.poll() is None:
             engine.kill()
-            engine.wait()
+        engine.stdin.close()
+        engine.stdout.close()
+        engine.wait()
+
+
+def await_phase(page: Any, phase: str, timeout_s: float = 60) -> None:
+    """Wait until the page says that it is in `phase`; raises what went wrong in it."""
+    for _ in range(int(timeout_s * 20)):
+        state = page.evaluate("[window.phase, window.failure]")
+        if state[1]:
+            raise RuntimeError(f"the page failed: {state[1]}")
+        if state[0] == phase:
+            return
+        page.wait_for_timeout(50)
+    raise TimeoutError(f"the page did not come to '{phase}' within {timeout_s:g} s")
 
 
 def percentiles(values: list[float]) -> dict[str, float]:

@@ -95,7 +95,7 @@ class ServerSection(Section):
     """preferred where the viewer takes both"""
     min_kbps: Annotated[int, Field(ge=50)] = 300
     start_kbps: Annotated[int, Field(ge=50)] = 1500
-    max_kbps: Annotated[int, Field(ge=50)] = 4000
+    max_kbps: Annotated[int, Field(ge=50)] = 2500
 
 
 class Config(Section):

@@ -17,6 +17,7 @@ from mien.errors import PluginError
 from mien.face.model import Embedding, FaceModel, Region
 from mien.face.rig import INDEX
 from mien.frames import Float
+from mien.render.conditioning import vertex_normals
 
 Ints = NDArray[np.int32]
 
@@ -167,7 +168,7 @@ class _Dissection:
         outside = np.where(within, 0.0, distance)
         x = np.clip(1 - outside / _FADE_CM, 0, 1)
         # What the front view sees at a grazing angle (ears, under the chin) belongs to the surroundings.
-        facing = np.clip(_normals(self.mean, self.triangles)[:, 2] / 0.35, 0, 1)
+        facing = np.clip(vertex_normals(self.mean, self.triangles)[:, 2] / 0.35, 0, 1)
         x *= np.maximum(facing, np.where(within, np.clip(distance - 0.8, 0, 1), 0))
         return np.asarray(x * x * (3 - 2 * x), np.float32)
 
@@ -287,16 +288,6 @@ def _cap(loop: Ints, mean: Float) -> Ints:
 def _distance_to_curve(points: NDArray[np.float64], curve: Float) -> NDArray[np.float64]:
     dense = np.concatenate([curve[:-1] + (curve[1:] - curve[:-1]) * step for step in np.arange(6) / 6] + [curve[-1:]])
     return np.asarray(cKDTree(dense).query(points)[0])
-
-
-def _normals(points: Float, triangles: Ints) -> Float:
-    """(V, 3) unit normals of the vertices, weighted by area."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    across = np.cross(b - a, c - a)
-    total = np.zeros_like(points)
-    for k in range(3):
-        np.add.at(total, triangles[:, k], across)
-    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _inside(polygon: NDArray[np.float64], points: Float) -> NDArray[np.bool_]:

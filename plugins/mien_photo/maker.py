@@ -186,15 +186,14 @@ class _Portrait:
     def _mouth(self, pair: tuple[eyes.Eye, eyes.Eye]) -> tuple[teeth.Arch, teeth.Palette, tuple[Bytes, Bytes]]:
         closed = self.skin.openings[0]
         neutral_skin = self.neutral[self.skin.vertices]
-        lip_line = float((closed.upper.apply(neutral_skin)[5, 1] + closed.lower.apply(neutral_skin)[5, 1]) / 2)
-        arch = teeth.arch_of(self.model, self.neutral, lip_line)
+        lips = (closed.upper.apply(neutral_skin)[5] + closed.lower.apply(neutral_skin)[5]) / 2
+        arch = teeth.arch_of(self.model, self.neutral, np.asarray(lips, np.float32))
         mouth = np.zeros((self.side, self.side), np.uint8)
         outline = self.points[[*anatomy.MOUTH_UPPER, *anatomy.MOUTH_LOWER[-2:0:-1]], :2]
         cv2.fillPoly(mouth, [np.round((outline - 0.5) * 16).astype(np.int32)], 1, shift=4)
         smile = teeth.own_smile(self.picture, mouth, arch, self.view)
         white = np.mean([np.median(eye.white[..., :3].reshape(-1, 3), axis=0) for eye in pair], axis=0)
         palette = teeth.palette_of(
-            self.picture,
             np.asarray(white, np.float32),
             self._colour(np.linspace(self.points[14, :2], self.points[17, :2], 5)[1:4], 0.01),
             self._colour(self.points[[205, 425], :2], 0.03),
@@ -202,7 +201,14 @@ class _Portrait:
         )
         upper = teeth.painted(palette, upper=True)
         if smile is not None:
-            arch = replace(arch, upper=smile.edge, lower=arch.lower + smile.edge - arch.upper)
+            opened = float(closed.gaps(self.expressed[self.skin.vertices]).max())
+            arch = replace(
+                arch,
+                upper=smile.edge,
+                lower=arch.lower + smile.edge - arch.upper,
+                full_light_cm=float(np.clip(opened, 0.25, 1.0)),
+                shading=0.5,
+            )
             upper = teeth.with_smile(upper, smile)
         return arch, palette, (upper, teeth.painted(palette, upper=False))
 

@@ -129,7 +129,7 @@ def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
                 float(numbers[6]), float(numbers[7]), numbers[8:10],
             )
         )  # fmt: skip
-    arch = arrays["arch"].tolist()
+    *place, full_light_cm, shading = arrays["arch"].tolist()
     return PhotoAvatar(
         subject=content.subject,
         source=images["source"],
@@ -142,7 +142,9 @@ def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
             *(np.ascontiguousarray(arrays[f"grid_{part}"]) for part in ("still", "head", "turn", "shift", "bound", "weights")),
         ),
         eyes=(eyes[0], eyes[1]),
-        arch=Arch(*arch, jaw=np.array(arrays["arch_jaw"]), tilt=np.array(arrays["arch_tilt"])),
+        arch=Arch(
+            *place, np.array(arrays["arch_jaw"]), np.array(arrays["arch_tilt"]), full_light_cm, shading
+        ),
         palette=Palette(*arrays["palette"]),
         rows=(images["teeth_upper"], images["teeth_lower"]),
     )

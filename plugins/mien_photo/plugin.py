@@ -1,4 +1,4 @@
-"""Descriptor of the photo avatar; import-light."""
+"""Descriptor of the photo avatar plugin; import-light."""
 
 from __future__ import annotations
 
@@ -6,10 +6,20 @@ from mien.stage import Kind, Plugin, Provides
 
 plugin = Plugin(
     name="photo",
-    summary="a photo comes alive: makes and renders photo avatars on the CPU",
+    summary="Animates one photograph, no trained network",
     provides=(
-        Provides(Kind.MAKER, "photo", "mien_photo.maker:PhotoMaker", "an avatar out of one photo", rank=10),
-        Provides(Kind.RENDERER, "photo", "mien_photo.renderer:PhotoRenderer", "the photo, warped in 2.5D", rank=10),
+        Provides(
+            Kind.RENDERER,
+            "photo",
+            "mien_photo.renderer:PhotoRenderer",
+            "warps the portrait and draws eyes and mouth anew",
+        ),
+        Provides(
+            Kind.MAKER,
+            "photo",
+            "mien_photo.maker:PhotoMaker",
+            "fits the face, separates it from the background, takes eyes and teeth apart",
+        ),
     ),
     requires=("cv2",),
     install='pip install "mien[photo]"',

@@ -10,6 +10,8 @@ from mien.errors import PackageError
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.model import gaze_rotation, load_model
 from mien.frames import BufferPool, Bytes, FaceParams, Float, VideoFrame
+from mien.render.composition import over
+from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.stage import Background, Context, Fragments, Kind, Rasterizer, Renderer
 from mien_photo import package, teeth, warp, window
 from mien_photo.anatomy import Opening, Skin, skin_of
@@ -27,14 +29,6 @@ _LEVELS = ((2, 2), (3, 2), (4, 1))
 _POOL = 8
 _REFLECTION = 0.55
 """How far the light's reflection on the cornea goes along with the eye: a ball on a ball."""
-
-
-def _pose(rotation: Float, translation: Float) -> Float:
-    return np.ascontiguousarray(np.concatenate([rotation, translation[:, None]], axis=1), np.float32)
-
-
-def _lens(camera: Camera) -> Float:
-    return np.array([camera.width, camera.height, camera.focal, camera.cx, camera.cy], np.float32)
 
 
 class PhotoRenderer(Renderer):
@@ -101,7 +95,7 @@ class _Picture:
         side = photo.source.shape[0]
         self.scale = np.float32(min(self.width, self.height) / side)
         camera = photo.subject.camera
-        self.source_lens = _lens(camera)
+        self.source_lens = lens_of(camera)
         self.camera = Camera(
             self.width,
             self.height,
@@ -109,7 +103,7 @@ class _Picture:
             camera.cx * self.scale + (self.width - side * self.scale) / 2,
             camera.cy * self.scale + (self.height - side * self.scale) / 2,
         )
-        self.lens = _lens(self.camera)
+        self.lens = lens_of(self.camera)
         used = min(side, round(_DETAIL * side * float(self.scale)))
         self.source = np.ascontiguousarray(
             cv2.resize(photo.source, (used, used), interpolation=cv2.INTER_AREA) if used < side else photo.source
@@ -122,7 +116,7 @@ class _Picture:
 
         subject = photo.subject
         self.home = rotation_matrix(subject.rest_rotation)
-        self.portrait_pose = _pose(self.home, subject.rest_translation)
+        self.portrait_pose = pose_matrix(self.home, subject.rest_translation)
         self.face = SkinPose(skin, photo.likeness)
         self.face.update(np.array(subject.neutral))
         self.portrait_skin = self.face.vertices.copy()
@@ -132,13 +126,10 @@ class _Picture:
         self.grid_triangles = photo.grid.triangles
         self.triangles = np.concatenate([skin.triangles, *(_both_sides(o.cap) for o in skin.openings)])
         self.windows = [_Window(opening) for opening in skin.openings]
-        xs, arc = teeth.arc_lengths(photo.arch.half_width, photo.arch.depth)
-        del xs
-        self.arc = arc
+        _, self.arc = teeth.arc_lengths(photo.arch.half_width, photo.arch.depth)
         self.arch = photo.arch.packed()
         self.palette = photo.palette.packed()
         self.rows = tuple(np.array(row) for row in photo.rows)
-        self.light = np.array([1.0, 1.0], np.float32)
         self.eyes = [
             (
                 np.array([*eye.centre, eye.radius, eye.iris_radius], np.float32),
@@ -178,12 +169,12 @@ class _Picture:
     def draw(self, expression: Float, stance: Stance) -> Bytes:
         photo, face = self.photo, self.face
         face.update(expression)
-        pose = _pose(stance.rotation, stance.translation)
-        resting = _pose(self.home, np.asarray(stance.pivot - self.home @ self.pivot, np.float32))
+        pose = pose_matrix(stance.rotation, stance.translation)
+        resting = pose_matrix(self.home, np.asarray(stance.pivot - self.home @ self.pivot, np.float32))
         np.subtract(face.vertices, self.portrait_skin, out=self.moved)
         self._warp(pose, resting)
         picture = self.pool.take()
-        warp.over(self.warped, self.back, picture)
+        over(self.warped, self.back, picture)
         for k, (opening, frame) in enumerate(zip(self.skin.openings, self.windows, strict=True)):
             if frame.place(self.camera, pose, face.vertices, opening, _MARGIN_CM[k]):
                 self._open(k, frame, pose, expression, stance, picture)
@@ -197,7 +188,7 @@ class _Picture:
             grid.head, grid.still, grid.turn, grid.shift, grid.bound, grid.weights, self.moved, pose, resting,
             self.lens, self.scale, self.grid_clip,
         )  # fmt: skip
-        warp.skin_to_clip(face.vertices, pose, self.lens, self.skin_clip)
+        to_clip(face.vertices, pose, self.lens, self.skin_clip)
         self.rasterizer.rasterize(
             self.grid_clip[None], self.grid_triangles, height, width, cull=False, out=self.grid_hits
         )
@@ -219,7 +210,7 @@ class _Picture:
         face, samples = self.face, self.samples
         hits, gathered, inside, top, bottom = frame.buffers(samples)
         lens = frame.lens(self.camera, samples)
-        warp.skin_to_clip(face.vertices, pose, lens, self.skin_clip)
+        to_clip(face.vertices, pose, lens, self.skin_clip)
         self.rasterizer.rasterize(
             self.skin_clip[None], frame.triangles, frame.height * samples, frame.width * samples, out=hits
         )
@@ -233,7 +224,7 @@ class _Picture:
             jaw = np.append(expression @ self.photo.arch.jaw, expression @ self.photo.arch.tilt).astype(np.float32)
             window.inside_mouth(
                 gathered, top, bottom, corner, pose, self.lens, self.arch, jaw, self.arc, self.rows[0],
-                self.rows[1], self.palette, self.light, inside,
+                self.rows[1], self.palette, inside,
             )  # fmt: skip
         else:
             ball, box, white, iris, glint, own = self.eyes[k - 1]

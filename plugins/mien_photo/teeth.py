@@ -6,7 +6,7 @@ smiles, painted ones in its light elsewhere. Their place follows from the face m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -30,6 +30,8 @@ _RISE_UPPER = (0.0, 0.07, 0.0, 0.09, 0.13, 0.16)
 _RISE_LOWER = (0.0, 0.0, -0.02, 0.05, 0.10, 0.14)
 """How far the biting edge of each tooth lies behind the foremost, cm."""
 _HEIGHTS = (1.02, 0.92, 1.0, 0.86, 0.8, 0.75)
+_BEHIND_LIPS_CM = 0.45
+"""How far behind the line where lips meet the front teeth stand."""
 _SEEN_BELOW_LIP_CM = 0.2
 """How far the upper teeth reach below closed lips' line."""
 
@@ -40,7 +42,9 @@ class Arch:
 
     half_width, depth: semi-axes of the ellipse; front: z of its foremost point. upper, lower: y of the
     biting edges with the jaw closed. jaw: (52, 3) how far the lower front teeth move per unit of each
-    expression; tilt: (52,) how much less (per cm further back) they move down.
+    expression; tilt: (52,) how much less (per cm further back) they move down. full_light_cm: how far the
+    mouth must be open to let all light in; shading: 0 to 1, how much lips and depth darken the teeth (less
+    where the picture of the teeth is a photograph, which has that already).
     """
 
     half_width: float
@@ -50,9 +54,17 @@ class Arch:
     lower: float
     jaw: Float
     tilt: Float
+    full_light_cm: float = 1.0
+    shading: float = 1.0
 
     def packed(self) -> Float:
-        return np.array([self.half_width, self.depth, self.front, self.upper, self.lower], np.float32)
+        return np.array(
+            [
+                self.half_width, self.depth, self.front, self.upper, self.lower,
+                self.full_light_cm, self.shading,
+            ],
+            np.float32,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,8 @@ class Palette:
         return np.stack([self.tooth, self.gum, self.tongue, self.dark]).astype(np.float32)
 
 
-def arch_of(model: FaceModel, neutral: Float, lip_line: float) -> Arch:
-    """model: gives the shape; neutral: (V, 3) the person's whole neutral face; lip_line: y of closed lips."""
+def arch_of(model: FaceModel, neutral: Float, lips: Float) -> Arch:
+    """model: gives the shape; neutral: (V, 3) the person's whole neutral face; lips: (3,) where they meet."""
     teeth = np.flatnonzero(model.vertex_region == Region.TEETH)
     moves = model.expression[:, teeth]
     swing = np.linalg.norm(moves[INDEX["jawOpen"]], axis=1)
@@ -83,12 +95,13 @@ def arch_of(model: FaceModel, neutral: Float, lip_line: float) -> Arch:
     depth = float(np.clip((fall @ bend) / max(float(bend @ bend), 1e-6), 0.8 * half_width, 2.2 * half_width))
     biting = float(np.percentile(upper[:, 1], 3))
     gap = float(np.clip(np.percentile(lower[:, 1], 97) - biting, -0.05, 0.25))
-    edge = lip_line - _SEEN_BELOW_LIP_CM
+    edge = float(lips[1]) - _SEEN_BELOW_LIP_CM
     forward = lower[:, 2] > np.percentile(lower[:, 2], 70)
     jaw = moves[:, jawed][:, forward].mean(axis=1)
     z = lower[:, 2] - lower[:, 2].mean()
     down = moves[:, jawed, 1]
     tilt = (down * z).sum(axis=1) / float((z * z).sum())
+    front = max(front, float(lips[2]) - _BEHIND_LIPS_CM)
     return Arch(half_width, depth, front, edge, edge + gap, np.asarray(jaw, np.float32), np.asarray(tilt, np.float32))
 
 
@@ -100,7 +113,7 @@ def _envelope(points: Float) -> list[tuple[float, float]]:
     ]
 
 
-def palette_of(portrait: Bytes, white: Float, lip: Float, skin: Float, seen_teeth: Float | None) -> Palette:
+def palette_of(white: Float, lip: Float, skin: Float, seen_teeth: Float | None) -> Palette:
     """white: of the eyes, lip, skin: (3,) typical colours of the portrait; seen_teeth: of its own teeth."""
     luma = np.array([0.299, 0.587, 0.114], np.float32)
     if seen_teeth is None:
@@ -111,11 +124,13 @@ def palette_of(portrait: Bytes, white: Float, lip: Float, skin: Float, seen_teet
     else:
         tooth = seen_teeth
     level = float(np.clip(skin @ luma, 40, 220)) / 150
-    gum = 0.55 * lip + 0.45 * np.array([175, 95, 92], np.float32) * level
-    tongue = 0.45 * lip + 0.55 * np.array([165, 82, 78], np.float32) * level
+    gum = 0.5 * lip + 0.35 * np.array([175, 95, 92], np.float32) * level
+    tongue = 0.43 * lip + 0.52 * np.array([165, 82, 78], np.float32) * level
     dark = np.array([30, 11, 10], np.float32) * (0.4 + 0.6 * level)
-    del portrait
-    return Palette(*(np.asarray(c, np.float32) for c in (tooth, gum * 0.85, tongue * 0.95, dark)))
+    # A drawing in grey has a grey mouth.
+    chroma = float(np.clip(np.ptp(skin) / max(float(skin @ luma), 1.0) / 0.25, 0, 1))
+    colours = [np.asarray(c + (c @ luma - c) * (1 - chroma), np.float32) for c in (tooth, gum, tongue, dark)]
+    return Palette(*colours)
 
 
 def painted(palette: Palette, *, upper: bool) -> Bytes:
@@ -216,7 +231,7 @@ def own_smile(portrait: Bytes, mouth: Bytes, arch: Arch, view: View) -> Smile | 
     at = np.array([np.median(columns[middle]), np.median(lowest) + 1.0], np.float32)
     origin, direction = view.ray(at)
     edge = float((origin + direction * ((arch.front - origin[2]) / direction[2]))[1])
-    placed = Arch(arch.half_width, arch.depth, arch.front, edge, arch.lower, arch.jaw, arch.tilt)
+    placed = replace(arch, upper=edge)
     pixels = view.project(row_points(placed)) - np.float32(0.5)
     map_x, map_y = np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
     texels = cv2.remap(portrait, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)

@@ -6,31 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mien.frames import Bytes, Float
+from mien.frames import Float
+from mien.render.projection import FAR_CM, NEAR_CM
 
 Ints = NDArray[np.int32]
-
-NEAR_CM, FAR_CM = 5.0, 1000.0
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def skin_to_clip(points: Float, pose: Float, lens: Float, out: Float) -> None:
-    """points: (K, 3) head space -> out: (K, 4) clip space.
-
-    pose: (3, 4) rotation and translation; lens: (5,) width, height, focal, cx, cy in px.
-    """
-    width, height, focal, cx, cy = lens[0], lens[1], lens[2], lens[3], lens[4]
-    kx, ky = 2 * focal / width, 2 * focal / height
-    ox, oy = 2 * cx / width - 1, 1 - 2 * cy / height
-    a = np.float32((FAR_CM + NEAR_CM) / (FAR_CM - NEAR_CM))
-    b = np.float32(-2 * FAR_CM * NEAR_CM / (FAR_CM - NEAR_CM))
-    for i in range(points.shape[0]):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        w = -(pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3])
-        out[i, 0] = kx * (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3]) + ox * w
-        out[i, 1] = ky * (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3]) + oy * w
-        out[i, 2] = a * w + b
-        out[i, 3] = w
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -128,21 +107,3 @@ def compose_map(
                 gy += p * (sy - gy)
             out[y, x, 0] = gx * scale - half
             out[y, x, 1] = gy * scale - half
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def over(front: Bytes, back: Bytes, out: Bytes) -> None:
-    """front: (H, W, 4) with straight alpha, over back: (H, W, 3) -> out: (H, W, 3)."""
-    for y in range(front.shape[0]):
-        for x in range(front.shape[1]):
-            alpha = np.int32(front[y, x, 3])
-            if alpha == 255:
-                for k in range(3):
-                    out[y, x, k] = front[y, x, k]
-            elif alpha == 0:
-                for k in range(3):
-                    out[y, x, k] = back[y, x, k]
-            else:
-                for k in range(3):
-                    mixed = alpha * np.int32(front[y, x, k]) + (255 - alpha) * np.int32(back[y, x, k])
-                    out[y, x, k] = np.uint8((mixed + 127) // 255)

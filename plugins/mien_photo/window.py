@@ -121,14 +121,12 @@ def inside_mouth(
     upper: Bytes,
     lower: Bytes,
     palette: Float,
-    light: Float,
     out: Float,
 ) -> None:
     """out: (h, w, 3) colours 0 to 255 where `gathered` says opening.
 
-    corner: (2,) px of the window in the picture; arch: (5,) see `teeth.Arch.packed`; jaw: (4,) cm moved
-    and tilt; arc: (N,) length of the arch over x; palette: (4, 3) tooth, gum, tongue, dark. light: (2,)
-    how open the mouth must be (cm) to be fully lit, and how strong lip shadows are (0 to 1).
+    corner: (2,) px of the window in the picture; arch: (7,) see `teeth.Arch.packed`; jaw: (4,) cm moved
+    and tilt; arc: (N,) length of the arch over x; palette: (4, 3) tooth, gum, tongue, dark.
     """
     height, width = out.shape[0], out.shape[1]
     texel = np.empty(4, np.float32)
@@ -137,13 +135,14 @@ def inside_mouth(
     oy = -(pose[0, 1] * pose[0, 3] + pose[1, 1] * pose[1, 3] + pose[2, 1] * pose[2, 3])
     oz = -(pose[0, 2] * pose[0, 3] + pose[1, 2] * pose[1, 3] + pose[2, 2] * pose[2, 3])
     cm = -pose[2, 3] / focal
+    shading = arch[6]
     half, depth, front, upper_y, lower_y = arch[0], arch[1], arch[2], arch[3], arch[4]
     widest, first, last = _F(0.0), _F(width), _F(0.0)
     for x in range(width):
         widest = max(widest, (bottom[x] - top[x]) * cm)
         if bottom[x] >= top[x]:
             first, last = min(first, _F(x)), _F(x)
-    opened = min(widest / light[0], _F(1.0))
+    opened = min(widest / arch[5], _F(1.0))
     ambient = _F(0.62) + _F(0.38) * opened * (_F(2.0) - opened)
     for x in range(width):
         if bottom[x] < top[x]:
@@ -220,8 +219,8 @@ def inside_mouth(
                     continue
                 nx, nz = hx / (ha * ha), hz / (hb * hb)
                 facing = -(nx * dx + nz * dz) / np.sqrt((nx * nx + nz * nz) * (dx * dx + dy * dy + dz * dz))
-                lit = _F(1.0) - light[1] * _F(0.6) * (_F(1.0) - max(facing, _F(0.0)))
-                lit *= _F(1.0) - light[1] * (_F(1.0) - np.exp(-max(hb - hz - _F(0.5), _F(0.0)) * _F(0.45)))
+                lit = _F(1.0) - shading * _F(0.6) * (_F(1.0) - max(facing, _F(0.0)))
+                lit *= _F(1.0) - shading * (_F(1.0) - np.exp(-max(hb - hz - _F(0.5), _F(0.0)) * _F(0.45)))
                 if which == 0:
                     lit *= _F(0.90)
                 r += share * (texel[0] * lit - r)
@@ -229,9 +228,9 @@ def inside_mouth(
                 b += share * (texel[2] * lit - b)
 
             near = from_top / _F(0.26)
-            shadow = _F(1.0) - light[1] * _F(0.42) * np.exp(-near * near)
+            shadow = _F(1.0) - shading * _F(0.42) * np.exp(-near * near)
             near = from_bottom / _F(0.16)
-            shadow *= _F(1.0) - light[1] * _F(0.3) * np.exp(-near * near)
+            shadow *= _F(1.0) - shading * _F(0.3) * np.exp(-near * near)
             shadow *= ambient
             # Light that comes through lips and cheeks is red.
             out[y, x, 0], out[y, x, 1], out[y, x, 2] = r * np.sqrt(shadow), g * shadow, b * shadow

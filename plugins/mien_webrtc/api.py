@@ -39,7 +39,10 @@ def router(rooms: Rooms, *, auth_required: bool) -> APIRouter:
         sessions = engine.sessions.values()
         return told | {
             "capacity": {"max": engine.max_sessions, "used": len(engine.sessions)},
-            "sessions": [{"name": s.name, "state": s.state, "viewers": s.viewers} for s in sessions],
+            "sessions": [
+                *({"name": s.name, "state": s.state, "viewers": s.viewers} for s in sessions),
+                *({"name": name, "state": "opening", "viewers": 0} for name in engine.opening),
+            ],
             "ice_servers": [server.json() for server in rooms.ice_servers],
         }
 

@@ -29,8 +29,8 @@ class Rooms:
         self._lingering: set[asyncio.Task[None]] = set()
 
     async def get(self, name: str) -> Room:
-        """The room of an open session. Raises `Problem` 404."""
-        session = self.engine.sessions.get(name)
+        """The room of a session, awaited while that is being opened. Raises `Problem` 404."""
+        session = await self.engine.session(name)
         room = self._rooms.get(name)
         if room is not None and room.session is not session:
             del self._rooms[name]
@@ -51,7 +51,7 @@ class Rooms:
 
     async def get_or_open(self, name: str) -> Room:
         """The room for a publisher, who may open a session by publishing to it. Raises `CapacityError`."""
-        if name not in self.engine.sessions:
+        if await self.engine.session(name) is None:
             try:
                 await self.engine.open_session(name)
             except InputError:

@@ -214,7 +214,11 @@ class FakeEngine:
         self.clock = SystemClock()
         self.max_sessions = max_sessions
         self.sessions: dict[str, FakeSession] = {"main": FakeSession("main", self.clock)}
+        self.opening: tuple[str, ...] = ()
         self.files: list[Path] = []
+
+    async def session(self, name: str) -> FakeSession | None:
+        return self.sessions.get(name)
 
     async def open_session(self, name: str = "") -> FakeSession:
         if len(self.sessions) >= self.max_sessions:

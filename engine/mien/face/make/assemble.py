@@ -267,37 +267,41 @@ class _Body:
         return skin
 
     def clear_lids(self, moved: Doubles) -> None:
-        """Keeps the skin of the lids off the eyeball on the whole straight way from open to closed."""
-        for side, sign in (("Left", 1), ("Right", -1)):
-            blink = moved[INDEX[f"eyeBlink{side}"]]
+        """Keeps the skin of the lids off the eyeballs on the whole straight way to every shape (52, V, 3)."""
+        for sign, rim in ((1, 2), (-1, 3)):
             centre = self.centre * (sign, 1, 1)
-            skin = np.arange(len(self.skin))
-            near = skin[
-                (np.linalg.norm(self.skin - centre, axis=1) < 2.2)
-                & (np.linalg.norm(blink[skin], axis=1) > 1e-3)
-            ]
-            closed = self.points[near] + blink[near]
-            pairs = cKDTree(closed).query_pairs(1e-5, output_type="ndarray")
-            for _ in range(12):
-                for w, above in ((0.5, 0.03), (0.75, 0.04), (1.0, 0.06)):
-                    away = self.points[near] + w * blink[near] - centre
-                    length = np.linalg.norm(away, axis=1, keepdims=True)
-                    push = (eyes.RADIUS_CM + above - length).clip(0)
-                    blink[near] += away / length * push / w
-                # Where the two lids meet, both go as far out as the one that must go further.
-                closed = self.points[near] + blink[near]
-                further = np.linalg.norm(closed[pairs] - centre, axis=2).argmax(axis=1)
-                seam = closed[pairs[np.arange(len(pairs)), further]]
-                for side_of_seam in pairs.T:
-                    blink[near[side_of_seam]] = seam - self.points[near[side_of_seam]]
-            start = self.starts[2 if sign > 0 else 3]
-            part = self.parts[2 if sign > 0 else 3]
-            blink[start : start + len(part.points)] = part.follow @ blink[: len(self.skin)]
+            beside = np.flatnonzero(np.linalg.norm(self.skin - centre, axis=1) < 2.2)
+            rows = slice(self.starts[rim], self.starts[rim + 1])
+            for name, k in INDEX.items():
+                near = beside[np.linalg.norm(moved[k, beside], axis=1) > 1e-3]
+                if len(near):
+                    clearance = 0.06 if name.startswith("eyeBlink") else 0.03
+                    moved[k, near] = _cleared(self.skin[near], moved[k, near], centre, clearance)
+                    moved[k, rows] = self.parts[rim].follow @ moved[k, : len(self.skin)]
 
     def tongue_out(self, moved: Doubles) -> None:
         k = next(i for i, part in enumerate(self.parts) if part.region == Region.TONGUE)
         rows = slice(self.starts[k], self.starts[k + 1])
         moved[rows] += mouth.tongue_out(self.points[rows], self.tongue_tip)
+
+
+def _cleared(points: Doubles, moved: Doubles, centre: Doubles, clearance: float) -> Doubles:
+    """Displacements (N, 3) of points (N, 3) changed as little as keeps them outside the eyeball."""
+    moved = moved.copy()
+    # Points that the shape brings together (the two lids in a blink) are to stay together.
+    pairs = cKDTree(points + moved).query_pairs(1e-5, output_type="ndarray")
+    for _ in range(12):
+        for w, above in ((0.5, 0.5 * clearance), (0.75, 0.7 * clearance), (1.0, clearance)):
+            away = points + w * moved - centre
+            length = np.linalg.norm(away, axis=1, keepdims=True)
+            moved += away / length * (eyes.RADIUS_CM + above - length).clip(0) / w
+        if len(pairs):
+            closed = points + moved
+            further = np.linalg.norm(closed[pairs] - centre, axis=2).argmax(axis=1)
+            seam = closed[pairs[np.arange(len(pairs)), further]]
+            for lid in pairs.T:
+                moved[lid] = seam - points[lid]
+    return moved
 
 
 def _jaw_motion(name: str) -> Callable[[Doubles], Doubles] | None:

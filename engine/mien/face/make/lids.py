@@ -25,7 +25,9 @@ class Lids:
     def shapes(self, points: Doubles, fields: Fields) -> dict[str, Doubles]:
         upper, lower = points[list(UPPER_LID_LEFT)], points[list(LOWER_LID_LEFT)]
         # The closed seam: mostly where the lower lid was, bowed like it, and off the eyeball.
-        share = 0.58 + 0.28 * np.sin(np.pi * np.linspace(0, 1, len(upper)))[:, None] ** 0.7
+        outwards = np.linspace(0, 1, len(upper))[:, None]
+        corner = 0.58 - 0.48 * outwards
+        share = corner + (0.86 - corner) * np.sin(np.pi * outwards) ** 0.6
         seam = self.lifted(upper + share * (lower - upper), 0.16)
         return {
             "eyeBlinkLeft": self._lidded(points, fields, seam - upper, seam - lower),
