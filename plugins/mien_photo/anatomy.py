@@ -189,11 +189,15 @@ class _Dissection:
         upper, lower = self._embedding(upper_points), self._embedding(lower_points)
         up, low = upper.apply(self.mean), lower.apply(self.mean)
         if up[0, 0] > up[-1, 0]:
-            raise PluginError(f"Face model {self.model.name!r} is mirrored: x must grow to the subject's left.")
+            raise PluginError(
+                f"Face model {self.model.name!r} is mirrored: x must grow to the subject's left."
+            )
         basis = self.model.expression[:, self.vertices]
         gap_basis = upper.apply(basis)[..., 1] - lower.apply(basis)[..., 1]
         centre = (up + low).mean(axis=0) / 2
-        loop = min(self.loops, key=lambda l: float(np.linalg.norm(self.mean[l].mean(axis=0)[:2] - centre[:2])))
+        loop = min(
+            self.loops, key=lambda l: float(np.linalg.norm(self.mean[l].mean(axis=0)[:2] - centre[:2]))
+        )
         rows, column, pull, reach = self._pull(up, low, up_cm, down_cm, deep=upper_points == MOUTH_UPPER)
         near = np.zeros(len(self.mean), bool)
         edge = np.concatenate([up, low])
@@ -222,9 +226,7 @@ class _Dissection:
         above = points[:, 1] > np.interp(points[:, 0], up[:, 0], (up[:, 1] + low[:, 1]) / 2)
         if deep:
             above = self._goes_with_skull(points, up[:, 0], above)
-        reach = np.where(
-            above, _distance_to_curve(points, up), _distance_to_curve(points, low)
-        )
+        reach = np.where(above, _distance_to_curve(points, up), _distance_to_curve(points, low))
         limit = np.where(above, up_cm, down_cm)
         level = np.clip(1 - reach / limit, 0, 1)
         level = level * level * (3 - 2 * level)
@@ -273,9 +275,7 @@ def _cap(loop: Ints, mean: Float) -> Ints:
     faces = []
     i = j = 0
     while i < len(one) - 1 or j < len(other) - 1:
-        ahead = j == len(other) - 1 or (
-            i < len(one) - 1 and mean[one[i + 1], 0] <= mean[other[j + 1], 0]
-        )
+        ahead = j == len(other) - 1 or (i < len(one) - 1 and mean[one[i + 1], 0] <= mean[other[j + 1], 0])
         if ahead:
             faces.append((one[i], other[j], one[i + 1]))
             i += 1
@@ -286,7 +286,9 @@ def _cap(loop: Ints, mean: Float) -> Ints:
 
 
 def _distance_to_curve(points: NDArray[np.float64], curve: Float) -> NDArray[np.float64]:
-    dense = np.concatenate([curve[:-1] + (curve[1:] - curve[:-1]) * step for step in np.arange(6) / 6] + [curve[-1:]])
+    dense = np.concatenate(
+        [curve[:-1] + (curve[1:] - curve[:-1]) * step for step in np.arange(6) / 6] + [curve[-1:]]
+    )
     return np.asarray(cKDTree(dense).query(points)[0])
 
 

@@ -100,7 +100,11 @@ def _shrunk(picture: Bytes, x: float, y: float, side: float) -> Bytes:
         picture = cv2.GaussianBlur(picture, (0, 0), blur) if blur > 0.2 else picture
     return np.asarray(
         cv2.warpAffine(
-            picture, _affine(x, y, scale), (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            picture,
+            _affine(x, y, scale),
+            (SIDE, SIDE),
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
         )
     )
 
@@ -122,5 +126,7 @@ def _enlarged(picture: Bytes, x: float, y: float, scale: float) -> Bytes:
                 borderMode=cv2.BORDER_REPLICATE,
             )  # fmt: skip
             error = (reference - back) * _TRUST
-            large += cv2.warpAffine(error, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            large += cv2.warpAffine(
+                error, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            )
     return np.asarray(np.clip(large + 0.5, 0, 255), np.uint8)

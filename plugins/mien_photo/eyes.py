@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -18,6 +19,8 @@ IRIS = 96
 """Side of the iris' texture; it covers `IRIS_REACH` iris radii to each side."""
 IRIS_REACH = 1.3
 
+ToPatch = Callable[[Float], Float]
+
 SHADOW_CM = 0.2
 SHADOW = 0.3
 """The upper lid darkens the white below it by `SHADOW` at its edge, falling off over `SHADOW_CM`."""
@@ -27,7 +30,8 @@ SHADOW = 0.3
 class Eye:
     """One eye of the portrait.
 
-    white: PATCH x 3 uint8, the completed white without the lid's shadow. box: (3,) px of the source: left, top, and px of the source per px of the patch.
+    white: PATCH x 3 uint8, the completed white without the lid's shadow. box: (3,) px of the source: left, top,
+    and px of the source per px of the patch.
     iris: (IRIS, IRIS, 4) uint8, RGB and alpha, seen along the line of sight. glint: (IRIS, IRIS) uint8, the
     light's reflection (added), in the same frame. centre: (3,) cm, head space; radius: cm; iris_radius: cm;
     gaze: (2,) radians, yaw and pitch in the portrait.
@@ -107,7 +111,7 @@ def take_apart(
 
     opening = _fill(to_patch(lids))
     solid = cv2.erode(opening, np.ones((3, 3), np.uint8))
-    shadow = _shadow(opening, scale * cm_per_px)
+    shadow = _shadow(opening, float(scale) * cm_per_px)
     lit = np.clip(patch / shadow[..., None], 0, 255)
     disc = _disc(view, centre, radius, gaze, 1.22 * iris_radius, to_patch)
     core = _disc(view, centre, radius, gaze, 0.98 * iris_radius, to_patch)
@@ -141,11 +145,12 @@ def _shadow(opening: Bytes, cm_per_px: float) -> Float:
     return np.asarray(1 - SHADOW * np.exp(-((below / SHADOW_CM) ** 2)), np.float32)
 
 
-def _disc(view: View, centre: Float, radius: float, gaze: Float, reach: float, to_patch) -> Bytes:  # type: ignore[no-untyped-def]
+def _disc(view: View, centre: Float, radius: float, gaze: Float, reach: float, to_patch: ToPatch) -> Bytes:
     """Where the iris (or a multiple of it) lies in the patch."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     local = np.stack(
-        [reach * np.cos(turn), reach * np.sin(turn), np.full(48, np.sqrt(max(radius**2 - reach**2, 0)))], axis=1
+        [reach * np.cos(turn), reach * np.sin(turn), np.full(48, np.sqrt(max(radius**2 - reach**2, 0)))],
+        axis=1,
     )
     rim = local @ gaze_rotation(*gaze).T + centre
     return _fill(to_patch(view.project(rim.astype(np.float32))))
@@ -156,7 +161,9 @@ def _glint(patch: Float, within: Bytes) -> Float:
     luminance = patch @ np.array([0.299, 0.587, 0.114], np.float32)
     filled = np.where(within > 0, luminance, 0).astype(np.uint8)
     size = max(PATCH[1] // 9 | 1, 3)
-    opened = cv2.morphologyEx(filled, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    opened = cv2.morphologyEx(
+        filled, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    )
     spot = np.where(within > 0, luminance - opened, 0)
     spread = float(np.median(luminance[within > 0])) if within.any() else 0.0
     strong = np.clip(spot - 0.35 * spread - 12, 0, 255).astype(np.float32)
@@ -195,10 +202,12 @@ def _iris(
     radius: float,
     gaze: Float,
     iris_radius: float,
-    to_patch,  # type: ignore[no-untyped-def]  # noqa: ANN001
+    to_patch: ToPatch,
 ) -> tuple[Bytes, Bytes]:
-    """(IRIS, IRIS, 4): the iris seen from the front, completed where lids or reflections hide it; and
-    (IRIS, IRIS): the reflection."""
+    """The iris seen along the line of sight, completed where lids or reflections hide it, and the reflection.
+
+    (IRIS, IRIS, 4) and (IRIS, IRIS), both uint8.
+    """
     axis = ((np.arange(IRIS) + 0.5) / IRIS * 2 - 1) * IRIS_REACH
     u, v = np.meshgrid(axis, -axis)
     rho = np.hypot(u, v)
@@ -245,4 +254,6 @@ def _iris(
     colour *= dark[..., None]
     alpha = np.clip((1.06 - rho) / 0.16, 0, 1)
     alpha = alpha * alpha * (3 - 2 * alpha)
-    return np.concatenate([_bytes(colour), _bytes(alpha[..., None] * 255)], axis=2), _bytes(spark)
+    return np.concatenate(
+        [_bytes(colour), _bytes(np.asarray(alpha[..., None] * 255, np.float32))], axis=2
+    ), _bytes(spark)

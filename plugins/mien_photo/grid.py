@@ -7,6 +7,7 @@ shift, and bound to the face so that cheeks and chin pull their surroundings alo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,8 +45,10 @@ class Grid:
         """(T, 3), both ways round irrelevant: drawn without culling."""
         columns = len(self.still) // self.rows
         index = np.arange(len(self.still), dtype=np.int32).reshape(self.rows, columns)
-        a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]))
-        return np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)]).astype(np.int32)
+        a, b, c, d = (
+            part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:])
+        )
+        return np.asarray(np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)]), np.int32)
 
 
 def build(
@@ -57,7 +60,6 @@ def build(
     face_triangles: Ints,
     chin: float,
     face_height: float,
-    hair_alpha: Float,
 ) -> Grid:
     """Lay the grid over a source of `side` px.
 
@@ -76,7 +78,9 @@ def build(
     row = np.clip((y * scale).astype(int), 0, depth_cm.shape[0] - 1)
     depth = filled[row, column]
     camera = view.camera
-    seen = np.stack([(x - camera.cx) * depth / camera.focal, -(y - camera.cy) * depth / camera.focal, -depth], axis=1)
+    seen = np.stack(
+        [(x - camera.cx) * depth / camera.focal, -(y - camera.cy) * depth / camera.focal, -depth], axis=1
+    )
     in_head = np.asarray((seen - view.translation) @ view.rotation, np.float32)
 
     bound, weights = _bind(face, face_triangles, row, column, reach=0.13 * face_height * scale)
@@ -88,7 +92,7 @@ def build(
     return Grid(len(axis), still, in_head, turn, np.maximum(shift, turn), bound, weights)
 
 
-def _fade(x: NDArray[np.floating]) -> Float:
+def _fade(x: Any) -> Float:
     t = np.clip(x, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 

@@ -64,7 +64,11 @@ def _inner_lips(
     lip = outer - inner
     height = np.maximum((lip**2).sum(axis=1), 1.0)
     share = ((own - inner) * lip).sum(axis=1) / height
-    edge = np.where(upper[:, None], mouth.upper.apply(expressed)[_nearest(column)], mouth.lower.apply(expressed)[_nearest(column)])
+    edge = np.where(
+        upper[:, None],
+        mouth.upper.apply(expressed)[_nearest(column)],
+        mouth.lower.apply(expressed)[_nearest(column)],
+    )
     between = (column > 0.3) & (column < len(MOUTH_UPPER) - 1.3)
     is_inner = between & (edge[:, 2] - expressed[mouth.rows, 2] > 0.06)
     wanted = np.where(
@@ -90,9 +94,9 @@ def _eye(
     """A closing upper lid shows skin from above its lashes."""
     own = source_xy[opening.rows]
     seen = expressed[opening.rows]
-    climb = np.where(
-        opening.pull > 0, _LASH_CM * np.clip(1 - opening.reach / _LID_CM, 0, 1), 0
-    ).astype(np.float32)
+    climb = np.where(opening.pull > 0, _LASH_CM * np.clip(1 - opening.reach / _LID_CM, 0, 1), 0).astype(
+        np.float32
+    )
     raised = seen + climb[:, None] * np.array([0, 1, 0], np.float32)
     hidden = own + view.project(raised) - view.project(seen)
     return Edges(
@@ -100,7 +104,3 @@ def _eye(
         model_gap=open_share(opening, expression, blink),
         hidden_xy=np.asarray(hidden, np.float32),
     )
-
-
-
-

@@ -15,7 +15,7 @@ from mien.face.enrolment import enrol
 from mien.face.model import BUILT_IN, FaceModel, PosedFace, Region, load_model
 from mien.face.subject import Subject
 from mien.frames import Bytes, Float
-from mien.stage import Context, FaceLandmarks, Kind, Landmarker, Maker, Rasterizer, Segmenter
+from mien.stage import Context, FaceLandmarks, Fragments, Kind, Landmarker, Maker, Rasterizer, Segmenter
 from mien_photo import anatomy, crop, eyes, grid, matte, package, teeth
 from mien_photo.anatomy import Skin, skin_of
 from mien_photo.eyes import View
@@ -48,7 +48,9 @@ class PhotoMaker(Maker):
         if self._context is None:
             raise RuntimeError("PhotoMaker.make needs open() first")
         if portrait.ndim != 3 or portrait.shape[2] != 3 or portrait.dtype != np.uint8:
-            raise MediaError(f"A portrait must be (H, W, 3) uint8 RGB, not {portrait.shape} {portrait.dtype}.")
+            raise MediaError(
+                f"A portrait must be (H, W, 3) uint8 RGB, not {portrait.shape} {portrait.dtype}."
+            )
         face = self._largest(portrait)
         square = crop.choose(face.points, portrait.shape[1], portrait.shape[0])
         self._remark(face, square, portrait)
@@ -100,11 +102,15 @@ class _Portrait:
         self.side = picture.shape[0]
         self.camera = Camera.guess(self.side, self.side)
         self.subject: Subject = enrol(model, self.camera, [points])
-        self.view = View(self.camera, rotation_matrix(self.subject.rest_rotation), self.subject.rest_translation)
+        self.view = View(
+            self.camera, rotation_matrix(self.subject.rest_rotation), self.subject.rest_translation
+        )
         self.skin: Skin = skin_of(model)
         self.posed = PosedFace(model, self.subject.identity, self.subject.offsets)
         self.neutral = self._neutral()
-        self.expressed = self.neutral + (self.posed.vertices(self.subject.neutral.copy()) - self.posed.neutral)
+        self.expressed = self.neutral + (
+            self.posed.vertices(self.subject.neutral.copy()) - self.posed.neutral
+        )
 
     def _neutral(self) -> Float:
         """The neutral face such that the portrait's landmarks are met to the pixel."""
@@ -115,7 +121,9 @@ class _Portrait:
         missing *= np.array([1, -1], np.float32)
         offsets = np.concatenate([missing, np.zeros_like(depth)], axis=1) @ self.view.rotation
         trusted = landmarks.trust[:, None] >= 0.2
-        return np.asarray(self.posed.neutral + self.model.spread(np.asarray(offsets * trusted, np.float32)), np.float32)
+        return np.asarray(
+            self.posed.neutral + self.model.spread(np.asarray(offsets * trusted, np.float32)), np.float32
+        )
 
     def content(self, segmentation: Float, cover: Float | None) -> AvatarContent:
         model, skin, subject = self.model, self.skin, self.subject
@@ -128,15 +136,15 @@ class _Portrait:
         head = self._draw(self.expressed, surface, _DEPTH_SIDE)
         depth = self._depth(self.expressed, surface, head)
 
-        known = cv2.erode((face.triangle[0] >= 0).astype(np.uint8), np.ones((9, 9), np.uint8)).astype(np.float32)
+        known = cv2.erode((face.triangle[0] >= 0).astype(np.uint8), np.ones((9, 9), np.uint8)).astype(
+            np.float32
+        )
         sure = cv2.resize(known, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
         alpha = cover if cover is not None else matte.refine(self.picture, segmentation, sure)
         front, back = matte.separate(self.picture, alpha)
 
         chin, top = float(self.points[152, 1]), float(self.points[10, 1])
-        surroundings = grid.build(
-            self.side, self.view, head, depth, face, skin.triangles, chin, chin - top, alpha
-        )
+        surroundings = grid.build(self.side, self.view, head, depth, face, skin.triangles, chin, chin - top)
         pair = self._eyes()
         arch, palette, rows = self._mouth(pair)
         return package.pack(
@@ -153,13 +161,13 @@ class _Portrait:
             rows=rows,
         )
 
-    def _draw(self, points: Float, triangles: Ints, side: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _draw(self, points: Float, triangles: Ints, side: int) -> Fragments:
         posed = points @ self.view.rotation.T + self.view.translation
         whole = np.concatenate([posed, np.ones((len(posed), 1), np.float32)], axis=1)
         clip = whole @ self.camera.clip_matrix().T
         return self.rasterizer.rasterize(np.asarray(clip[None], np.float32), triangles, side, side)
 
-    def _depth(self, points: Float, triangles: Ints, head) -> Float:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def _depth(self, points: Float, triangles: Ints, head: Fragments) -> Float:
         away = -(points @ self.view.rotation.T + self.view.translation)[:, 2:]
         drawn = self.rasterizer.interpolate(np.asarray(away[None], np.float32), head, triangles)
         return np.ascontiguousarray(drawn[0, :, :, 0])
@@ -183,7 +191,9 @@ class _Portrait:
         ]
         return made[0], made[1]
 
-    def _mouth(self, pair: tuple[eyes.Eye, eyes.Eye]) -> tuple[teeth.Arch, teeth.Palette, tuple[Bytes, Bytes]]:
+    def _mouth(
+        self, pair: tuple[eyes.Eye, eyes.Eye]
+    ) -> tuple[teeth.Arch, teeth.Palette, tuple[Bytes, Bytes]]:
         closed = self.skin.openings[0]
         neutral_skin = self.neutral[self.skin.vertices]
         lips = (closed.upper.apply(neutral_skin)[5] + closed.lower.apply(neutral_skin)[5]) / 2
@@ -197,11 +207,15 @@ class _Portrait:
             np.asarray(white, np.float32),
             self._colour(np.linspace(self.points[14, :2], self.points[17, :2], 5)[1:4], 0.01),
             self._colour(self.points[[205, 425], :2], 0.03),
-            None if smile is None else smile.colour,
         )
-        upper = teeth.painted(palette, upper=True)
-        if smile is not None:
-            opened = float(closed.gaps(self.expressed[self.skin.vertices]).max())
+        opened = float(closed.gaps(self.expressed[self.skin.vertices]).max())
+        if smile is not None and not teeth.well_lit(smile, palette, opened):
+            smile = None
+        if smile is None:
+            upper = teeth.painted(palette, upper=True)
+        else:
+            palette = replace(palette, tooth=smile.colour)
+            upper = teeth.with_smile(teeth.painted(palette, upper=True), smile)
             arch = replace(
                 arch,
                 upper=smile.edge,
@@ -209,14 +223,15 @@ class _Portrait:
                 full_light_cm=float(np.clip(opened, 0.25, 1.0)),
                 shading=0.5,
             )
-            upper = teeth.with_smile(upper, smile)
         return arch, palette, (upper, teeth.painted(palette, upper=False))
 
-    def _colour(self, places: NDArray[np.floating], reach: float) -> Float:
+    def _colour(self, places: NDArray[np.float32], reach: float) -> Float:
         """Typical colour around some points; reach: share of the side."""
         r = max(int(reach * self.side), 1)
         patches = [
-            self.picture[max(int(y) - r, 0) : int(y) + r + 1, max(int(x) - r, 0) : int(x) + r + 1].reshape(-1, 3)
+            self.picture[max(int(y) - r, 0) : int(y) + r + 1, max(int(x) - r, 0) : int(x) + r + 1].reshape(
+                -1, 3
+            )
             for x, y in places
         ]
         return np.asarray(np.median(np.concatenate(patches), axis=0), np.float32)

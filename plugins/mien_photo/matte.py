@@ -10,6 +10,7 @@ from mien.frames import Bytes, Float
 _EDGE_FREEDOM = 40
 """Grey levels by which the edge of a person may differ from the colour just inside of it."""
 
+
 def refine(portrait: Bytes, coarse: Float, sure: Float) -> Float:
     """Make a segmentation follow the edges of the picture.
 

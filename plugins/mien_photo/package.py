@@ -97,7 +97,10 @@ def pack(
 
 
 def unpack(content: AvatarContent, model: FaceModel, skin: Skin) -> PhotoAvatar:
-    """The other way round. Raises `PackageError` when parts are missing or do not fit the face model."""
+    """The other way round; arrays are copied, so that they are writable and whole for the kernels.
+
+    Raises `PackageError` when parts are missing or do not fit the face model.
+    """
     try:
         return _unpack(content, skin)
     except (KeyError, IndexError, ValueError) as error:
@@ -112,7 +115,7 @@ def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
     if int(arrays["version"]) != VERSION:
         raise ValueError(f"version {int(arrays['version'])} instead of {VERSION}")
     edges = [
-        Edges(*(np.ascontiguousarray(arrays[f"{name}_{part}"]) for part in ("gap", "model_gap", "hidden_xy")))
+        Edges(*(np.array(arrays[f"{name}_{part}"], order="C") for part in ("gap", "model_gap", "hidden_xy")))
         for name in _OPENINGS
     ]
     for one, opening in zip(edges, skin.openings, strict=True):
@@ -129,7 +132,6 @@ def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
                 float(numbers[6]), float(numbers[7]), numbers[8:10],
             )
         )  # fmt: skip
-    *place, full_light_cm, shading = arrays["arch"].tolist()
     return PhotoAvatar(
         subject=content.subject,
         source=images["source"],
@@ -139,12 +141,13 @@ def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
         ),
         grid=Grid(
             int(arrays["grid_rows"]),
-            *(np.ascontiguousarray(arrays[f"grid_{part}"]) for part in ("still", "head", "turn", "shift", "bound", "weights")),
+            *(
+                np.array(arrays[f"grid_{part}"], order="C")
+                for part in ("still", "head", "turn", "shift", "bound", "weights")
+            ),
         ),
         eyes=(eyes[0], eyes[1]),
-        arch=Arch(
-            *place, np.array(arrays["arch_jaw"]), np.array(arrays["arch_tilt"]), full_light_cm, shading
-        ),
+        arch=Arch.unpacked(arrays["arch"], np.array(arrays["arch_jaw"]), np.array(arrays["arch_tilt"])),
         palette=Palette(*arrays["palette"]),
         rows=(images["teeth_upper"], images["teeth_lower"]),
     )

@@ -23,4 +23,5 @@ plugin = Plugin(
     ),
     requires=("cv2",),
     install='pip install "mien[photo]"',
+    warm="mien_photo.warming:warm",
 )

@@ -1,5 +1,7 @@
 """The skin of one person, posed: expression, openings that really close, and where its colour comes from."""
 
+# mypy: disable-error-code="untyped-decorator"
+
 from __future__ import annotations
 
 from dataclasses import dataclass

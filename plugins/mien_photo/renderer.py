@@ -93,20 +93,23 @@ class _Picture:
         self.rasterizer = rasterizer
         self.width, self.height = size
         side = photo.source.shape[0]
-        self.scale = np.float32(min(self.width, self.height) / side)
+        scale = min(self.width, self.height) / side
+        self.scale = np.float32(scale)
         camera = photo.subject.camera
         self.source_lens = lens_of(camera)
         self.camera = Camera(
             self.width,
             self.height,
-            camera.focal * self.scale,
-            camera.cx * self.scale + (self.width - side * self.scale) / 2,
-            camera.cy * self.scale + (self.height - side * self.scale) / 2,
+            camera.focal * scale,
+            camera.cx * scale + (self.width - side * scale) / 2,
+            camera.cy * scale + (self.height - side * scale) / 2,
         )
         self.lens = lens_of(self.camera)
-        used = min(side, round(_DETAIL * side * float(self.scale)))
+        used = min(side, round(_DETAIL * side * scale))
         self.source = np.ascontiguousarray(
-            cv2.resize(photo.source, (used, used), interpolation=cv2.INTER_AREA) if used < side else photo.source
+            cv2.resize(photo.source, (used, used), interpolation=cv2.INTER_AREA)
+            if used < side
+            else photo.source
         )
         self.used = np.float32(used / side)
         small = cv2.resize(self.source, (used // 4, used // 4), interpolation=cv2.INTER_AREA)
@@ -167,7 +170,7 @@ class _Picture:
         self.back = np.ascontiguousarray(self.back)
 
     def draw(self, expression: Float, stance: Stance) -> Bytes:
-        photo, face = self.photo, self.face
+        face = self.face
         face.update(expression)
         pose = pose_matrix(stance.rotation, stance.translation)
         resting = pose_matrix(self.home, np.asarray(stance.pivot - self.home @ self.pivot, np.float32))
@@ -178,7 +181,6 @@ class _Picture:
         for k, (opening, frame) in enumerate(zip(self.skin.openings, self.windows, strict=True)):
             if frame.place(self.camera, pose, face.vertices, opening, _MARGIN_CM[k]):
                 self._open(k, frame, pose, expression, stance, picture)
-        del photo
         return picture
 
     def _warp(self, pose: Float, resting: Float) -> None:
@@ -200,12 +202,21 @@ class _Picture:
         )  # fmt: skip
         # Where the surface folds, the map jumps; a soft jump is a soft contour.
         cv2.blur(self.map, (3, 3), dst=self.soft_map, borderType=cv2.BORDER_REPLICATE)
-        cv2.resize(self.soft_map, (self.width, self.height), dst=self.full_map, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(
+            self.soft_map, (self.width, self.height), dst=self.full_map, interpolation=cv2.INTER_LINEAR
+        )
         cv2.remap(
-            self.source, self.full_map, None, cv2.INTER_LINEAR, dst=self.warped, borderMode=cv2.BORDER_REPLICATE
+            self.source,
+            self.full_map,
+            None,
+            cv2.INTER_LINEAR,
+            dst=self.warped,
+            borderMode=cv2.BORDER_REPLICATE,
         )
 
-    def _open(self, k: int, frame: _Window, pose: Float, expression: Float, stance: Stance, picture: Bytes) -> None:
+    def _open(
+        self, k: int, frame: _Window, pose: Float, expression: Float, stance: Stance, picture: Bytes
+    ) -> None:
         """Draw one opening at full resolution."""
         face, samples = self.face, self.samples
         hits, gathered, inside, top, bottom = frame.buffers(samples)
@@ -221,7 +232,9 @@ class _Picture:
         window.edges(gathered, top, bottom)
         corner = np.array([frame.left, frame.top], np.float32)
         if k == 0:
-            jaw = np.append(expression @ self.photo.arch.jaw, expression @ self.photo.arch.tilt).astype(np.float32)
+            jaw = np.append(expression @ self.photo.arch.jaw, expression @ self.photo.arch.tilt).astype(
+                np.float32
+            )
             window.inside_mouth(
                 gathered, top, bottom, corner, pose, self.lens, self.arch, jaw, self.arc, self.rows[0],
                 self.rows[1], self.palette, inside,
@@ -235,7 +248,15 @@ class _Picture:
                 gaze_rotation(*turned), gaze_rotation(*reflecting), box, white, iris, glint, inside,
             )  # fmt: skip
         window.blend(
-            gathered, inside, self.source, self.smoothed, self.used, np.float32(4.0), frame.left, frame.top, picture
+            gathered,
+            inside,
+            self.source,
+            self.smoothed,
+            self.used,
+            np.float32(4.0),
+            frame.left,
+            frame.top,
+            picture,
         )
 
 

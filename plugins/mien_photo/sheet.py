@@ -125,14 +125,21 @@ def draw(renderer: PhotoRenderer, avatar: Avatar, cells: Iterable[Cell]) -> list
 
 def tile(pictures: list[Bytes], labels: list[str], columns: int, side: int, part: str = "whole") -> Bytes:
     """Cells of `side` px; part: whole, face, eyes or mouth (fixed shares of the picture)."""
-    areas = {"whole": (0, 1, 0, 1), "face": (0.22, 0.72, 0.2, 0.7), "eyes": (0.27, 0.42, 0.32, 0.68), "mouth": (0.42, 0.62, 0.34, 0.66)}
+    areas = {
+        "whole": (0, 1, 0, 1),
+        "face": (0.22, 0.72, 0.2, 0.7),
+        "eyes": (0.27, 0.42, 0.32, 0.68),
+        "mouth": (0.42, 0.62, 0.34, 0.66),
+    }
     y0, y1, x0, x1 = areas[part]
     cells = []
     for picture, label in zip(pictures, labels, strict=True):
         h, w = picture.shape[:2]
         cut = picture[int(y0 * h) : int(y1 * h), int(x0 * w) : int(x1 * w)]
         height = round(side * cut.shape[0] / cut.shape[1])
-        small = cv2.resize(cut, (side, height), interpolation=cv2.INTER_AREA if side < cut.shape[1] else cv2.INTER_CUBIC)
+        small = cv2.resize(
+            cut, (side, height), interpolation=cv2.INTER_AREA if side < cut.shape[1] else cv2.INTER_CUBIC
+        )
         for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
             cv2.putText(small, label, (5, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA)
         cells.append(small)
@@ -155,7 +162,9 @@ def main() -> None:
     parser.add_argument("--part", choices=("whole", "face", "eyes", "mouth"), default="whole")
     parser.add_argument("--cells", choices=("all", "expressions", "visemes", "gazes", "turns"), default="all")
     given = parser.parse_args()
-    cells = {"all": ALL, "expressions": EXPRESSIONS, "visemes": VISEMES, "gazes": GAZES, "turns": TURNS}[given.cells]
+    cells = {"all": ALL, "expressions": EXPRESSIONS, "visemes": VISEMES, "gazes": GAZES, "turns": TURNS}[
+        given.cells
+    ]
     avatar = load_avatar(given.avatar)
     context = FakeContext(
         avatar=avatar, size=(given.size, given.size), services={Kind.RASTERIZER: NumbaRasterizer}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -32,11 +33,13 @@ class Stance:
     gaze: Float
 
 
-def _bent(value: Float, knee: Float | float, end: Float | float) -> Float:
+def _bent(value: Any, knee: Any, end: Any) -> Float:
     """Unchanged up to the knee, then bending towards +-end."""
     over = np.maximum(np.abs(value) - knee, 0)
     room = np.asarray(end) - knee
-    return np.asarray(np.where(over > 0, np.copysign(knee + room * np.tanh(over / room), value), value), np.float32)
+    return np.asarray(
+        np.where(over > 0, np.copysign(knee + room * np.tanh(over / room), value), value), np.float32
+    )
 
 
 class Limits:
@@ -44,17 +47,22 @@ class Limits:
 
     def __init__(self, subject: Subject, pivot: Float) -> None:
         """pivot: (3,) cm, head space, where the head turns on the neck."""
+        self._subject = subject
         self._rest = rotation_matrix(subject.rest_rotation)
         self._pivot = np.asarray(pivot, np.float32)
         self._home = self._rest @ self._pivot + subject.rest_translation
-        self._gaze = subject.rest_gaze
 
     def stance(self, params: FaceParams) -> Stance:
+        finite = np.isfinite(params.rotation).all() and np.isfinite(params.translation).all()
+        if not finite:
+            params = replace(
+                params, rotation=self._subject.rest_rotation, translation=self._subject.rest_translation
+            )
         wish = rotation_matrix(params.rotation)
         turn = axis_angle(wish @ self._rest.T)
         angle = float(np.linalg.norm(turn))
         if angle > _TURN_KNEE:
-            turn = turn * np.float32(float(_bent(np.float32(angle), _TURN_KNEE, _TURN_END)) / angle)
+            turn = turn * np.float32(float(_bent(angle, _TURN_KNEE, _TURN_END)) / angle)
             rotation = rotation_matrix(turn) @ self._rest
         else:
             rotation = wish
@@ -63,10 +71,10 @@ class Limits:
         away = pivot[:2] / ratio - self._home[:2]
         far = float(np.linalg.norm(away))
         if far > _SHIFT_KNEE_CM:
-            away = away * float(_bent(np.float32(far), _SHIFT_KNEE_CM, _SHIFT_END_CM)) / far
-        depth = float(np.exp(_bent(np.float32(np.log(ratio)), _DEPTH_KNEE, _DEPTH_END)))
+            away = away * float(_bent(far, _SHIFT_KNEE_CM, _SHIFT_END_CM)) / far
+        depth = float(np.exp(_bent(np.log(ratio), _DEPTH_KNEE, _DEPTH_END)))
         held = np.append(self._home[:2] + away, self._home[2]) * depth
-        gaze = _bent(params.gaze - self._gaze, _GAZE_KNEE.astype(np.float32), _GAZE_END.astype(np.float32))
+        gaze = _bent(np.nan_to_num(params.gaze - self._subject.rest_gaze), _GAZE_KNEE, _GAZE_END)
         return Stance(
             np.ascontiguousarray(rotation, np.float32),
             np.asarray(held - rotation @ self._pivot, np.float32),

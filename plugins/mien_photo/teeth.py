@@ -30,6 +30,8 @@ _RISE_UPPER = (0.0, 0.07, 0.0, 0.09, 0.13, 0.16)
 _RISE_LOWER = (0.0, 0.0, -0.02, 0.05, 0.10, 0.14)
 """How far the biting edge of each tooth lies behind the foremost, cm."""
 _HEIGHTS = (1.02, 0.92, 1.0, 0.86, 0.8, 0.75)
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LEAST_SMILE_CM = 0.28
 _BEHIND_LIPS_CM = 0.45
 """How far behind the line where lips meet the front teeth stand."""
 _SEEN_BELOW_LIP_CM = 0.2
@@ -55,9 +57,10 @@ class Arch:
     jaw: Float
     tilt: Float
     full_light_cm: float = 1.0
-    shading: float = 1.0
+    shading: float = 0.8
 
     def packed(self) -> Float:
+        """(7,) all the numbers, as the kernels and the package take them."""
         return np.array(
             [
                 self.half_width, self.depth, self.front, self.upper, self.lower,
@@ -65,6 +68,12 @@ class Arch:
             ],
             np.float32,
         )  # fmt: skip
+
+    @classmethod
+    def unpacked(cls, numbers: Float, jaw: Float, tilt: Float) -> Arch:
+        """The other way round."""
+        half_width, depth, front, upper, lower, full_light_cm, shading = (float(n) for n in numbers)
+        return cls(half_width, depth, front, upper, lower, jaw, tilt, full_light_cm, shading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,9 @@ def arch_of(model: FaceModel, neutral: Float, lips: Float) -> Arch:
     down = moves[:, jawed, 1]
     tilt = (down * z).sum(axis=1) / float((z * z).sum())
     front = max(front, float(lips[2]) - _BEHIND_LIPS_CM)
-    return Arch(half_width, depth, front, edge, edge + gap, np.asarray(jaw, np.float32), np.asarray(tilt, np.float32))
+    return Arch(
+        half_width, depth, front, edge, edge + gap, np.asarray(jaw, np.float32), np.asarray(tilt, np.float32)
+    )
 
 
 def _envelope(points: Float) -> list[tuple[float, float]]:
@@ -113,16 +124,21 @@ def _envelope(points: Float) -> list[tuple[float, float]]:
     ]
 
 
-def palette_of(white: Float, lip: Float, skin: Float, seen_teeth: Float | None) -> Palette:
-    """white: of the eyes, lip, skin: (3,) typical colours of the portrait; seen_teeth: of its own teeth."""
-    luma = np.array([0.299, 0.587, 0.114], np.float32)
-    if seen_teeth is None:
-        bright = float(np.clip(0.55 * (white @ luma) + 0.5 * (skin @ luma), 95, 205))
-        # Teeth share the tint of the light that the white of the eyes shows, and are a little yellow.
-        tint = np.clip(white / max(float(white @ luma), 1.0), 0.85, 1.15) ** 0.5
-        tooth = bright * tint * np.array([1.04, 1.0, 0.91], np.float32)
-    else:
-        tooth = seen_teeth
+def well_lit(smile: Smile, palette: Palette, opened: float) -> bool:
+    """Whether a portrait's own teeth can stand for them in any light: not in the shadow of barely open lips.
+
+    opened: cm.
+    """
+    return opened > _LEAST_SMILE_CM and float(smile.colour @ _LUMA) > 0.85 * float(palette.tooth @ _LUMA)
+
+
+def palette_of(white: Float, lip: Float, skin: Float) -> Palette:
+    """white: of the eyes, lip, skin: (3,) typical colours of the portrait."""
+    luma = _LUMA
+    bright = float(np.clip(0.5 * (white @ luma) + 0.68 * (skin @ luma), 110, 222))
+    # Teeth share the tint of the light that the white of the eyes shows, and are a little yellow.
+    tint = np.clip(white / max(float(white @ luma), 1.0), 0.85, 1.15) ** 0.5
+    tooth = bright * tint * np.array([1.04, 1.0, 0.91], np.float32)
     level = float(np.clip(skin @ luma, 40, 220)) / 150
     gum = 0.5 * lip + 0.35 * np.array([175, 95, 92], np.float32) * level
     tongue = 0.43 * lip + 0.52 * np.array([165, 82, 78], np.float32) * level
@@ -154,7 +170,7 @@ def painted(palette: Palette, *, upper: bool) -> Bytes:
     # Rounded crowns: darker towards the gaps, brighter along the middle, a little translucent at the edge.
     shade = 1.03 - 0.13 * np.abs(within) ** 4 - 0.05 * within**2
     gap = np.exp(-(((1 - np.abs(within)) * width / 2 / 0.035) ** 2))
-    shade -= (0.2 if upper else 0.12) * gap * np.clip(1.2 - v / 1.2, 0.3, 1)
+    shade -= (0.14 if upper else 0.10) * gap * np.clip(1.2 - v / 1.2, 0.3, 1)
     shade -= 0.05 * np.exp(-(((v - rise) / 0.12) ** 2))
     shade -= 0.10 * np.clip((v - 0.55) / 0.5, 0, 1)
     # Canines and what lies behind them are a trifle more yellow.
@@ -174,7 +190,8 @@ def row_points(arch: Arch) -> Float:
     xs, lengths = arc_lengths(arch.half_width, arch.depth)
     x = np.sign(along) * np.interp(np.abs(along), lengths, xs)
     z = arch.front - arch.depth * (1 - np.sqrt(np.maximum(1 - (x / arch.half_width) ** 2, 0)))
-    return np.stack(np.broadcast_arrays(x[None, :], arch.upper + high[:, None], z[None, :]), axis=-1).astype(np.float32)
+    place = np.broadcast_arrays(x[None, :], arch.upper + high[:, None], z[None, :])
+    return np.asarray(np.stack(place, axis=-1), np.float32)
 
 
 def arc_lengths(half_width: float, depth: float, count: int = 64) -> tuple[Float, Float]:
@@ -234,7 +251,9 @@ def own_smile(portrait: Bytes, mouth: Bytes, arch: Arch, view: View) -> Smile | 
     placed = replace(arch, upper=edge)
     pixels = view.project(row_points(placed)) - np.float32(0.5)
     map_x, map_y = np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
-    texels = cv2.remap(portrait, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    texels = cv2.remap(portrait, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(
+        np.float32
+    )
     inner = cv2.erode(mouth, np.ones((3, 3), np.uint8)).astype(np.float32)
     visible = cv2.remap(cv2.GaussianBlur(inner, (0, 0), 1.0), map_x, map_y, cv2.INTER_LINEAR)
     pale = cv2.remap(cv2.GaussianBlur(teeth.astype(np.float32), (0, 0), 1.5), map_x, map_y, cv2.INTER_LINEAR)
@@ -250,7 +269,8 @@ def with_smile(row: Bytes, smile: Smile) -> Bytes:
     column = (smile.texels * weight).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-3)
     known = np.clip(weight.sum(axis=0) / 4, 0, 1)
     tooth = picture[..., 3:] / 255
-    toned = picture[..., :3] + known * 0.6 * (column - picture[..., :3]) * (picture[..., :3].min(2, keepdims=True) > 0.62 * float(smile.colour.min()))
+    enamel = picture[..., :3].min(axis=2, keepdims=True) > 0.62 * float(smile.colour.min())
+    toned = picture[..., :3] + known * 0.6 * (column - picture[..., :3]) * enamel
     own = toned + (smile.texels - toned) * weight
     alpha = np.maximum(tooth, weight)
     return np.asarray(np.clip(np.concatenate([own, alpha * 255], axis=2) + 0.5, 0, 255), np.uint8)

@@ -1,5 +1,7 @@
 """Kernels that turn posed surfaces into a picture: where every pixel of the output comes from."""
 
+# mypy: disable-error-code="untyped-decorator"
+
 from __future__ import annotations
 
 import numpy as np

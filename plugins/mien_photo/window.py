@@ -5,6 +5,8 @@ opening, or neither; the skin comes from the source, the opening's inside is dra
 `inside_eye`: line of sight by line of sight, against a bent sheet, an ellipsoid or a ball.
 """
 
+# mypy: disable-error-code="untyped-decorator"
+
 from __future__ import annotations
 
 import numpy as np
@@ -104,7 +106,12 @@ def _bilinear(picture: Bytes, x: np.float32, y: np.float32, out: Float) -> None:
     u, v = x - _F(i), y - _F(j)
     a, b, c, d = (_F(1.0) - u) * (_F(1.0) - v), u * (_F(1.0) - v), (_F(1.0) - u) * v, u * v
     for k in range(picture.shape[2]):
-        out[k] = a * picture[j, i, k] + b * picture[j, i + 1, k] + c * picture[j + 1, i, k] + d * picture[j + 1, i + 1, k]
+        out[k] = (
+            a * picture[j, i, k]
+            + b * picture[j, i + 1, k]
+            + c * picture[j + 1, i, k]
+            + d * picture[j + 1, i + 1, k]
+        )
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -143,7 +150,7 @@ def inside_mouth(
         if bottom[x] >= top[x]:
             first, last = min(first, _F(x)), _F(x)
     opened = min(widest / arch[5], _F(1.0))
-    ambient = _F(0.62) + _F(0.38) * opened * (_F(2.0) - opened)
+    ambient = _F(0.72) + _F(0.28) * opened * (_F(2.0) - opened)
     for x in range(width):
         if bottom[x] < top[x]:
             continue
@@ -157,14 +164,18 @@ def inside_mouth(
             from_top = max((_F(y) + _F(0.5) - top[x]) * cm, _F(0.0))
             from_bottom = max((bottom[x] - _F(y) - _F(0.5)) * cm, _F(0.0))
             # Cheeks and palate catch some light near the lips, the throat none.
-            near = min(min(from_top, from_bottom), min(_F(x) - first, last - _F(x)) * cm) / _F(0.7)
+            near = min(from_top, from_bottom, (_F(x) - first) * cm, (last - _F(x)) * cm) / _F(0.7)
             glow = np.exp(-near * near)
             r = palette[3, 0] + (palette[2, 0] * _F(0.42) - palette[3, 0]) * glow
             g = palette[3, 1] + (palette[2, 1] * _F(0.36) - palette[3, 1]) * glow
             b = palette[3, 2] + (palette[2, 2] * _F(0.36) - palette[3, 2]) * glow
 
             # Tongue: an ellipsoid that lies in the lower arch.
-            tx, ty, tz = ox - jaw[0], oy - (lower_y + jaw[1] * _F(0.8) - _F(0.75)), oz - (front + jaw[2] - _F(2.3))
+            tx, ty, tz = (
+                ox - jaw[0],
+                oy - (lower_y + jaw[1] * _F(0.8) - _F(0.75)),
+                oz - (front + jaw[2] - _F(2.3)),
+            )
             ra, rb, rc = half * _F(0.68), _F(0.95), _F(2.0)
             px, py, pz = tx / ra, ty / rb, tz / rc
             qx, qy, qz = dx / ra, dy / rb, dz / rc
@@ -177,7 +188,7 @@ def inside_mouth(
                 norm = _F(1.0) / np.sqrt(nx * nx + ny * ny + nz * nz)
                 lit = _F(0.30) + _F(0.62) * max((ny * _F(0.5) + nz * _F(0.87)) * norm, _F(0.0))
                 hit_x, hit_z = tx + s * dx, tz + s * dz
-                lit *= _F(1.0) - _F(0.16) * np.exp(-(hit_x / _F(0.22)) ** 2)
+                lit *= _F(1.0) - _F(0.16) * np.exp(-((hit_x / _F(0.22)) ** 2))
                 lit *= min(max(_F(0.55) + _F(0.22) * hit_z, _F(0.25)), _F(1.0))
                 soft = min(root / (qa * _F(0.08)), _F(1.0))
                 r += soft * (palette[2, 0] * lit - r)
@@ -228,9 +239,9 @@ def inside_mouth(
                 b += share * (texel[2] * lit - b)
 
             near = from_top / _F(0.26)
-            shadow = _F(1.0) - shading * _F(0.42) * np.exp(-near * near)
+            shadow = _F(1.0) - shading * _F(0.4) * np.exp(-near * near)
             near = from_bottom / _F(0.16)
-            shadow *= _F(1.0) - shading * _F(0.3) * np.exp(-near * near)
+            shadow *= _F(1.0) - shading * _F(0.25) * np.exp(-near * near)
             shadow *= ambient
             # Light that comes through lips and cheeks is red.
             out[y, x, 0], out[y, x, 1], out[y, x, 2] = r * np.sqrt(shadow), g * shadow, b * shadow
@@ -290,8 +301,12 @@ def inside_eye(
             hx, hy, hz = px + ball[0], py + ball[1], pz + ball[2]
             z = portrait[2, 0] * hx + portrait[2, 1] * hy + portrait[2, 2] * hz + portrait[2, 3]
             k = source_lens[2] / -z
-            sx = source_lens[3] + k * (portrait[0, 0] * hx + portrait[0, 1] * hy + portrait[0, 2] * hz + portrait[0, 3])
-            sy = source_lens[4] - k * (portrait[1, 0] * hx + portrait[1, 1] * hy + portrait[1, 2] * hz + portrait[1, 3])
+            sx = source_lens[3] + k * (
+                portrait[0, 0] * hx + portrait[0, 1] * hy + portrait[0, 2] * hz + portrait[0, 3]
+            )
+            sy = source_lens[4] - k * (
+                portrait[1, 0] * hx + portrait[1, 1] * hy + portrait[1, 2] * hz + portrait[1, 3]
+            )
             _bilinear(white, (sx - box[0]) / box[2], (sy - box[1]) / box[2], texel)
             r, g, bl, spark = texel[0], texel[1], texel[2], _F(0.0)
             lx = look[0, 0] * px + look[1, 0] * py + look[2, 0] * pz
@@ -316,7 +331,11 @@ def inside_eye(
                     spark = share * glint[j, i]
             below = max((_F(y) + _F(0.5) - top[x]) * cm, _F(0.0)) / _F(eyes.SHADOW_CM)
             shadow = _F(1.0) - _F(eyes.SHADOW) * np.exp(-below * below)
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r * shadow + spark, g * shadow + spark, bl * shadow + spark
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = (
+                r * shadow + spark,
+                g * shadow + spark,
+                bl * shadow + spark,
+            )
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -344,7 +363,7 @@ def blend(
             total = hole + skin
             if total <= 0:
                 continue
-            border = min(min(x, width - 1 - x), min(y, height - 1 - y))
+            border = min(x, width - 1 - x, y, height - 1 - y)
             weight = min((_F(border) + _F(0.5)) / feather, _F(1.0)) * total
             part, dark = hole / total, gathered[y, x, 3]
             if part < _F(0.999):

@@ -9,6 +9,8 @@ Two ways through a triangle:
   clipping and are right for points behind the eye. Slower, and rare.
 """
 
+# mypy: disable-error-code="untyped-decorator"
+
 from __future__ import annotations
 
 import numpy as np
@@ -126,9 +128,7 @@ def rasterize_band(
         a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
         wa, wb, wc = screen[a, 3], screen[b, 3], screen[c, 3]
         if wa * wb * wc == zero:
-            _homogeneous(
-                clip, a, b, c, index, top, bottom, height, cull, triangle, barycentric, depth
-            )
+            _homogeneous(clip, a, b, c, index, top, bottom, height, cull, triangle, barycentric, depth)
             continue
         ax, bx, cx = screen[a, 0], screen[b, 0], screen[c, 0]
         ay, by, cy = screen[a, 1], screen[b, 1], screen[c, 1]
@@ -192,9 +192,7 @@ def rasterize_band(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def interpolate(
-    attributes: Float, triangle: Ints, barycentric: Float, triangles: Ints, out: Float
-) -> None:
+def interpolate(attributes: Float, triangle: Ints, barycentric: Float, triangles: Ints, out: Float) -> None:
     """attributes: (V, C) -> out: (H, W, C), zero where no triangle is."""
     channels = attributes.shape[1]
     for row in range(triangle.shape[0]):
@@ -208,6 +206,4 @@ def interpolate(
             l0, l1 = barycentric[row, column, 0], barycentric[row, column, 1]
             l2 = np.float32(1.0) - l0 - l1
             for k in range(channels):
-                out[row, column, k] = (
-                    l0 * attributes[a, k] + l1 * attributes[b, k] + l2 * attributes[c, k]
-                )
+                out[row, column, k] = l0 * attributes[a, k] + l1 * attributes[b, k] + l2 * attributes[c, k]

@@ -17,4 +17,5 @@ plugin = Plugin(
     ),
     requires=("numba",),
     install='pip install "mien"',
+    warm="mien_raster.rasterizer:warm",
 )

@@ -79,9 +79,7 @@ class NumbaRasterizer(Rasterizer):
         screen = np.empty(clip.shape[1:], np.float32)
         for i in range(batch):
             to_screen(clip[i], width, height, screen)
-            self._draw(
-                clip[i], screen, corners, cull, out.triangle[i], out.barycentric[i], out.depth[i]
-            )
+            self._draw(clip[i], screen, corners, cull, out.triangle[i], out.barycentric[i], out.depth[i])
         return out
 
     def _draw(
@@ -100,9 +98,7 @@ class NumbaRasterizer(Rasterizer):
             edges = _band_edges(screen[:, 1], height, self._threads)
 
         def band(top: int, bottom: int) -> None:
-            rasterize_band(
-                clip, screen, triangles, top, bottom, cull, triangle, barycentric, depth
-            )
+            rasterize_band(clip, screen, triangles, top, bottom, cull, triangle, barycentric, depth)
 
         if self._pool is None or len(edges) == 2:
             band(0, height)

@@ -1,5 +1,7 @@
 """Putting pictures over one another. Alpha is straight (not premultiplied), uint8."""
 
+# mypy: disable-error-code="untyped-decorator"
+
 from __future__ import annotations
 
 import numpy as np

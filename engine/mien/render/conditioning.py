@@ -46,10 +46,12 @@ class Conditioner:
         posed = self._face.vertices(params.expression.copy(), params.gaze.copy())
         to_clip(posed, pose_matrix(rotation, params.translation), lens_of(self._camera), self._clip)
         triangles = self._model.triangles
-        hits = self._rasterizer.rasterize(self._clip[None], triangles, self._camera.height, self._camera.width)
+        hits = self._rasterizer.rasterize(
+            self._clip[None], triangles, self._camera.height, self._camera.width
+        )
 
         def drawn(attributes: Float) -> Float:
-            return self._rasterizer.interpolate(attributes[None], hits, triangles)[0]
+            return np.asarray(self._rasterizer.interpolate(attributes[None], hits, triangles)[0])
 
         made: dict[str, NDArray[Any]] = {}
         for name in wanted:

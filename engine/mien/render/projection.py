@@ -1,5 +1,7 @@
 """From head space to clip space, quickly: what every renderer does to its vertices first."""
 
+# mypy: disable-error-code="untyped-decorator"
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,0 +1,263 @@
+"""The photo renderer on the astronaut: what a person would notice if it was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.errors import PackageError
+from mien.face.model import load_model
+from mien.face.rig import INDEX
+from mien.frames import FaceParams
+from mien.stage import Background
+from mien.testing.context import FakeContext
+from mien_photo.renderer import PhotoRenderer
+
+pytestmark = [pytest.mark.plugin, pytest.mark.slow]
+
+
+def portrait_params(avatar, index=0, **weights):
+    """The avatar as in its portrait, with some expressions changed."""
+    subject = avatar.content.subject
+    expression = subject.neutral.copy()
+    for name, weight in weights.items():
+        for key, place in INDEX.items():
+            if key.startswith(name):
+                expression[place] = weight
+    return FaceParams(
+        capture_ns=index * 40_000_000,
+        rotation=subject.rest_rotation.copy(),
+        translation=subject.rest_translation.copy(),
+        expression=expression,
+        gaze=subject.rest_gaze.copy(),
+        index=index,
+    )
+
+
+def closed_mouth(avatar, **weights):
+    return portrait_params(avatar, jawOpen=0, mouth=0, **weights)
+
+
+def turned(params, degrees):
+    from mien.face.camera import axis_angle, rotation_matrix
+
+    turn = rotation_matrix(np.radians([0.0, degrees, 0.0]))
+    return replace(params, rotation=axis_angle(turn @ rotation_matrix(params.rotation)))
+
+
+def region(avatar, which, size):
+    """Box around landmarks in the portrait, px at `size`: rows and columns."""
+    subject = avatar.content.subject
+    model = load_model(avatar.content.face_model)
+    from mien.face.camera import rotation_matrix
+
+    expressed = model.vertices(subject.identity, subject.neutral)
+    points = model.landmarks.apply(expressed) + subject.offsets
+    seen = subject.camera.project(
+        points @ rotation_matrix(subject.rest_rotation).T + subject.rest_translation
+    )
+    chosen = seen[list(which)] * size / subject.camera.width
+    (x0, y0), (x1, y1) = chosen.min(axis=0), chosen.max(axis=0)
+    return slice(int(y0), int(y1) + 1), slice(int(x0), int(x1) + 1)
+
+
+FACE = (10, 152, 234, 454)
+MOUTH = (78, 13, 14, 308)
+EYE = (33, 159, 145, 133)
+
+
+def luma(pixels):
+    return pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def test_the_portrait_comes_out_as_it_went_in(avatar, rendering):
+    frame = rendering((512, 512)).process(portrait_params(avatar, index=7))
+    portrait = avatar.content.images["portrait"]
+    rows, columns = region(avatar, FACE, 512)
+    assert frame.pixels.shape == (512, 512, 3)
+    assert (frame.index, frame.capture_ns) == (7, 280_000_000)
+    assert cv2.PSNR(np.ascontiguousarray(frame.pixels[rows, columns]), portrait[rows, columns].copy()) > 26
+    assert cv2.PSNR(frame.pixels.copy(), portrait.copy()) > 29
+
+
+def test_a_blink_hides_the_eye(avatar, rendering):
+    renderer = rendering((512, 512))
+    rows, columns = region(avatar, EYE, 512)
+    opened = renderer.process(closed_mouth(avatar)).pixels[rows, columns].copy()
+    closed = renderer.process(closed_mouth(avatar, eyeBlink=1)).pixels[rows, columns].copy()
+    # Iris and white are gone: what is left is skin and one dark line.
+    assert luma(closed).std() < 0.7 * luma(opened).std()
+    assert np.percentile(luma(closed), 10) > np.percentile(luma(opened), 10)
+
+
+def test_the_mouth_opens_in_step_with_the_jaw(avatar, rendering):
+    renderer = rendering((512, 512))
+    rows, columns = region(avatar, MOUTH, 512)
+    rows = slice(rows.start, rows.stop + 30)
+    dark = []
+    for weight in (0, 0.2, 0.4, 0.6, 0.8):
+        params = closed_mouth(avatar)
+        params.expression.setflags(write=True)
+        params.expression[INDEX["jawOpen"]] = weight
+        dark.append(int((luma(renderer.process(params).pixels[rows, columns]) < 90).sum()))
+    assert dark == sorted(dark)
+    assert dark[0] < 0.1 * dark[-1]
+
+
+def test_closed_lips_are_sealed(avatar, rendering):
+    """No pixel of the mouth's inside shows, whatever the lips do otherwise."""
+    renderer = rendering((512, 512))
+    for weights in ({}, {"mouthSmile": 0.3}, {"mouthPress": 0.6}, {"mouthPucker": 0.6}, {"mouthRoll": 0.5}):
+        params = closed_mouth(avatar)
+        params.expression.setflags(write=True)
+        for name, weight in weights.items():
+            for key, place in INDEX.items():
+                if key.startswith(name):
+                    params.expression[place] = weight
+        renderer.process(params)
+        assert renderer._picture is not None
+        inside = renderer._picture.windows[0].buffers(2)[1][..., 0]
+        assert inside.max() == 0, weights
+
+
+def test_the_eyes_turn_within_the_lids(avatar, rendering):
+    renderer = rendering((512, 512))
+    rows, columns = region(avatar, EYE, 512)
+    centres = []
+    for yaw in (-0.3, 0.0, 0.3):
+        params = closed_mouth(avatar)
+        params.gaze.setflags(write=True)
+        params.gaze[:, 0] += yaw
+        eye = luma(renderer.process(params).pixels[rows, columns])
+        dark = np.maximum(np.percentile(eye, 35) - eye, 0)
+        centres.append(float((dark.sum(axis=0) * np.arange(dark.shape[1])).sum() / dark.sum()))
+    assert centres[0] + 1 < centres[1] < centres[2] - 1
+
+
+def test_shoulders_stay_when_the_head_turns(avatar, rendering):
+    renderer = rendering()
+    still = renderer.process(closed_mouth(avatar)).pixels.copy()
+    moved = renderer.process(turned(closed_mouth(avatar), 15)).pixels.copy()
+    change = np.abs(luma(still) - luma(moved))
+    assert change[:140].mean() > 4 * change[-26:].mean()
+    assert change[-10:].mean() < 2
+
+
+@pytest.mark.parametrize("size", [(256, 256), (512, 512), (640, 480), (96, 96)])
+def test_nothing_breaks_far_beyond_the_limits(avatar, rendering, size):
+    renderer = rendering(size)
+    rng = np.random.default_rng(3)
+    for index in range(6):
+        params = FaceParams(
+            0,
+            rotation=rng.normal(0, 1.2, 3).astype(np.float32),
+            translation=np.array([rng.normal(0, 20), rng.normal(0, 20), rng.uniform(-300, 30)], np.float32),
+            expression=rng.uniform(-1, 2, 52).astype(np.float32),
+            gaze=rng.normal(0, 2, (2, 2)).astype(np.float32),
+            index=index,
+        )
+        frame = renderer.process(params)
+        assert frame.pixels.shape == (size[1], size[0], 3)
+        assert luma(frame.pixels).std() > 10
+
+
+def test_values_that_are_no_numbers_give_a_picture(avatar, rendering):
+    renderer = rendering()
+    good = renderer.process(closed_mouth(avatar)).pixels.copy()
+    params = FaceParams(
+        0,
+        rotation=np.full(3, np.nan, np.float32),
+        translation=np.full(3, np.nan, np.float32),
+        expression=np.full(52, np.nan, np.float32),
+        gaze=np.full((2, 2), np.nan, np.float32),
+    )
+    frame = renderer.process(params)
+    assert cv2.PSNR(frame.pixels.copy(), good) > 15
+
+
+def test_backgrounds(avatar, rendering):
+    renderer = rendering()
+    params = closed_mouth(avatar)
+    kept = renderer.process(params).pixels.copy()
+    corner, face = (slice(2, 20), slice(2, 20)), region(avatar, (50, 280, 9, 13), 256)
+
+    renderer.set_background(Background("colour", colour=(10, 200, 30)))
+    coloured = renderer.process(params).pixels.copy()
+    assert (coloured[corner] == (10, 200, 30)).all()
+    np.testing.assert_array_equal(coloured[face], kept[face])
+
+    image = np.zeros((90, 200, 3), np.uint8)
+    image[..., 2] = 180
+    renderer.set_background(Background("image", image=image))
+    assert (renderer.process(params).pixels[corner] == (0, 0, 180)).all()
+
+    renderer.set_background(Background("blur"))
+    blurred = renderer.process(params).pixels.copy()
+    assert luma(blurred[corner]).std() <= luma(kept[corner]).std()
+
+    renderer.set_background(Background())
+    np.testing.assert_array_equal(renderer.process(params).pixels, kept)
+
+
+def test_levels_change_the_cost_not_the_picture(avatar, rendering):
+    renderer = rendering((512, 512))
+    best = renderer.process(closed_mouth(avatar)).pixels.copy()
+    for level in (*range(renderer.levels), 99, 0):
+        renderer.set_level(level)
+        assert cv2.PSNR(renderer.process(closed_mouth(avatar)).pixels.copy(), best) > 24
+    np.testing.assert_array_equal(renderer.process(closed_mouth(avatar)).pixels, best)
+
+
+def test_frames_come_from_a_pool_and_are_never_overwritten(avatar, rendering):
+    renderer = rendering()
+    first = renderer.process(closed_mouth(avatar))
+    copy = first.pixels.copy()
+    held = [renderer.process(closed_mouth(avatar, index=k, eyeBlink=1)) for k in range(3)]
+    np.testing.assert_array_equal(first.pixels, copy)
+    assert not first.pixels.flags.writeable
+    assert renderer._picture is not None
+    assert renderer._picture.pool.in_use == 4
+    del first, held
+    assert renderer._picture.pool.in_use == 0
+
+
+def test_the_same_frame_twice_is_the_same_picture(avatar, rendering):
+    renderer = rendering()
+    once = renderer.process(closed_mouth(avatar)).pixels.copy()
+    renderer.process(turned(portrait_params(avatar, eyeBlink=1), 20))
+    np.testing.assert_array_equal(renderer.process(closed_mouth(avatar)).pixels, once)
+
+
+def test_an_avatar_of_another_renderer_is_refused(avatar):
+    content = replace(avatar.content, renderer="neural")
+    context = FakeContext(avatar=replace(avatar, content=content))
+    with pytest.raises(PackageError, match="photo"):
+        PhotoRenderer().open(context)
+    with pytest.raises(PackageError):
+        PhotoRenderer().open(FakeContext())
+
+
+def test_an_incomplete_avatar_is_refused(avatar):
+    images = {name: image for name, image in avatar.content.images.items() if name != "iris_left"}
+    context = FakeContext(avatar=replace(avatar, content=replace(avatar.content, images=images)))
+    with pytest.raises(PackageError, match="iris_left"):
+        PhotoRenderer().open(context)
+
+
+def test_one_signature_for_each_kernel(avatar, rendering):
+    """A second one would be compiled in the middle of a call, seconds long."""
+    from mien.render import composition, projection
+    from mien_photo import posing, warming, warp, window
+
+    warming.warm()
+    rendering().process(closed_mouth(avatar))
+    kernels = [
+        composition.over, projection.to_clip, posing._express, posing._move_edges, warp.grid_to_clip,
+        warp.compose_map, window.gather, window.edges, window.inside_mouth, window.inside_eye, window.blend,
+    ]  # fmt: skip
+    assert {kernel.py_func.__name__: len(kernel.signatures) for kernel in kernels} == {
+        kernel.py_func.__name__: 1 for kernel in kernels
+    }
