@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,6 +135,18 @@ class CountingRegistry(Registry):
         return made
 
 
+def thread_cpu_ms() -> dict[str, float]:
+    """CPU time of every thread so far, by name; native ones that Python didn't start are summed up as "native"."""
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    found: dict[str, float] = {}
+    for task in Path("/proc/self/task").glob("*/stat"):
+        fields = task.read_text().rpartition(")")[2].split()
+        name = names.get(int(task.parent.name), "native")
+        ticks = int(fields[11]) + int(fields[12])
+        found[name] = found.get(name, 0.0) + ticks * 1000 / os.sysconf("SC_CLK_TCK")
+    return found
+
+
 async def serve(config: Config, *, control: bool) -> dict[str, Any]:
     """Run an engine until standard input ends; returns the figures from the line "start" to the line "stop"."""
     numbers = Numbers()
@@ -146,7 +160,9 @@ async def serve(config: Config, *, control: bool) -> dict[str, Any]:
     reference = Reference()
     figures: dict[str, Any] = {}
     loop = asyncio.get_running_loop()
-    begun = cpu = 0
+    begun = late = cpu = 0
+    threads: dict[str, float] = {}
+    dropped: dict[str, int] = {}
     try:
         while line := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
             match line:
@@ -155,8 +171,10 @@ async def serve(config: Config, *, control: bool) -> dict[str, Any]:
                     late = session.trace.late
                     for durations in numbers.cpu_ms.values():
                         durations.clear()
+                    dropped = session.snapshot()["dropped"]
                     session.trace.clear()
                     cpu = time.process_time_ns()
+                    threads = thread_cpu_ms()
                 case "reference":
                     before = time.process_time_ns()
                     await loop.run_in_executor(None, reference.measure)
@@ -166,11 +184,19 @@ async def serve(config: Config, *, control: bool) -> dict[str, Any]:
                     figures = {
                         "frames": frames,
                         "cpu_ms": (time.process_time_ns() - cpu) / 1e6,
+                        "threads_cpu_ms": {
+                            name: round(total - threads.get(name, 0.0), 1)
+                            for name, total in thread_cpu_ms().items()
+                        },
                         "late": session.trace.late - late,
                         "render_cpu_ms": numbers.cpu_ms["render"],
                         "track_cpu_ms": numbers.cpu_ms["track"],
                         "spans_ms": {
                             name: session.trace.durations_ms(name) for name in session.trace.latency_ms()
+                        },
+                        "dropped": {
+                            where: count - dropped.get(where, 0)
+                            for where, count in session.snapshot()["dropped"].items()
                         },
                         "snapshot": session.snapshot(),
                         "notices": [notice.text for notice in session.board.recent],

@@ -223,8 +223,8 @@ def summary(seen: dict[str, Any]) -> dict[str, Any]:
         "fps_distinct": round(len([s for s in steps if s != 0]) / span, 2),
         "repeats": steps.count(0),
         "unread": numbers.count(None),
-        "dropped": sum(engine["snapshot"]["dropped"].values()),
-        "dropped_where": engine["snapshot"]["dropped"],
+        "dropped": sum(engine["dropped"].values()),
+        "dropped_where": engine["dropped"],
         "late_percent": round(100 * sum(p > BUDGET_MS for p in packet) / max(1, len(packet)), 2),
         "freezes": after.get("freezeCount", 0) - before.get("freezeCount", 0),
         "frames_decoded": after["framesDecoded"] - before["framesDecoded"],
@@ -233,6 +233,11 @@ def summary(seen: dict[str, Any]) -> dict[str, Any]:
         "track_cpu_ms": round(statistics.median(engine["track_cpu_ms"]) * scale, 2),
         "capture_to_packet_cpu_ms": round(engine["cpu_ms"] / engine["frames"] * scale, 2),
         "capture_to_packet_cpu_ms_raw": round(engine["cpu_ms"] / engine["frames"], 2),
+        "threads_cpu_ms": {
+            name: round(total / engine["frames"], 2)
+            for name, total in sorted(engine["threads_cpu_ms"].items(), key=lambda item: -item[1])
+            if total > 0
+        },
         "capture_to_packet_ms": percentiles(packet),
         "glass_to_glass_ms": percentiles(latencies(seen["sent"], received)),
         "engine_overhead_ms": round(overhead, 2),

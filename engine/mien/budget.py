@@ -16,7 +16,7 @@ class Budget:
 
     ns: int
     live: bool = True
-    patience: int = 5
+    patience: int = 2
     """A frozen picture is worse than a late one: after this many drops in a row one late frame goes on."""
 
     @classmethod

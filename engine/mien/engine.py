@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import scipy.linalg  # noqa: F401 - brings its own BLAS, which must be loaded to be limited
+from threadpoolctl import threadpool_limits
+
 from mien.avatar.making import builtin_avatar
 from mien.avatar.package import Avatar, load_avatar
 from mien.clock import Clock, SystemClock
@@ -42,6 +45,9 @@ class Engine:
         self.config = config
         self.registry = registry or Registry.discover()
         self.clock = clock or SystemClock()
+        # Lanes are the parallelism. BLAS would wake a pool of its own for every small product and let it spin:
+        # a third of all CPU time on two cores.
+        self._blas = threadpool_limits(limits=1, user_api="blas")
         self.lanes = Lanes(config.lanes)
         self.live = live
         self.default_avatar: Avatar | None = None
@@ -127,6 +133,7 @@ class Engine:
         """Close all sessions and stop the lanes."""
         await asyncio.gather(*(self.close_session(name) for name in list(self._sessions)))
         await asyncio.to_thread(self.lanes.stop)
+        self._blas.restore_original_limits()
 
     # --- names to things ------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+
 from mien.errors import PluginError
 from mien.frames import Bytes
 from mien.stage import Context, FaceLandmarks, Landmarker
@@ -33,6 +35,7 @@ class MediaPipeLandmarker(Landmarker):
         self.reset()
 
     def open(self, context: Context) -> None:
+        cv2.setNumThreads(1)  # lanes are the parallelism; OpenCV's own pool spins beside them
         self._mesh = FaceMesh()
         self._detectors = (FaceDetector(Range.NEAR), FaceDetector(Range.FAR))
         self._still = StillSearch(self._mesh, *self._detectors)

@@ -40,6 +40,7 @@ IRIS = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))
 
 _FADE_CM = 1.6
 _WINDOW_CM = 1.9
+_IN_FRONT_CM = 4.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +202,10 @@ class _Dissection:
         rows, column, pull, reach = self._pull(up, low, up_cm, down_cm, deep=upper_points == MOUTH_UPPER)
         near = np.zeros(len(self.mean), bool)
         edge = np.concatenate([up, low])
-        near[cKDTree(edge[:, :2]).query(self.mean[:, :2])[0] < _WINDOW_CM] = True
-        near &= self.mean[:, 2] > centre[2] - 4.0
+        away = cKDTree(edge[:, :2]).query(self.mean[:, :2])[0]
+        near[(away < _WINDOW_CM) & (self.mean[:, 2] > centre[2] - 4.0)] = True
+        # What stands out beside it (the nose) may come in front when the head turns.
+        near[(away < _IN_FRONT_CM) & (self.mean[:, 2] > centre[2] + 0.4)] = True
         return Opening(
             upper=upper,
             lower=lower,

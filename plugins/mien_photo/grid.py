@@ -58,14 +58,16 @@ def build(
     depth_cm: Float,
     face: Fragments,
     face_triangles: Ints,
-    chin: float,
+    chin: Float,
     face_height: float,
+    neck: float,
 ) -> Grid:
     """Lay the grid over a source of `side` px.
 
     head: the whole head drawn at the portrait's pose at any resolution, depth_cm: (h, w) its distance
-    from the camera (0 where nothing is). face: only the skin; face_triangles: (T, 3). chin: row of the
-    chin, face_height: from forehead to chin, px of the source.
+    from the camera (0 where nothing is). face: only the skin; face_triangles: (T, 3). chin: (2,) px of the
+    source; face_height: from forehead to chin, px; neck: how much of it is bare below the chin, in face
+    heights.
     """
     scale = depth_cm.shape[0] / side
     step = side / (_NODES - 1)
@@ -84,10 +86,14 @@ def build(
     in_head = np.asarray((seen - view.translation) @ view.rotation, np.float32)
 
     bound, weights = _bind(face, face_triangles, row, column, reach=0.13 * face_height * scale)
-    below = (y - chin) / face_height
-    turn = _fade(1 - (below - 0.02) / 0.55)
+    below = (y - chin[1]) / face_height
+    beside = np.abs(x - chin[0]) / face_height
+    # The neck goes with the head as far as it is bare; a collar doesn't, and shoulders never do.
+    reach = float(np.clip(neck + 0.35, 0.42, 0.6))
+    turn = _fade(1 - (below - 0.02) / reach)
+    turn *= 1 - _fade((below + 0.45) / 0.6) * _fade((beside - 0.4) / 0.6)
     border = np.minimum(x, side - x) / (0.10 * side)
-    shift = _fade(1 - (below - 0.05) / max((side - chin) / face_height - 0.1, 0.5))
+    shift = _fade(1 - (below - 0.05) / max((side - chin[1]) / face_height - 0.1, 0.5))
     shift *= np.where(below > 0, _fade(border * 0.5 + 0.5 * _fade(1 - below * 2)), 1)
     return Grid(len(axis), still, in_head, turn, np.maximum(shift, turn), bound, weights)
 

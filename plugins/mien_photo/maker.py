@@ -25,6 +25,8 @@ Ints = NDArray[np.int32]
 
 _SMALL_FACE = 90
 _DEPTH_SIDE = 256
+_SKIN_DISTANCE = 16.0
+"""In a and b of CIELAB: what is further from the cheeks is cloth."""
 
 
 class PhotoMaker(Maker):
@@ -143,8 +145,18 @@ class _Portrait:
         alpha = cover if cover is not None else matte.refine(self.picture, segmentation, sure)
         front, back = matte.separate(self.picture, alpha)
 
-        chin, top = float(self.points[152, 1]), float(self.points[10, 1])
-        surroundings = grid.build(self.side, self.view, head, depth, face, skin.triangles, chin, chin - top)
+        height = float(np.linalg.norm(self.points[152, :2] - self.points[10, :2]))
+        surroundings = grid.build(
+            self.side,
+            self.view,
+            head,
+            depth,
+            face,
+            skin.triangles,
+            self.points[152, :2],
+            height,
+            self._bare_neck(height),
+        )
         pair = self._eyes()
         arch, palette, rows = self._mouth(pair)
         return package.pack(
@@ -224,6 +236,25 @@ class _Portrait:
                 shading=0.5,
             )
         return arch, palette, (upper, teeth.painted(palette, upper=False))
+
+    def _bare_neck(self, height: float) -> float:
+        """How far below the chin there is skin, in face heights."""
+        lab = cv2.cvtColor(self.picture, cv2.COLOR_RGB2LAB).astype(np.float32)
+        x, y = self.points[152, :2].tolist()
+        half = max(int(0.12 * height), 2)
+        strip = np.median(lab[:, max(int(x) - half, 0) : int(x) + half], axis=1)
+        cheek = self._colour(self.points[[205, 425, 50, 280], :2], 0.03)
+        own = cv2.cvtColor(cheek.astype(np.uint8).reshape(1, 1, 3), cv2.COLOR_RGB2LAB)[0, 0].astype(
+            np.float32
+        )
+        # A neck lies in the shadow of the chin: the hue counts, brightness only where it is gone.
+        away = np.hypot(strip[:, 1] - own[1], strip[:, 2] - own[2]) + 0.25 * np.maximum(
+            own[0] - strip[:, 0] - 60, 0
+        )
+        start = int(y + 0.04 * height)
+        bare = away[start : int(y + 0.6 * height)] < _SKIN_DISTANCE
+        length = len(bare) if bare.all() else int(np.argmin(bare))
+        return length / height + 0.04
 
     def _colour(self, places: NDArray[np.float32], reach: float) -> Float:
         """Typical colour around some points; reach: share of the side."""

@@ -27,6 +27,7 @@ _DETAIL = 1.5
 _LEVELS = ((2, 2), (3, 2), (4, 1))
 """(px of the output per px of the map, samples per px and axis in windows)."""
 _POOL = 8
+_BANDS = 16
 _REFLECTION = 0.55
 """How far the light's reflection on the cornea goes along with the eye: a ball on a ball."""
 
@@ -44,7 +45,12 @@ class PhotoRenderer(Renderer):
         self._picture: _Picture | None = None
 
     def open(self, context: Context) -> None:
-        """Raises `PackageError` when the avatar is not a photo avatar."""
+        """Raises `PackageError` when the avatar is not a photo avatar.
+
+        OpenCV is told, for the whole process, to stay on the thread that calls it: lanes are the threads here.
+        """
+        cv2.setNumThreads(1)
+        cv2.setNumThreads(1)  # lanes are the parallelism; OpenCV's own pool spins beside them
         avatar = context.avatar
         if avatar is None or avatar.content.renderer != package.RENDERER:
             kind = "none" if avatar is None else avatar.content.renderer
@@ -112,6 +118,11 @@ class _Picture:
             else photo.source
         )
         self.used = np.float32(used / side)
+        near = cv2.dilate(self.source[..., 3], np.ones((13, 13), np.uint8))
+        self.support = (cv2.resize(near, (used // 4, used // 4), interpolation=cv2.INTER_AREA) > 0).astype(
+            np.uint8
+        )
+        self.spans = np.empty((_BANDS, 2), np.int32)
         small = cv2.resize(self.source, (used // 4, used // 4), interpolation=cv2.INTER_AREA)
         self.smoothed = cv2.GaussianBlur(small, (0, 0), max(used / 4 / 170, 0.5))
         self.plate = cv2.resize(photo.plate, (self.width, self.height), interpolation=cv2.INTER_AREA)
@@ -175,15 +186,17 @@ class _Picture:
         pose = pose_matrix(stance.rotation, stance.translation)
         resting = pose_matrix(self.home, np.asarray(stance.pivot - self.home @ self.pivot, np.float32))
         np.subtract(face.vertices, self.portrait_skin, out=self.moved)
-        self._warp(pose, resting)
+        self._find(pose, resting)
         picture = self.pool.take()
-        over(self.warped, self.back, picture)
+        np.copyto(picture, self.back)
+        self._paint(picture)
         for k, (opening, frame) in enumerate(zip(self.skin.openings, self.windows, strict=True)):
             if frame.place(self.camera, pose, face.vertices, opening, _MARGIN_CM[k]):
                 self._open(k, frame, pose, expression, stance, picture)
         return picture
 
-    def _warp(self, pose: Float, resting: Float) -> None:
+    def _find(self, pose: Float, resting: Float) -> None:
+        """Where in the source each pixel of the picture lies: `full_map`."""
         grid, face = self.photo.grid, self.face
         height, width = self.map.shape[:2]
         warp.grid_to_clip(
@@ -198,21 +211,32 @@ class _Picture:
         warp.compose_map(
             self.grid_hits.triangle[0], self.grid_hits.barycentric[0], self.grid_triangles, grid.still,
             self.skin_hits.triangle[0], self.skin_hits.barycentric[0], self.triangles, face.source_xy,
-            self.skin.presence, self.used, self.map,
+            self.skin.presence, np.float32(self.width / width) / self.scale, self.used, self.map,
         )  # fmt: skip
         # Where the surface folds, the map jumps; a soft jump is a soft contour.
         cv2.blur(self.map, (3, 3), dst=self.soft_map, borderType=cv2.BORDER_REPLICATE)
         cv2.resize(
             self.soft_map, (self.width, self.height), dst=self.full_map, interpolation=cv2.INTER_LINEAR
         )
-        cv2.remap(
-            self.source,
-            self.full_map,
-            None,
-            cv2.INTER_LINEAR,
-            dst=self.warped,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+
+    def _paint(self, picture: Bytes) -> None:
+        """Draw the warped person over what is in `picture`; only where the person can be."""
+        warp.spans(self.soft_map, self.support, self.spans)
+        step = self.width / self.map.shape[1]
+        for band, (first, last) in enumerate(self.spans.tolist()):
+            if first >= last:
+                continue
+            top, bottom = self.height * band // _BANDS, self.height * (band + 1) // _BANDS
+            left, right = max(int((first - 1) * step), 0), min(int((last + 1) * step) + 1, self.width)
+            cv2.remap(
+                self.source,
+                self.full_map[top:bottom, left:right],
+                None,
+                cv2.INTER_LINEAR,
+                dst=self.warped[top:bottom, left:right],
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            over(self.warped, self.back, top, bottom, left, right, picture)
 
     def _open(
         self, k: int, frame: _Window, pose: Float, expression: Float, stance: Stance, picture: Bytes
@@ -221,9 +245,10 @@ class _Picture:
         face, samples = self.face, self.samples
         hits, gathered, inside, top, bottom = frame.buffers(samples)
         lens = frame.lens(self.camera, samples)
-        to_clip(face.vertices, pose, lens, self.skin_clip)
+        np.take(face.vertices, frame.vertices, axis=0, out=frame.points)
+        to_clip(frame.points, pose, lens, frame.clip)
         self.rasterizer.rasterize(
-            self.skin_clip[None], frame.triangles, frame.height * samples, frame.width * samples, out=hits
+            frame.clip[None], frame.local, frame.height * samples, frame.width * samples, out=hits
         )
         window.gather(
             hits.triangle[0], hits.barycentric[0], frame.triangles, frame.skin_count, face.source_xy,
@@ -266,6 +291,10 @@ class _Window:
     def __init__(self, opening: Opening) -> None:
         self.triangles = np.concatenate([opening.window, _both_sides(opening.cap)])
         self.skin_count = len(opening.window)
+        self.vertices, local = np.unique(self.triangles, return_inverse=True)
+        self.local = np.ascontiguousarray(local.reshape(-1, 3), np.int32)
+        self.points = np.empty((len(self.vertices), 3), np.float32)
+        self.clip = np.empty((len(self.vertices), 4), np.float32)
         self.left = self.top = self.width = self.height = 0
         self._room = 0
 

@@ -13,6 +13,7 @@ from mien.frames import FaceParams, Float
 
 _TURN_KNEE = np.radians(20.0)
 _TURN_END = np.radians(32.0)
+_THREE_QUARTER = np.radians(30.0)
 _SHIFT_KNEE_CM = 2.0
 _SHIFT_END_CM = 5.0
 _DEPTH_KNEE = 0.06
@@ -50,6 +51,8 @@ class Limits:
         self._subject = subject
         self._rest = rotation_matrix(subject.rest_rotation)
         self._pivot = np.asarray(pivot, np.float32)
+        facing = float(np.arctan2(self._rest[0, 2], self._rest[2, 2]))
+        self._side = float(np.clip(facing / _THREE_QUARTER, -1, 1))
         self._home = self._rest @ self._pivot + subject.rest_translation
 
     def stance(self, params: FaceParams) -> Stance:
@@ -61,8 +64,12 @@ class Limits:
         wish = rotation_matrix(params.rotation)
         turn = axis_angle(wish @ self._rest.T)
         angle = float(np.linalg.norm(turn))
-        if angle > _TURN_KNEE:
-            turn = turn * np.float32(float(_bent(angle, _TURN_KNEE, _TURN_END)) / angle)
+        # A head seen from the side cannot turn its hidden side to the camera, and not much further away.
+        sideways = float(turn[1]) * self._side / max(angle, 1e-6)
+        held = 1 - (0.6 * -sideways if sideways < 0 else 0.4 * sideways)
+        knee, end = _TURN_KNEE * held, _TURN_END * held
+        if angle > knee:
+            turn = turn * np.float32(float(_bent(angle, knee, end)) / angle)
             rotation = rotation_matrix(turn) @ self._rest
         else:
             rotation = wish
@@ -73,11 +80,11 @@ class Limits:
         if far > _SHIFT_KNEE_CM:
             away = away * float(_bent(far, _SHIFT_KNEE_CM, _SHIFT_END_CM)) / far
         depth = float(np.exp(_bent(np.log(ratio), _DEPTH_KNEE, _DEPTH_END)))
-        held = np.append(self._home[:2] + away, self._home[2]) * depth
+        place = np.append(self._home[:2] + away, self._home[2]) * depth
         gaze = _bent(np.nan_to_num(params.gaze - self._subject.rest_gaze), _GAZE_KNEE, _GAZE_END)
         return Stance(
             np.ascontiguousarray(rotation, np.float32),
-            np.asarray(held - rotation @ self._pivot, np.float32),
-            np.asarray(held, np.float32),
+            np.asarray(place - rotation @ self._pivot, np.float32),
+            np.asarray(place, np.float32),
             gaze,
         )

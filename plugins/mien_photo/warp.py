@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mien.frames import Float
+from mien.frames import Bytes, Float
 from mien.render.projection import FAR_CM, NEAR_CM
 
 Ints = NDArray[np.int32]
@@ -75,20 +75,23 @@ def compose_map(
     skin_triangles: Ints,
     skin_xy: Float,
     presence: Float,
+    still: np.float32,
     scale: np.float32,
     out: Float,
 ) -> None:
     """out: (h, w, 2): px of the source for each pixel, cv2's convention (centres at whole numbers).
 
     grid_xy, skin_xy: (*, 2) px of the portrait's source; scale: px of the source used per px of that;
-    presence: (K,) how much of the skin is shown over the grid.
+    presence: (K,) how much of the skin is shown over the grid; still: px of the portrait's source per px of
+    the map, where nothing moves.
     """
     height, width = grid_triangle.shape
     half = np.float32(0.5)
     for y in range(height):
         for x in range(width):
             t = grid_triangle[y, x]
-            gx, gy = np.float32(-1e4), np.float32(-1e4)
+            # Beyond the grid's edge, which only ever comes into the picture by a little, all stays.
+            gx, gy = (np.float32(x) + half) * still, (np.float32(y) + half) * still
             if t >= 0:
                 a, b, c = grid_triangles[t, 0], grid_triangles[t, 1], grid_triangles[t, 2]
                 l0, l1 = grid_barycentric[y, x, 0], grid_barycentric[y, x, 1]
@@ -103,9 +106,27 @@ def compose_map(
                 p = l0 * presence[a] + l1 * presence[b] + l2 * presence[c]
                 sx = l0 * skin_xy[a, 0] + l1 * skin_xy[b, 0] + l2 * skin_xy[c, 0]
                 sy = l0 * skin_xy[a, 1] + l1 * skin_xy[b, 1] + l2 * skin_xy[c, 1]
-                if gx < np.float32(-5e3):
-                    gx, gy = sx, sy
                 gx += p * (sx - gx)
                 gy += p * (sy - gy)
             out[y, x, 0] = gx * scale - half
             out[y, x, 1] = gy * scale - half
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def spans(source_xy: Float, support: Bytes, out: Ints) -> None:
+    """First and last (excluded) column in which each band of rows shows anything of the person.
+
+    source_xy: (h, w, 2), see `compose_map`; support: a quarter of the source's size, not 0 where the person
+    is or is near. out: (bands, 2), first >= last where a band is empty.
+    """
+    height, width = source_xy.shape[0], source_xy.shape[1]
+    bands = out.shape[0]
+    for band in range(bands):
+        first, last = width, 0
+        for y in range(height * band // bands, min(height * (band + 1) // bands + 1, height)):
+            for x in range(width):
+                j = min(max(int(source_xy[y, x, 1] * np.float32(0.25)), 0), support.shape[0] - 1)
+                i = min(max(int(source_xy[y, x, 0] * np.float32(0.25)), 0), support.shape[1] - 1)
+                if support[j, i] != 0:
+                    first, last = min(first, x), max(last, x + 1)
+        out[band, 0], out[band, 1] = first, last

@@ -17,9 +17,9 @@ from mien.errors import NoFaceError
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.fitting import Fit, Fitter, Tuning
 from mien.face.fitting_kernels import shape_equations
-from mien.face.landmark_basis import LANDMARKS, LandmarkBasis
+from mien.face.landmark_basis import LANDMARKS, LIP_PAIRS, LandmarkBasis
 from mien.face.model import FaceModel
-from mien.face.rig import ARKIT_NAMES
+from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, Float
 
@@ -40,6 +40,10 @@ _TUNING = Tuning(steadiness=0.0)
 _NOT_NEUTRAL = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_NAMES])
 _BLINKS = np.array([name.startswith("eyeBlink") for name in ARKIT_NAMES])
 _MOST_NEUTRAL_BLINK = 0.5
+_JAW_OPEN = INDEX["jawOpen"]
+_UPPER_LIP, _LOWER_LIP = (np.array(points) for points in zip(*LIP_PAIRS, strict=True))
+_MOST_PARTED = 0.5
+"""Of jawOpen, taken out of the offsets in one round."""
 
 
 @dataclass(slots=True)
@@ -174,10 +178,24 @@ class Enrolment:
             self._offset_right -= (self._offset_matrix @ moved[:, :, None])[:, :, 0]
         regular = self._offset_matrix + np.eye(3, dtype=np.float32) * np.float32(_OFFSET_PRIOR * frames)
         offsets = np.linalg.solve(regular, self._offset_right[:, :, None])[:, :, 0]
-        self._offsets = np.clip(offsets, -_MOST_OFFSET_CM, _MOST_OFFSET_CM).astype(np.float32)
+        self._offsets = self._sealed(np.clip(offsets, -_MOST_OFFSET_CM, _MOST_OFFSET_CM).astype(np.float32))
         for accumulated in (self._matrix, self._right, self._offset_matrix, self._offset_right):
             accumulated[:] = 0
         self._fitter.use(self.subject())
+
+    def _sealed(self, offsets: Float) -> Float:
+        """Everybody's lips meet at rest. Somebody who talks while being enrolled would otherwise have the open
+        mouth taken for shape, and the avatar's would stay shut: so whatever parts the lips in the offsets is
+        handed back to the jaw, and what then still parts a pair of points is shared out.
+        """
+        upper, lower = _UPPER_LIP, _LOWER_LIP
+        jaw = self._basis.expression[_JAW_OPEN].T
+        parted = (offsets[upper, 1] - offsets[lower, 1]).mean() / (jaw[upper, 1] - jaw[lower, 1]).mean()
+        sealed = offsets - np.float32(np.clip(parted, -_MOST_PARTED, _MOST_PARTED)) * jaw
+        left_over = (sealed[upper, 1] - sealed[lower, 1]) / 2
+        sealed[upper, 1] -= left_over
+        sealed[lower, 1] += left_over
+        return np.asarray(sealed, np.float32)
 
     def _most_redundant(self) -> int | None:
         """The key frame, calm ones aside, that lies nearest to another."""
