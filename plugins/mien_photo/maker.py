@@ -12,7 +12,7 @@ from mien.avatar.package import AvatarContent
 from mien.errors import MediaError, NoFaceError
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.enrolment import enrol
-from mien.face.model import BUILT_IN, FaceModel, PosedFace, Region, load_model
+from mien.face.model import FaceModel, PosedFace, Region, load_model
 from mien.face.subject import Subject
 from mien.frames import Bytes, Float
 from mien.stage import Context, FaceLandmarks, Fragments, Kind, Landmarker, Maker, Rasterizer, Segmenter
@@ -30,14 +30,14 @@ _SKIN_DISTANCE = 16.0
 
 
 class PhotoMaker(Maker):
-    """Setting `face_model`: name or path of the 3DMM (default: the built-in head)."""
+    """Makes avatars on the session's face model (`context.face_model`)."""
 
     def __init__(self) -> None:
         self._context: Context | None = None
 
     def open(self, context: Context) -> None:
         self._context = context
-        self._model = load_model(str(context.settings.get("face_model", BUILT_IN)))
+        self._model = load_model(context.face_model)
         self._landmarker: Landmarker = context.service(Kind.LANDMARKER)
         self._segmenter: Segmenter = context.service(Kind.SEGMENTER)
         self._rasterizer: Rasterizer = context.service(Kind.RASTERIZER)

@@ -100,7 +100,6 @@ class _Picture:
         self.width, self.height = size
         side = photo.source.shape[0]
         scale = min(self.width, self.height) / side
-        self.scale = np.float32(scale)
         camera = photo.subject.camera
         self.source_lens = lens_of(camera)
         self.camera = Camera(
@@ -109,6 +108,10 @@ class _Picture:
             camera.focal * scale,
             camera.cx * scale + (self.width - side * scale) / 2,
             camera.cy * scale + (self.height - side * scale) / 2,
+        )
+        self.side = np.float32(side)
+        self.frame = np.array(
+            [scale, (self.width - side * scale) / 2, (self.height - side * scale) / 2], np.float32
         )
         self.lens = lens_of(self.camera)
         used = min(side, round(_DETAIL * side * scale))
@@ -125,7 +128,7 @@ class _Picture:
         self.spans = np.empty((_BANDS, 2), np.int32)
         small = cv2.resize(self.source, (used // 4, used // 4), interpolation=cv2.INTER_AREA)
         self.smoothed = cv2.GaussianBlur(small, (0, 0), max(used / 4 / 170, 0.5))
-        self.plate = cv2.resize(photo.plate, (self.width, self.height), interpolation=cv2.INTER_AREA)
+        self.plate = _framed(photo.plate, self.width, self.height)
         self.back: Bytes = self.plate
 
         subject = photo.subject
@@ -201,7 +204,7 @@ class _Picture:
         height, width = self.map.shape[:2]
         warp.grid_to_clip(
             grid.head, grid.still, grid.turn, grid.shift, grid.bound, grid.weights, self.moved, pose, resting,
-            self.lens, self.scale, self.grid_clip,
+            self.lens, self.frame, self.grid_clip,
         )  # fmt: skip
         to_clip(face.vertices, pose, self.lens, self.skin_clip)
         self.rasterizer.rasterize(
@@ -211,7 +214,7 @@ class _Picture:
         warp.compose_map(
             self.grid_hits.triangle[0], self.grid_hits.barycentric[0], self.grid_triangles, grid.still,
             self.skin_hits.triangle[0], self.skin_hits.barycentric[0], self.triangles, face.source_xy,
-            self.skin.presence, np.float32(self.width / width) / self.scale, self.used, self.map,
+            self.skin.presence, self.frame, np.float32(self.width / width), self.used, self.side, self.map,
         )  # fmt: skip
         # Where the surface folds, the map jumps; a soft jump is a soft contour.
         cv2.blur(self.map, (3, 3), dst=self.soft_map, borderType=cv2.BORDER_REPLICATE)
@@ -360,6 +363,24 @@ def _fragments(height: int, width: int) -> Fragments:
         np.empty((1, height, width, 2), np.float32),
         np.empty((1, height, width), np.float32),
     )
+
+
+def _framed(plate: Bytes, width: int, height: int) -> Bytes:
+    """The square background in the middle of (height, width); what lies beside it mirrors it, out of focus."""
+    side = min(width, height)
+    shrinks = side < plate.shape[0]
+    square = cv2.resize(plate, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    left, top = (width - side) // 2, (height - side) // 2
+    right, bottom = width - side - left, height - side - top
+    if max(right, bottom) == 0:
+        return np.ascontiguousarray(square)
+    wide = cv2.copyMakeBorder(square, top, bottom, left, right, cv2.BORDER_REFLECT)
+    soft = cv2.GaussianBlur(wide, (0, 0), side / 40).astype(np.float32)
+    x, y = np.arange(width) - left, np.arange(height) - top
+    beyond_x = np.maximum(np.maximum(-x, x - side + 1), 0)
+    beyond_y = np.maximum(np.maximum(-y, y - side + 1), 0)
+    weight = np.clip(np.maximum(beyond_x[None, :], beyond_y[:, None]) / (side / 6), 0, 1)[..., None]
+    return np.asarray(wide + (soft - wide) * weight + 0.5, np.uint8)
 
 
 def _cover(image: Bytes, size: tuple[int, int]) -> Bytes:

@@ -13,6 +13,9 @@ from mien.render.projection import FAR_CM, NEAR_CM
 
 Ints = NDArray[np.int32]
 
+_SHOULDER = np.float32(0.65)
+"""The slope of a shoulder, and a little more."""
+
 
 @njit(cache=True, nogil=True, fastmath=True)
 def grid_to_clip(
@@ -26,14 +29,14 @@ def grid_to_clip(
     pose: Float,
     resting: Float,
     lens: Float,
-    scale: np.float32,
+    frame: Float,
     out: Float,
 ) -> None:
     """The grid's nodes (see `mien_photo.grid.Grid`) in clip space.
 
     moved: (K, 3) displacement of the skin since the portrait; pose: (3, 4) now; resting: (3, 4) the
-    portrait's rotation with the present position of the pivot; scale: px of the output per px of the
-    source.
+    portrait's rotation with the present position of the pivot; frame: (3,) where the source lies in the
+    output: px of the output per px of it, left and top edge.
     """
     width, height, focal, cx, cy = lens[0], lens[1], lens[2], lens[3], lens[4]
     a = np.float32((FAR_CM + NEAR_CM) / (FAR_CM - NEAR_CM))
@@ -54,7 +57,7 @@ def grid_to_clip(
         k = focal / far
         shifted_x = cx + k * (resting[0, 0] * rx + resting[0, 1] * ry + resting[0, 2] * rz + resting[0, 3])
         shifted_y = cy - k * (resting[1, 0] * rx + resting[1, 1] * ry + resting[1, 2] * rz + resting[1, 3])
-        sx, sy = still[i, 0] * scale, still[i, 1] * scale
+        sx, sy = still[i, 0] * frame[0] + frame[1], still[i, 1] * frame[0] + frame[2]
         px = sx + shift[i] * (shifted_x - sx) + turn[i] * (turned_x - shifted_x)
         py = sy + shift[i] * (shifted_y - sy) + turn[i] * (turned_y - shifted_y)
         w = max(far + turn[i] * (depth - far), np.float32(1.0))
@@ -75,23 +78,26 @@ def compose_map(
     skin_triangles: Ints,
     skin_xy: Float,
     presence: Float,
-    still: np.float32,
+    frame: Float,
+    step: np.float32,
     scale: np.float32,
+    side: np.float32,
     out: Float,
 ) -> None:
     """out: (h, w, 2): px of the source for each pixel, cv2's convention (centres at whole numbers).
 
     grid_xy, skin_xy: (*, 2) px of the portrait's source; scale: px of the source used per px of that;
-    presence: (K,) how much of the skin is shown over the grid; still: px of the portrait's source per px of
-    the map, where nothing moves.
+    presence: (K,) how much of the skin is shown over the grid; frame: see `grid_to_clip`; step: px of
+    the output per px of the map; side: of the portrait's source, px.
     """
     height, width = grid_triangle.shape
-    half = np.float32(0.5)
+    half, strip = np.float32(0.5), np.float32(0.06) * side
     for y in range(height):
         for x in range(width):
             t = grid_triangle[y, x]
             # Beyond the grid's edge, which only ever comes into the picture by a little, all stays.
-            gx, gy = (np.float32(x) + half) * still, (np.float32(y) + half) * still
+            gx = ((np.float32(x) + half) * step - frame[1]) / frame[0]
+            gy = ((np.float32(y) + half) * step - frame[2]) / frame[0]
             if t >= 0:
                 a, b, c = grid_triangles[t, 0], grid_triangles[t, 1], grid_triangles[t, 2]
                 l0, l1 = grid_barycentric[y, x, 0], grid_barycentric[y, x, 1]
@@ -108,6 +114,13 @@ def compose_map(
                 sy = l0 * skin_xy[a, 1] + l1 * skin_xy[b, 1] + l2 * skin_xy[c, 1]
                 gx += p * (sx - gx)
                 gy += p * (sy - gy)
+            # Beyond the portrait's sides a strip of it is mirrored and stretched, sheared such that
+            # shoulders go on sloping down.
+            beyond = max(-gx, gx - side)
+            if beyond > 0:
+                inwards = strip * (np.float32(1.0) - np.exp(-beyond / strip))
+                gx = inwards if gx < 0 else side - inwards
+                gy -= _SHOULDER * (inwards + beyond)
             out[y, x, 0] = gx * scale - half
             out[y, x, 1] = gy * scale - half
 

@@ -178,7 +178,8 @@ class Enrolment:
             self._offset_right -= (self._offset_matrix @ moved[:, :, None])[:, :, 0]
         regular = self._offset_matrix + np.eye(3, dtype=np.float32) * np.float32(_OFFSET_PRIOR * frames)
         offsets = np.linalg.solve(regular, self._offset_right[:, :, None])[:, :, 0]
-        self._offsets = self._sealed(np.clip(offsets, -_MOST_OFFSET_CM, _MOST_OFFSET_CM).astype(np.float32))
+        sealed = self._sealed(offsets.astype(np.float32)) * (self._basis.trust > 0)[:, None]
+        self._offsets = np.clip(sealed, -_MOST_OFFSET_CM, _MOST_OFFSET_CM)
         for accumulated in (self._matrix, self._right, self._offset_matrix, self._offset_right):
             accumulated[:] = 0
         self._fitter.use(self.subject())

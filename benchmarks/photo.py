@@ -1,0 +1,253 @@
+"""How good the photo avatar is, and what it costs: `python benchmarks/photo.py --json OUT`.
+
+Self-reenactment: an avatar is made of a clip's first frame and driven by the last tenth of the same clip;
+what comes out is compared with what was filmed, within the face. `gap_closed` says where that lies between
+the first frame laid over the true one by a similarity transform (0) and the first frame warped by dense
+optical flow to the true one (1), in PSNR.
+
+Costs are CPU time, scaled by the reference work (see `reference.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from skimage.metrics import structural_similarity
+
+from mien.avatar.package import Avatar, Consent
+from mien.controls import Controls
+from mien.driver import Driver
+from mien.face.camera import Camera
+from mien.face.enrolment import enrol
+from mien.face.fitting import Fitter
+from mien.face.model import load_model
+from mien.frames import Bytes, FaceParams, Float
+from mien.stage import Kind
+from mien.testing.context import FakeContext
+from mien_mediapipe.landmarker import MediaPipeLandmarker
+from mien_mediapipe.segmenter import SelfieSegmenter
+from mien_photo import crop
+from mien_photo.maker import PhotoMaker
+from mien_photo.renderer import PhotoRenderer
+from mien_raster.rasterizer import NumbaRasterizer
+from reference import Reference
+
+CLIPS = (
+    "expressive/expressive_d10.mp4",
+    "expressive/grimaces_d6_33s.mp4",
+    "talk/portrait_10s_1080p.mp4",
+    "talk/room_24s_720p.mp4",
+)
+SIZE = 512
+PARAMETERS = 40_000_000
+MOST_FRAMES = 40
+SERVICES = {
+    Kind.LANDMARKER: MediaPipeLandmarker,
+    Kind.SEGMENTER: SelfieSegmenter,
+    Kind.RASTERIZER: NumbaRasterizer,
+}
+NOBODY = Consent("Made for a measurement and not kept.", "nobody", "public-domain", "2025-01-01")
+CORNERS = (33, 263, 1, 61, 291)
+"""Eye corners, nose tip, mouth corners: what the similarity transform is fitted to."""
+
+
+@dataclass
+class Costs:
+    """CPU seconds of single runs."""
+
+    reference: Reference
+    render: list[float]
+    create: list[float]
+
+
+def make(picture: Bytes, costs: Costs | None = None) -> Avatar:
+    context = FakeContext(services=SERVICES)
+    maker = PhotoMaker()
+    maker.open(context)
+    started = time.process_time()
+    content = maker.make(picture)
+    if costs is not None:
+        costs.create.append(time.process_time() - started)
+    maker.close()
+    context.close()
+    return Avatar.new(content, NOBODY)
+
+
+def opened(avatar: Avatar) -> tuple[PhotoRenderer, FakeContext]:
+    context = FakeContext(avatar=avatar, size=(SIZE, SIZE), services=SERVICES)
+    renderer = PhotoRenderer()
+    renderer.open(context)
+    return renderer, context
+
+
+def frames_of(path: Path) -> list[Bytes]:
+    """All frames, RGB."""
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while True:
+        read, frame = capture.read()
+        if not read:
+            return frames
+        frames.append(np.ascontiguousarray(frame[..., ::-1]))
+
+
+def face_box(points: Float) -> tuple[slice, slice]:
+    x0, y0 = np.floor(points[:, :2].min(axis=0)).astype(int).clip(0, SIZE - 8)
+    x1, y1 = np.ceil(points[:, :2].max(axis=0)).astype(int).clip(8, SIZE)
+    return slice(y0, y1), slice(x0, x1)
+
+
+def psnr(a: Bytes, b: Bytes) -> float:
+    return float(cv2.PSNR(np.ascontiguousarray(a), np.ascontiguousarray(b)))
+
+
+def reenact(path: Path, costs: Costs) -> dict[str, float]:
+    frames = frames_of(path)
+    landmarker = MediaPipeLandmarker()
+    landmarker.open(FakeContext())
+    first = landmarker.detect_still(frames[0])[0].points
+    square = crop.choose(first, frames[0].shape[1], frames[0].shape[0])
+    avatar = make(frames[0], costs)
+    subject = avatar.content.subject
+    fitter = Fitter(load_model(avatar.content.face_model), subject.camera, subject)
+    renderer, context = opened(avatar)
+
+    def cut(frame: Bytes) -> Bytes:
+        return crop.cut(frame, square)
+
+    def small(picture: Bytes) -> Bytes:
+        return np.asarray(cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA))
+
+    portrait = small(cut(frames[0]))
+    at_first = landmarker.detect_still(cut(frames[0]))[0].points * (SIZE / crop.SIDE)
+    chosen = np.linspace(0.9 * len(frames), len(frames) - 1, min(MOST_FRAMES, len(frames) // 10)).astype(int)
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    found: dict[str, list[float]] = {"psnr": [], "ssim": [], "copy": [], "flow": []}
+    for index in chosen:
+        large = cut(frames[index])
+        faces = landmarker.detect_still(large)
+        if not faces:
+            continue
+        true = small(large)
+        fitter.reset()
+        fitter.fit(faces[0].points)
+        fit = fitter.fit(faces[0].points, 4)
+        costs.reference.measure()
+        started = time.process_time()
+        drawn = renderer.process(
+            FaceParams(0, fit.rotation, fit.translation, fit.expression, fit.gaze, index=int(index))
+        ).pixels
+        costs.render.append(time.process_time() - started)
+        points = faces[0].points * (SIZE / crop.SIDE)
+        box = face_box(points)
+        found["psnr"].append(psnr(drawn[box], true[box]))
+        found["ssim"].append(
+            float(structural_similarity(drawn[box], true[box], channel_axis=2, data_range=255))
+        )
+        matrix, _ = cv2.estimateAffinePartial2D(at_first[list(CORNERS), :2], points[list(CORNERS), :2])
+        aligned = cv2.warpAffine(portrait, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+        found["copy"].append(psnr(aligned[box], true[box]))
+        grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (true, aligned)]
+        moved = flow.calc(grey[0], grey[1], None)
+        grid = np.dstack(np.meshgrid(np.arange(SIZE), np.arange(SIZE))).astype(np.float32) + moved
+        warped = cv2.remap(aligned, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        found["flow"].append(psnr(warped[box], true[box]))
+    renderer.close()
+    context.close()
+    landmarker.close()
+    mean = {name: statistics.fmean(values) for name, values in found.items()}
+    return {
+        "psnr_face": round(mean["psnr"], 2),
+        "ssim_face": round(mean["ssim"], 3),
+        "psnr_copy": round(mean["copy"], 2),
+        "psnr_flow": round(mean["flow"], 2),
+        "gap_closed": round((mean["psnr"] - mean["copy"]) / (mean["flow"] - mean["copy"]), 3),
+        "frames": len(found["psnr"]),
+    }
+
+
+def flicker(picture: Bytes, frames: int = 60) -> float:
+    """Mean change of the avatar's face from frame to frame when a still driver is filmed with sensor noise."""
+    rng = np.random.default_rng(0)
+    landmarker = MediaPipeLandmarker()
+    landmarker.open(FakeContext())
+    camera = Camera.guess(picture.shape[1], picture.shape[0])
+    still = landmarker.detect_still(picture)[0].points
+    model = load_model()
+    source = enrol(model, camera, [still])
+    fitter = Fitter(model, camera, source)
+    avatar = make(picture)
+    driver = Driver(avatar.content.subject, Controls(), 25.0)
+    renderer, context = opened(avatar)
+    before: Float | None = None
+    changes = []
+    for index in range(frames):
+        noisy = np.clip(picture + rng.integers(-1, 2, picture.shape), 0, 255).astype(np.uint8)
+        faces = landmarker.detect(noisy)
+        if not faces:
+            continue
+        fit = fitter.fit(faces[0].points)
+        seen = FaceParams(
+            index * PARAMETERS, fit.rotation, fit.translation, fit.expression, fit.gaze, index=index
+        )
+        pixels = renderer.process(driver.step(seen, source, index * PARAMETERS, index)).pixels
+        face = pixels[SIZE // 4 : 3 * SIZE // 4, SIZE // 4 : 3 * SIZE // 4].astype(np.float32)
+        if before is not None and index > frames // 2:
+            changes.append(float(np.abs(face - before).mean()))
+        before = face
+    renderer.close()
+    context.close()
+    landmarker.close()
+    return round(statistics.fmean(changes), 3)
+
+
+def main() -> None:
+    here = Path(__file__).resolve().parents[2] / "shared"
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=here / "data", help="folder with expressive/ and talk/")
+    parser.add_argument("--clips", nargs="*", default=[], help="parts of names; all four without it")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    from skimage.data import astronaut
+
+    cv2.setNumThreads(1)
+    costs = Costs(Reference(), [], [])
+    make(astronaut(), costs)
+    costs.create.clear()
+    result: dict[str, Any] = {"clips": {}}
+    for name in CLIPS:
+        path = options.data / name
+        wanted = not options.clips or any(part in path.stem for part in options.clips)
+        if wanted and path.is_file():
+            result["clips"][path.stem] = reenact(path, costs)
+    make(astronaut(), costs)
+    result["flicker"] = flicker(astronaut())
+    if costs.render:
+        result["render_cpu_ms"] = round(statistics.median(costs.render) * 1000 * costs.reference.scale, 2)
+        result["create_cpu_s"] = round(statistics.median(costs.create) * costs.reference.scale, 2)
+        result["reference_scale"] = round(costs.reference.scale, 3)
+
+    table = Table(title="Photo avatar, self-reenactment")
+    for heading in ("clip", "psnr_face", "ssim_face", "psnr_copy", "psnr_flow", "gap_closed"):
+        table.add_column(heading, justify="left" if heading == "clip" else "right")
+    for name, row in result["clips"].items():
+        table.add_row(name, *(str(row[column.header]) for column in table.columns[1:]))
+    console = Console()
+    console.print(table)
+    console.print({key: value for key, value in result.items() if key != "clips"})
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
