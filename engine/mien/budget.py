@@ -29,7 +29,7 @@ class Budget:
 
 
 class Gate:
-    """Decides before each expensive stage whether a frame still goes on."""
+    """Decides before an expensive stage whether a frame still goes on. One for each stage."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget

@@ -144,10 +144,8 @@ def load_config(
     Raises `ConfigError` naming the file or option, the key (with the nearest known one) and the value.
     """
     merged: dict[str, Any] = {}
-    if path is not None:
-        files = [path]
-    else:
-        files = [p for p in (config_dir() / FILE_NAME, Path(FILE_NAME)) if p.is_file()]
+    usual = (config_dir() / FILE_NAME, Path(FILE_NAME))
+    files = [path] if path is not None else [p for p in usual if p.is_file()]
     for file in files:
         table = _read(file)
         _validate(table, str(file))

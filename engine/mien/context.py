@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.avatar.package import Avatar
@@ -15,7 +15,7 @@ from mien.stage import Kind, Opened
 
 
 class Services:
-    """The services of one session, each made and opened when it is first asked for. Thread-safe."""
+    """The services of one stage, each made and opened when it is first asked for. Thread-safe."""
 
     def __init__(self, registry: Registry, config: Config) -> None:
         self._registry = registry
@@ -24,7 +24,7 @@ class Services:
         self._lock = threading.RLock()
 
     def get(self, kind: Kind, context: StageContext) -> Any:
-        """Return the session's service of that kind. Raises `PluginError`, `MissingExtraError`."""
+        """Return the service of that kind. Raises `PluginError`, `MissingExtraError`."""
         with self._lock:
             if kind not in self._opened:
                 name = getattr(self._config.use, kind.value, "") or None
@@ -81,8 +81,12 @@ class StageContext:
 
     def of_plugin(self, name: str) -> StageContext:
         """The same context with the settings of plugin `name`."""
-        return StageContext(self.clock, self.config, self.services, self.tell, self.live, self.avatar, name)
+        return replace(self, plugin=name)
 
     def with_avatar(self, avatar: Avatar | None) -> StageContext:
         """The same context for another avatar."""
-        return StageContext(self.clock, self.config, self.services, self.tell, self.live, avatar, self.plugin)
+        return replace(self, avatar=avatar)
+
+    def with_services(self, services: Services) -> StageContext:
+        """The same context with other services."""
+        return replace(self, services=services)

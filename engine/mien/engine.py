@@ -131,9 +131,14 @@ class Engine:
 
     async def close(self) -> None:
         """Close all sessions and stop the lanes."""
-        await asyncio.gather(*(self.close_session(name) for name in list(self._sessions)))
-        await asyncio.to_thread(self.lanes.stop)
-        self._blas.restore_original_limits()
+        try:
+            closing = (self.close_session(name) for name in list(self._sessions))
+            for error in await asyncio.gather(*closing, return_exceptions=True):
+                if isinstance(error, BaseException):
+                    log.error("a session did not close cleanly", exc_info=error)
+        finally:
+            await asyncio.to_thread(self.lanes.stop)
+            self._blas.restore_original_limits()
 
     # --- names to things ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Conventions shared by all of them:
 
 - `capture_ns`: when the light or sound reached us, engine clock, integer nanoseconds; it travels with
   the frame to the very end.
-- `epoch`: bumped on interruption or avatar switch; every queue discards frames of an older epoch.
+- `epoch`: bumped on interruption (another source); every queue discards frames of an older epoch.
 - Arrays are read-only once a frame holds them. A buffer that came from a `BufferPool` goes back to it
   when the last frame or view that holds it is gone.
 """

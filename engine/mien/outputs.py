@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 
 from mien.channel import Fifo, Latest
 from mien.errors import MienError
@@ -51,15 +53,21 @@ class Outputs:
             await (output.abandon() if abandon else output.close())
 
     async def close(self, *, abandon: bool = False) -> None:
-        """Close all of them. abandon: half-written files are removed."""
-        for output in list(self._pumps):
-            await self.remove(output, abandon=abandon)
+        """Close all of them, whatever any of them raises. abandon: half-written files are removed."""
         self.last_picture = None
+        async with AsyncExitStack() as steps:
+            for output in self._pumps:
+                steps.push_async_callback(self.remove, output, abandon=abandon)
 
     @property
-    def dropped(self) -> int:
-        """Pictures that some output was too slow for."""
-        return sum(pump.dropped for pump in self._pumps.values())
+    def dropped(self) -> Mapping[str, int]:
+        """What outputs were too slow for or gave up, by reason."""
+        counts: Counter[str] = Counter()
+        for output, pump in self._pumps.items():
+            counts.update(output.dropped)
+            counts["overtaken at outputs"] += pump.dropped
+            counts["sound overtaken at outputs"] += pump.sound_dropped
+        return counts
 
     def video(self, picture: VideoFrame) -> None:
         """Give a picture to every pump."""

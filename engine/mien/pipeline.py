@@ -11,8 +11,8 @@ are `Fifo` and nothing is dropped. Otherwise both are the same code.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -26,6 +26,8 @@ from mien.frames import FaceParams, VideoFrame
 from mien.lane import Lanes
 from mien.stage import Renderer, Tracked, Tracker
 from mien.trace import Passage, Trace
+
+log = logging.getLogger(__name__)
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -81,17 +83,29 @@ class Runner(Generic[In, Out]):
         self._deliver = deliver
         self._dropped = dropped
         self._failed = failed
-        self._between: deque[Callable[[], None]] = deque()
+        self._between: dict[object, Callable[[], None]] = {}
         self._outstanding = False
         self._closed = False
         self._changed = threading.Condition()
         inbox.on_ready = self._schedule
 
-    def between(self, change: Callable[[], None]) -> None:
-        """Make `change` on a lane while the stage is not at work; soon, or at `close` at the latest."""
+    def between(self, change: Callable[[], None], key: object = None) -> None:
+        """Make `change` on a lane while the stage is not at work; soon, or at `close` at the latest.
+
+        Of several with the same `key` only the newest is made.
+        """
         with self._changed:
-            self._between.append(change)
+            if not self._closed:
+                self._between.pop(key, None)
+                self._between[object() if key is None else key] = change
+                change = _nothing
+        change()
         self._schedule()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a parcel waits or is being worked on."""
+        return self._outstanding or len(self.inbox) > 0
 
     def close(self) -> None:
         """Take no more parcels and return when the stage is at rest. Blocks: not for a lane or the loop."""
@@ -99,9 +113,16 @@ class Runner(Generic[In, Out]):
             self._closed = True
             while self._outstanding:
                 self._changed.wait()
-            changes, self._between = self._between, deque()
-        for change in changes:
-            change()
+        self._make_changes()
+
+    def _make_changes(self) -> None:
+        with self._changed:
+            changes, self._between = self._between, {}
+        for change in changes.values():
+            try:
+                change()
+            except Exception:
+                log.exception("a change to stage %s failed", self.name)
 
     def _schedule(self) -> None:
         with self._changed:
@@ -113,8 +134,7 @@ class Runner(Generic[In, Out]):
 
     def _job(self) -> None:
         try:
-            while self._between:
-                self._between.popleft()()
+            self._make_changes()
             if not self._closed and (parcel := self.inbox.take()) is not None:
                 self._process(parcel)
         finally:
@@ -128,9 +148,11 @@ class Runner(Generic[In, Out]):
         now = self._clock.now_ns()
         reached = passage.reached_ns()
         passage.add(f"wait:{self.name}", reached, max(reached, now))
-        if not self._gate.admits(passage.due_ns, now):
-            self._dropped(parcel)
-            return
+        if not passage.pardoned:
+            if not self._gate.admits(passage.due_ns, now):
+                self._dropped(parcel)
+                return
+            passage.pardoned = now > passage.due_ns
         try:
             result = self._work(parcel)
         except Exception as error:  # noqa: BLE001 - a stage may raise anything; the session decides
@@ -166,7 +188,8 @@ class Pipeline:
         self.tracker: Tracker | None = None
         self.renderer: Renderer | None = None
         self.epoch = 0
-        self.last_pose_ns = 0
+        self.last_offer_ns = 0
+        """when a source last gave a picture or a pose"""
         self._clock = clock
         self._budget = budget
         self._interval_ns = NS_PER_S / fps
@@ -179,13 +202,12 @@ class Pipeline:
         self._governor = Governor(1)
         self._governing = threading.Lock()
         self._rendered_ns = -1
-        gate = Gate(budget)
         self._track: Runner[VideoFrame, Tracked] = Runner(
-            "track", self._channel("pictures"), lanes, clock, gate,
+            "track", self._channel("pictures"), lanes, clock, Gate(budget),
             work=self._do_track, deliver=self._tracked, dropped=self._late_picture, failed=self._track_failed,
         )  # fmt: skip
         self._render: Runner[Pose, VideoFrame | None] = Runner(
-            "render", self._channel("poses"), lanes, clock, gate,
+            "render", self._channel("poses"), lanes, clock, Gate(budget),
             work=self._do_render, deliver=self._rendered, dropped=self._late_pose, failed=self._render_failed,
         )  # fmt: skip
 
@@ -196,11 +218,12 @@ class Pipeline:
 
     def offer_picture(self, frame: VideoFrame) -> None:
         """Give a picture to be tracked."""
+        self.last_offer_ns = self._clock.now_ns()
         self._track.inbox.try_put(Parcel(frame, self._passage(frame.index, frame.capture_ns), self.epoch))
 
     def offer_pose(self, params: FaceParams, subject: Subject | None) -> None:
         """Give a face that is already tracked."""
-        self.last_pose_ns = self._clock.now_ns()
+        self.last_offer_ns = self._clock.now_ns()
         passage = self._passage(params.index, params.capture_ns)
         self._render.inbox.try_put(Parcel(Pose(params, subject), passage, self.epoch))
 
@@ -224,9 +247,9 @@ class Pipeline:
         """Make a change on a lane while the tracker is at rest."""
         self._track.between(change)
 
-    def between_pictures(self, change: Callable[[], None]) -> None:
-        """Make a change on a lane while driver and renderer are at rest."""
-        self._render.between(change)
+    def between_pictures(self, change: Callable[[], None], key: object = None) -> None:
+        """Make a change on a lane while driver and renderer are at rest; the newest of each `key` counts."""
+        self._render.between(change, key)
 
     def use_renderer(self, renderer: Renderer | None) -> Renderer | None:
         """Set the opened renderer, between pictures; returns the former one, to be closed by the caller."""
@@ -234,6 +257,11 @@ class Pipeline:
         with self._governing:
             self._governor = Governor(renderer.levels if renderer else 1)
         return former
+
+    @property
+    def tracking(self) -> bool:
+        """Whether a picture is on its way to becoming a pose."""
+        return self._track.busy
 
     @property
     def level(self) -> int:
@@ -261,7 +289,6 @@ class Pipeline:
         return tracked
 
     def _tracked(self, parcel: Parcel[VideoFrame], tracked: Tracked) -> None:
-        self.last_pose_ns = self._clock.now_ns()
         self._on_tracked(tracked, parcel.passage)
         if self.driver is None:
             self._trace.finish(parcel.passage, self._clock.now_ns())
@@ -277,7 +304,10 @@ class Pipeline:
 
     def _do_render(self, parcel: Parcel[Pose]) -> VideoFrame | None:
         renderer, driver, passage, pose = self.renderer, self.driver, parcel.passage, parcel.value
-        if renderer is None or driver is None or passage.capture_ns <= self._rendered_ns:
+        if renderer is None or driver is None:
+            return None
+        if passage.capture_ns <= self._rendered_ns:
+            self._trace.drop(passage, "render")
             return None
         start = self._clock.work_ns()
         params = driver.step(pose.params, pose.subject, passage.capture_ns, passage.index)
@@ -321,4 +351,8 @@ class Pipeline:
             before = self._governor.level
             level = self._governor.observe(missed=missed, load=busy / self._interval_ns, now_ns=now_ns)
         if level != before and (renderer := self.renderer) is not None:
-            self._render.between(lambda: renderer.set_level(level))
+            self._render.between(lambda: renderer.set_level(level), "level")
+
+
+def _nothing() -> None:
+    """Done already."""

@@ -8,16 +8,17 @@ A failed stage is restarted with back-off while the last picture stands; it neve
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from mien.avatar.package import Avatar, Consent
 from mien.budget import Budget
 from mien.clock import NS_PER_MS, NS_PER_S, Clock, OfflineClock
-from mien.config import Config, data_dir
+from mien.config import Config
 from mien.context import Services, StageContext
 from mien.controls import Controls
 from mien.driver import Driver
@@ -25,11 +26,13 @@ from mien.errors import DeviceError, MienError, StageError
 from mien.frames import AudioFrame, Bytes, FaceParams, VideoFrame
 from mien.lane import Lanes
 from mien.notices import Board
+from mien.opening import Opening
 from mien.outputs import Outputs
 from mien.pipeline import IN_FLIGHT, Pipeline
 from mien.plugins import Registry
+from mien.recording import Recording
 from mien.sound import SoundDelay
-from mien.stage import Background, Kind, Output, Renderer, Source, Tracked, Tracker
+from mien.stage import Background, Output, Renderer, Source, Tracked
 from mien.trace import Passage, Trace
 
 log = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ BACK_OFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits before a failed stage or device is tried again; the last one repeats."""
 
 SILENCE = 2.2
-"""After this many frame intervals without a pose the ticker takes over."""
+"""After this many frame intervals without anything from a source the ticker takes over."""
 
 SourceFactory = Callable[[], Source]
 
@@ -100,11 +103,15 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._restarting: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
+        self._opening = Opening(registry, config, lanes)
+        self._switching = asyncio.Lock()
+        self._tracker_lock = asyncio.Lock()
         self._outputs = Outputs(self._output_failed)
         self._sound = SoundDelay(clock, self._picture_latency_ns, self._outputs.audio)
-        self._last_accepted_ns = -NS_PER_S
+        self._next_due_ns = 0
+        self._thinned = 0
         self._ticks = 0
-        self._recording: tuple[Output, Path] | None = None
+        self._recording = Recording(name, registry, self.add_output, self.remove_output)
         self._background_image: Bytes | None = None
         self._closed = False
         # Offline only: bounds what is under way and keeps the pictures in order.
@@ -120,7 +127,7 @@ class Session:
         """Open the renderer (and so its services). Raises what the plugins raise; then close the session."""
         self._loop = asyncio.get_running_loop()
         if self._avatar is not None:
-            self._install(await self._open_renderer(self._avatar))
+            self._install(await self._opening.renderer(self._context, self._avatar))
         if self._live:
             self._hold(self._sound.run(), "sound")
             self._hold(self._tick(), "ticker")
@@ -130,27 +137,39 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        await self._stop_source()
+        # Every step is taken, whatever the others raise; the last error is raised at the end.
+        async with AsyncExitStack() as steps:
+            steps.callback(self._services.close)
+            steps.push_async_callback(asyncio.to_thread, self._close_stages)
+            steps.push_async_callback(self._outputs.close, abandon=abandon)
+            steps.push_async_callback(asyncio.to_thread, self._pipeline.close)
+            steps.push_async_callback(self._end_tasks)
+
+    async def _end_tasks(self) -> None:
+        async with self._switching:
+            await self._stop_source()
         tasks = [*self._tasks, *self._restarting.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.to_thread(self._pipeline.close)
-        await self._outputs.close(abandon=abandon)
-        renderer, tracker = self._pipeline.use_renderer(None), self._pipeline.tracker
-        self._pipeline.tracker = None
 
-        def give_back() -> None:
-            for stage in (renderer, tracker, self._services):
-                if stage is not None:
-                    stage.close()
-
-        await asyncio.to_thread(give_back)
+    def _close_stages(self) -> None:
+        tracker, self._pipeline.tracker = self._pipeline.tracker, None
+        try:
+            self._opening.close(self._pipeline.use_renderer(None))
+        finally:
+            self._opening.close(tracker)
 
     def _hold(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=f"{self.name} {name}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._end_of_task)
+
+    def _end_of_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task %s failed", task.get_name(), exc_info=error)
+            self.board.post(f"Something went wrong: {error}", "error")
 
     # --- source ---------------------------------------------------------------------------------------
 
@@ -189,15 +208,17 @@ class Session:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _restart_source(self) -> None:
-        await self._stop_source()
-        self._pipeline.interrupt()
-        self._sound.clear()
-        self._last_accepted_ns = -NS_PER_S
-        if (tracker := self._pipeline.tracker) is not None:
-            self._pipeline.between_tracks(tracker.reset)
-        if self._closed:
-            return
-        self._source_task = asyncio.create_task(self._run_live(), name=f"{self.name} source")
+        async with self._switching:
+            await self._stop_source()
+            self._pipeline.interrupt()
+            self._sound.clear()
+            self._next_due_ns = 0
+            if (tracker := self._pipeline.tracker) is not None:
+                self._pipeline.between_tracks(tracker.reset)
+            if self._closed:
+                return
+            self._source_task = asyncio.create_task(self._run_live(), name=f"{self.name} source")
+            await asyncio.sleep(0)  # let it begin: a task cancelled before that would not close its source
 
     async def _run_live(self) -> None:
         attached, failures = self._attached, 0
@@ -208,7 +229,8 @@ class Session:
             try:
                 await source.open(self._context)
                 self._source = source
-                await self._require_tracker(source)
+                if source.subject is None:  # performances are tracked already
+                    await self._require_tracker()
                 async for item in source.frames():
                     failures = 0
                     self._take(item, source)
@@ -231,10 +253,10 @@ class Session:
         if attached is not None and self._attached is attached:
             self._hold(self.detach_source(attached), "detach")
 
-    async def _require_tracker(self, source: Source) -> None:
-        """Sources of pictures need a tracker; performances don't, so it is opened when first needed."""
-        if source.subject is None and self._pipeline.tracker is None and "track" not in self._restarting:
-            self._pipeline.tracker = await self._open_tracker()
+    async def _require_tracker(self) -> None:
+        async with self._tracker_lock:
+            if self._pipeline.tracker is None and "track" not in self._restarting:
+                self._pipeline.tracker = await self._opening.tracker(self._context)
 
     def _take(self, item: VideoFrame | AudioFrame | FaceParams, source: Source) -> None:
         match item:
@@ -248,10 +270,12 @@ class Session:
                     self._sound.put(item)
 
     def _accepts(self, capture_ns: int) -> bool:
-        """Thin out a source that is faster than the configured rate."""
-        if capture_ns - self._last_accepted_ns < 0.6 * NS_PER_S / self._config.video.fps:
+        """Thin out a source that is faster than the configured rate, evenly, whatever its jitter."""
+        interval = round(NS_PER_S / self._config.video.fps)
+        if capture_ns < self._next_due_ns - interval // 4:
+            self._thinned += 1
             return False
-        self._last_accepted_ns = capture_ns
+        self._next_due_ns = max(self._next_due_ns, capture_ns - interval // 2) + interval
         return True
 
     async def _tick(self) -> None:
@@ -262,7 +286,9 @@ class Session:
             await self._clock.sleep_until(when)
             if "render" in self._restarting:
                 self._repeat_last()
-            elif when - self._pipeline.last_pose_ns > SILENCE * interval:
+            elif self._pipeline.tracking and when - self._pipeline.last_offer_ns < NS_PER_S:
+                continue  # a slow tracker's pose is still to come; a tick would overtake it
+            elif when - self._pipeline.last_offer_ns > SILENCE * interval:
                 self._ticks += 1
                 self._pipeline.offer_tick(self._ticks)
 
@@ -299,7 +325,8 @@ class Session:
         try:
             await source.open(self._context)
             self._source = source
-            await self._require_tracker(source)
+            if source.subject is None:
+                await self._require_tracker()
             async for item in source.frames():
                 if isinstance(self._clock, OfflineClock):
                     self._clock.advance_to(item.capture_ns)
@@ -346,33 +373,19 @@ class Session:
 
     def _output_failed(self, output: Output, error: Exception) -> None:
         self.board.post(f"An output stopped: {error}", "error")
+        self._recording.lost(output)
         self._hold(self._outputs.remove(output), "output closing")
 
     def _picture_latency_ns(self) -> float:
         return self.trace.typical_ns("total") + self.trace.typical_ns("encode")
 
     async def start_recording(self) -> str:
-        """Write what is shown to a file from now on; returns the recording's id.
-
-        Raises `PluginError` when no plugin can write files.
-        """
-        if self._recording is None:
-            stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-            path = data_dir() / "recordings" / f"{self.name}-{stamp}.mp4"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            offer = self._registry.find(Kind.OUTPUT, "file")
-            output = self._registry.create(Kind.OUTPUT, "file", str(path))
-            await self.add_output(output, offer.plugin.name)
-            self._recording = output, path
-        return self._recording[1].stem
+        """Write what is shown to a file from now on; returns the recording's id. Raises `MienError`."""
+        return await self._recording.start()
 
     async def stop_recording(self) -> Path | None:
         """Finish the file and return its path; None when nothing was being recorded."""
-        if self._recording is None:
-            return None
-        (output, path), self._recording = self._recording, None
-        await self.remove_output(output)
-        return path
+        return await self._recording.stop()
 
     # --- what a person sets ---------------------------------------------------------------------------
 
@@ -385,7 +398,7 @@ class Session:
         controls = self._controls.patched(patch)
         before, self._controls = self._controls, controls
         if (driver := self._pipeline.driver) is not None:
-            self._pipeline.between_pictures(lambda: driver.set_controls(controls))
+            self._pipeline.between_pictures(lambda: driver.set_controls(controls), "controls")
         if controls.background != before.background:
             self._apply_background()
         if controls.paused:
@@ -405,12 +418,12 @@ class Session:
             if (renderer := self._pipeline.renderer) is not None:
                 renderer.set_background(background)
 
-        self._pipeline.between_pictures(change)
+        self._pipeline.between_pictures(change, "background")
 
     def recentre(self) -> None:
         """Take the driver's present pose for straight ahead."""
         if (driver := self._pipeline.driver) is not None:
-            self._pipeline.between_pictures(driver.recentre)
+            self._pipeline.between_pictures(driver.recentre, "recentre")
 
     # --- avatar ---------------------------------------------------------------------------------------
 
@@ -420,7 +433,7 @@ class Session:
 
     async def set_avatar(self, avatar: Avatar) -> None:
         """Switch to another avatar; the old one stays until the new one can be drawn."""
-        renderer = await self._open_renderer(avatar)
+        renderer = await self._opening.renderer(self._context, avatar)
         self._avatar = avatar
         self._context = self._context.with_avatar(avatar)
         self._install(renderer)
@@ -433,7 +446,7 @@ class Session:
             former = self._pipeline.use_renderer(renderer)
             if driver is not None and avatar is not None:
                 driver.set_avatar(avatar.content.subject)
-            _close(former)
+            self._opening.close(former)
 
         self._pipeline.between_pictures(change)
         self._apply_background()
@@ -446,29 +459,9 @@ class Session:
             make_avatar, self._registry, self._config, image, consent, title, self.board.post
         )
 
-    async def _open_renderer(self, avatar: Avatar) -> Renderer:
-        name = self._config.use.renderer or avatar.content.renderer
-        offer = self._registry.find(Kind.RENDERER, name)
-        context = self._context.with_avatar(avatar).of_plugin(offer.plugin.name)
-        renderer: Renderer = self._registry.create(Kind.RENDERER, name)
-        await self._lanes.run(lambda: _open(renderer, context))
-        return renderer
-
-    async def _open_tracker(self) -> Tracker:
-        offer = self._registry.find(Kind.TRACKER, self._config.use.tracker or None)
-        tracker: Tracker = self._registry.create(Kind.TRACKER, offer.provides.name)
-        context = self._context.of_plugin(offer.plugin.name)
-        await self._lanes.run(lambda: _open(tracker, context))
-        return tracker
-
     async def warm(self) -> None:
         """Open the tracker before anybody needs it, so that a first camera picture doesn't wait for it."""
-        if self._pipeline.tracker is None and "track" not in self._restarting:
-            tracker = await self._open_tracker()
-            if self._pipeline.tracker is None and not self._closed:
-                self._pipeline.tracker = tracker
-            else:
-                await self._lanes.run(tracker.close)
+        await self._require_tracker()
 
     # --- from the lanes -------------------------------------------------------------------------------
 
@@ -519,18 +512,22 @@ class Session:
         if stage == "track":
             tracker, self._pipeline.tracker = self._pipeline.tracker, None
             if tracker is not None:
-                self._pipeline.between_tracks(tracker.close)
+                self._pipeline.between_tracks(lambda: self._opening.close(tracker))
         else:
-            self._pipeline.between_pictures(lambda: _close(self._pipeline.use_renderer(None)))
+            self._pipeline.between_pictures(lambda: self._opening.close(self._pipeline.use_renderer(None)))
         while True:
             failures = self._failures.get(stage, 0)
             self._failures[stage] = failures + 1
             await self._clock.sleep(round(_back_off_s(failures) * NS_PER_S))
             try:
                 if stage == "track":
-                    self._pipeline.tracker = await self._open_tracker()
-                elif self._avatar is not None:
-                    self._install(await self._open_renderer(self._avatar))
+                    self._pipeline.tracker = await self._opening.tracker(self._context)
+                elif (avatar := self._avatar) is not None:
+                    renderer = await self._opening.renderer(self._context, avatar)
+                    if avatar is not self._avatar:  # another one was chosen meanwhile, and is drawn already
+                        await asyncio.to_thread(self._opening.close, renderer)
+                    else:
+                        self._install(renderer)
                 self.board.post(f"The stage '{stage}' works again.")
                 return
             except Exception as error:
@@ -551,13 +548,19 @@ class Session:
             return "degraded"
         return str(self._pipeline.driver.state) if self._pipeline.driver else "idle"
 
+    def _dropped(self) -> dict[str, int]:
+        """Everything that was given up, by where and why."""
+        counts = Counter({f"before {stage}": n for stage, n in self.trace.dropped.items()})
+        counts.update({f"overtaken at {stage}": n for stage, n in self._pipeline.replaced.items()})
+        counts.update(self._outputs.dropped)
+        counts.update(self._source.dropped if self._source else {})
+        counts["faster than the frame rate"] += self._thinned
+        counts["sound waiting too long"] += self._sound.dropped
+        return {where: n for where, n in counts.items() if n}
+
     def snapshot(self) -> dict[str, Any]:
         """The session in figures, ready for JSON."""
         trace = self.trace
-        dropped = {f"before {k}": v for k, v in trace.dropped.items()}
-        dropped |= {f"overtaken at {k}": v for k, v in self._pipeline.replaced.items() if v}
-        if self._outputs.dropped:
-            dropped["overtaken at outputs"] = self._outputs.dropped
         return {
             "state": self.state,
             "source": self.source_name,
@@ -565,7 +568,7 @@ class Session:
             "fps": round(trace.fps(self._clock.now_ns()), 1),
             "frames": trace.delivered,
             "late": trace.late,
-            "dropped": dropped,
+            "dropped": self._dropped(),
             "charged": dict(trace.charged),
             "latency_ms": trace.latency_ms(),
             "budget_ms": self._budget.ns / NS_PER_MS,
@@ -573,21 +576,8 @@ class Session:
             "level": self._pipeline.level,
             "viewers": self.viewers,
             "faces": self.faces,
-            "recording": self._recording is not None,
+            "recording": self._recording.running,
         }
-
-
-def _open(stage: Renderer | Tracker, context: StageContext) -> None:
-    try:
-        stage.open(context)
-    except BaseException:
-        stage.close()
-        raise
-
-
-def _close(stage: Renderer | None) -> None:
-    if stage is not None:
-        stage.close()
 
 
 def _back_off_s(failures: int) -> float:

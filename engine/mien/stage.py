@@ -154,6 +154,11 @@ class Source(ABC):
         device that goes away raises `DeviceError`; the session then idles and tries to reopen it.
         """
 
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """What was given up so far, by reason, e.g. {"overtaken at decoding": 3}."""
+        return {}
+
     async def close(self) -> None:
         """Give everything back. Safe after a failed `open`."""
 
@@ -171,6 +176,11 @@ class Output(ABC):
     @abstractmethod
     async def audio(self, frame: AudioFrame) -> None:
         """Take sound; live sound comes already delayed to match the pictures."""
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """What was given up so far, by reason."""
+        return {}
 
     async def close(self) -> None:
         """Finish the file or release the device. Safe after a failed `open`."""

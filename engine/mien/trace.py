@@ -39,6 +39,8 @@ class Passage:
     capture_ns: int
     due_ns: int
     spans: list[Span] = field(default_factory=list)
+    pardoned: bool = False
+    """it is late, but goes on: the picture must not freeze"""
 
     def add(self, name: str, start_ns: int, end_ns: int) -> None:
         self.spans.append(Span(name, self.index, start_ns, end_ns))
@@ -83,8 +85,11 @@ class Trace:
             self._record(Span(name, index, start_ns, end_ns))
 
     def finish(self, passage: Passage, now_ns: int) -> bool:
-        """The frame was handed to the outputs; returns whether it was late."""
-        late = now_ns > passage.due_ns
+        """The frame was handed to the outputs; returns whether its packets will be late.
+
+        Due is the last packet: what encoding usually takes, where anybody watches, is still to come.
+        """
+        late = now_ns + self._typical.get("encode", 0.0) > passage.due_ns
         with self._lock:
             for span in passage.spans:
                 self._record(span)

@@ -75,7 +75,7 @@ def build(
     x, y = (part.ravel() for part in np.meshgrid(axis, axis))
     still = np.stack([x, y], axis=1)
 
-    filled = _continued(depth_cm, head.triangle[0] >= 0, blur=0.016 * depth_cm.shape[0])
+    filled = _continued(depth_cm, head.triangle[0] >= 0, blur=0.03 * depth_cm.shape[0])
     column = np.clip((x * scale).astype(int), 0, depth_cm.shape[1] - 1)
     row = np.clip((y * scale).astype(int), 0, depth_cm.shape[0] - 1)
     depth = filled[row, column]

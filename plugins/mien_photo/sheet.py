@@ -26,6 +26,9 @@ from mien.face.retargeting import (
 )
 from mien.face.rig import ARKIT_NAMES
 from mien.frames import Bytes, FaceParams
+from mien.plugins import Registry
+from mien.stage import Kind
+from mien.testing.context import FakeContext
 from mien_photo.renderer import PhotoRenderer
 
 
@@ -149,10 +152,6 @@ def tile(pictures: list[Bytes], labels: list[str], columns: int, side: int, part
 
 
 def main() -> None:
-    from mien.stage import Kind
-    from mien.testing.context import FakeContext
-    from mien_raster.rasterizer import NumbaRasterizer  # the command line may; the stages may not
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("avatar", type=Path)
     parser.add_argument("--out", type=Path, required=True)
@@ -166,8 +165,11 @@ def main() -> None:
         given.cells
     ]
     avatar = load_avatar(given.avatar)
+    registry = Registry.discover()
     context = FakeContext(
-        avatar=avatar, size=(given.size, given.size), services={Kind.RASTERIZER: NumbaRasterizer}
+        avatar=avatar,
+        size=(given.size, given.size),
+        services={Kind.RASTERIZER: lambda: registry.create(Kind.RASTERIZER)},
     )
     renderer = PhotoRenderer()
     renderer.open(context)

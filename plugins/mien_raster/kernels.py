@@ -24,11 +24,13 @@ Ints = NDArray[np.int32]
 # Without "ninf" and "nnan": depth is +inf where nothing is, and a NaN corner must drop its triangle.
 _FLAGS = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
-_X, _Y, _Z, _INVERSE_W = 0, 1, 2, 3
+# Declared signatures: read-only inputs (frozen models) must not lead to a second compilation.
+_IN2, _IN3 = "Array(f4, 2, 'C', readonly=True)", "Array(f4, 3, 'C', readonly=True)"
+_INDEX2 = "Array(i4, 2, 'C', readonly=True)"
 _LEAST_W = np.float32(1e-6)
 
 
-@njit(cache=True, nogil=True, fastmath=_FLAGS)
+@njit(f"void({_IN2}, i8, i8, f4[:, ::1])", cache=True, nogil=True, fastmath=_FLAGS)
 def to_screen(clip: Float, width: int, height: int, screen: Float) -> None:
     """clip: (V, 4) -> screen: (V, 4) float32: x and y in px (y down), z/w, 1/w.
 
@@ -49,7 +51,12 @@ def to_screen(clip: Float, width: int, height: int, screen: Float) -> None:
             screen[i, 0] = screen[i, 1] = screen[i, 2] = screen[i, 3] = np.float32(0.0)
 
 
-@njit(cache=True, nogil=True, fastmath=_FLAGS)
+@njit(
+    f"void({_IN2}, i8, i8, i8, i8, i8, i8, i8, b1, i4[:, ::1], f4[:, :, ::1], f4[:, ::1])",
+    cache=True,
+    nogil=True,
+    fastmath=_FLAGS,
+)
 def _homogeneous(
     clip: Float,
     a: int,
@@ -99,7 +106,12 @@ def _homogeneous(
                 barycentric[row, column, 1] = l1
 
 
-@njit(cache=True, nogil=True, fastmath=_FLAGS)
+@njit(
+    f"void({_IN2}, {_IN2}, {_INDEX2}, i8, i8, b1, i4[:, ::1], f4[:, :, ::1], f4[:, ::1])",
+    cache=True,
+    nogil=True,
+    fastmath=_FLAGS,
+)
 def rasterize_band(
     clip: Float,
     screen: Float,
@@ -191,7 +203,7 @@ def rasterize_band(
                 p1 += p1_step
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(f"void({_IN2}, {_INDEX2}, {_IN3}, {_INDEX2}, f4[:, :, ::1])", cache=True, nogil=True, fastmath=True)
 def interpolate(attributes: Float, triangle: Ints, barycentric: Float, triangles: Ints, out: Float) -> None:
     """attributes: (V, C) -> out: (H, W, C), zero where no triangle is."""
     channels = attributes.shape[1]

@@ -39,9 +39,9 @@ class Camera:
     def project(self, points: Float) -> Float:
         """points: (..., 3) camera space, cm -> (..., 2) px."""
         k = self.focal / -points[..., 2]
-        return np.stack(
-            [self.cx + k * points[..., 0], self.cy - k * points[..., 1]], axis=-1
-        ).astype(np.float32)
+        return np.stack([self.cx + k * points[..., 0], self.cy - k * points[..., 1]], axis=-1).astype(
+            np.float32
+        )
 
     def clip_matrix(self, near_cm: float = 5.0, far_cm: float = 1000.0) -> Float:
         """(4, 4) float32: camera space -> clip space of a viewport as large as the picture."""
@@ -65,9 +65,7 @@ def rotation_matrix(axis_angle: NDArray[np.floating]) -> Float:
         return np.eye(3, dtype=np.float32)
     x, y, z = v / angle
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.asarray(
-        np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k), dtype=np.float32
-    )
+    return np.asarray(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k), dtype=np.float32)
 
 
 def axis_angle(matrix: NDArray[np.floating]) -> Float:

@@ -34,8 +34,6 @@ class Subject:
     neutral: Float = field(default_factory=lambda: _frozen(np.zeros(EXPRESSIONS, np.float32)))
     gains: Float = field(default_factory=lambda: _frozen(np.ones(EXPRESSIONS, np.float32)))
     rest_rotation: Float = field(default_factory=lambda: _frozen(np.zeros(3, np.float32)))
-    rest_translation: Float = field(
-        default_factory=lambda: _frozen(np.array([0, 0, -60], np.float32))
-    )
+    rest_translation: Float = field(default_factory=lambda: _frozen(np.array([0, 0, -60], np.float32)))
     rest_gaze: Float = field(default_factory=lambda: _frozen(np.zeros((2, 2), np.float32)))
     epoch: int = 0

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 import numpy as np
 
-from mien.clock import OfflineClock
+from mien.clock import Clock, OfflineClock
 from mien.face.subject import Subject
 from mien.frames import AudioFrame, FaceParams, VideoFrame
 from mien.stage import Context, MediaInfo, Output, Renderer, Source, Tracked, Tracker
@@ -69,9 +69,13 @@ class MemoryOutput(Output):
     def __init__(self) -> None:
         self.pictures: list[VideoFrame] = []
         self.sound: list[AudioFrame] = []
+        self.sound_times: list[int] = []
+        """engine time at which each stretch of sound came"""
+        self._clock: Clock | None = None
         self.opened = self.closed = self.abandoned = 0
 
     async def open(self, context: Context) -> None:
+        self._clock = context.clock
         self.opened += 1
 
     async def video(self, frame: VideoFrame) -> None:
@@ -79,6 +83,7 @@ class MemoryOutput(Output):
 
     async def audio(self, frame: AudioFrame) -> None:
         self.sound.append(frame)
+        self.sound_times.append(self._clock.now_ns() if self._clock else 0)
 
     async def close(self) -> None:
         self.closed += 1

@@ -1,0 +1,69 @@
+"""Opens compute stages on a lane, each with services of its own, and closes them together.
+
+A stage that is restarted so gets fresh services as well: a landmarker whose graph has died does not come back by
+being asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from mien.avatar.package import Avatar
+from mien.config import Config
+from mien.context import Services, StageContext
+from mien.lane import Lanes
+from mien.plugins import Registry
+from mien.stage import Kind, Opened, Renderer, Tracker
+
+S = TypeVar("S", bound=Opened)
+
+
+class Opening:
+    """For one session. `close` may be called on any thread, the rest on the event loop."""
+
+    def __init__(self, registry: Registry, config: Config, lanes: Lanes) -> None:
+        self._registry = registry
+        self._config = config
+        self._lanes = lanes
+        self._services: dict[Opened, Services] = {}
+
+    async def tracker(self, context: StageContext) -> Tracker:
+        """The configured tracker, opened. Raises `PluginError` and what its `open` raises."""
+        name = self._config.use.tracker or None
+        tracker: Tracker = self._registry.create(Kind.TRACKER, name)
+        return await self._open(tracker, context, self._registry.find(Kind.TRACKER, name).plugin.name)
+
+    async def renderer(self, context: StageContext, avatar: Avatar) -> Renderer:
+        """The renderer that `avatar` was made for (or the configured one), opened."""
+        name = self._config.use.renderer or avatar.content.renderer
+        renderer: Renderer = self._registry.create(Kind.RENDERER, name)
+        plugin = self._registry.find(Kind.RENDERER, name).plugin.name
+        return await self._open(renderer, context.with_avatar(avatar), plugin)
+
+    def close(self, stage: Opened | None) -> None:
+        """Close the stage, then its services; None is ignored."""
+        if stage is None:
+            return
+        services = self._services.pop(stage, None)
+        try:
+            stage.close()
+        finally:
+            if services is not None:
+                services.close()
+
+    async def _open(self, stage: S, context: StageContext, plugin: str) -> S:
+        services = self._services[stage] = Services(self._registry, self._config)
+        context = context.of_plugin(plugin).with_services(services)
+        task = asyncio.ensure_future(self._lanes.run(lambda: stage.open(context)))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # A lane can't be interrupted: let it finish, so that what it opened can be closed.
+            await asyncio.wait({task})
+            await asyncio.to_thread(self.close, stage)
+            raise
+        except BaseException:
+            await asyncio.to_thread(self.close, stage)
+            raise
+        return stage

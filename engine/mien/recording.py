@@ -1,0 +1,78 @@
+"""Recordings of what a session shows, into the user's data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import itertools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from mien.config import data_dir
+from mien.errors import MediaError
+from mien.plugins import Registry
+from mien.stage import Kind, Output
+
+
+class Recording:
+    """Of one session: none or one file at a time. Event loop only.
+
+    add, remove: the session's ways to open and close an output.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        registry: Registry,
+        add: Callable[[Output, str], Awaitable[None]],
+        remove: Callable[[Output], Awaitable[None]],
+    ) -> None:
+        self._session = session
+        self._registry = registry
+        self._add = add
+        self._remove = remove
+        self._running: tuple[Output, Path] | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def running(self) -> bool:
+        return self._running is not None
+
+    async def start(self) -> str:
+        """Record from now on; returns the recording's id. What is running already goes on.
+
+        Raises `PluginError` when no plugin can write files, `MediaError` when the folder can't be written.
+        """
+        async with self._lock:
+            if self._running is None:
+                path = self._new_path()
+                offer = self._registry.find(Kind.OUTPUT, "file")
+                output = self._registry.create(Kind.OUTPUT, "file", str(path))
+                await self._add(output, offer.plugin.name)
+                self._running = output, path
+            return self._running[1].stem
+
+    async def stop(self) -> Path | None:
+        """Finish the file and return its path; None when nothing was being recorded."""
+        async with self._lock:
+            if self._running is None:
+                return None
+            (output, path), self._running = self._running, None
+            await self._remove(output)
+            return path
+
+    def lost(self, output: Output) -> None:
+        """That output failed and is being closed."""
+        if self._running is not None and self._running[0] is output:
+            self._running = None
+
+    def _new_path(self) -> Path:
+        folder = data_dir() / "recordings"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MediaError(f"{folder} cannot be made: {error.strerror}. Recordings go there.") from error
+        stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        suffixes = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
+        paths = (folder / f"{self._session}-{stamp}{suffix}.mp4" for suffix in suffixes)
+        return next(path for path in paths if not path.exists())
