@@ -188,8 +188,8 @@ class Pipeline:
         self.tracker: Tracker | None = None
         self.renderer: Renderer | None = None
         self.epoch = 0
-        self.last_offer_ns = 0
-        """when a source last gave a picture or a pose"""
+        self.last_active_ns = 0
+        """when a picture or a pose last came"""
         self._clock = clock
         self._budget = budget
         self._interval_ns = NS_PER_S / fps
@@ -218,12 +218,12 @@ class Pipeline:
 
     def offer_picture(self, frame: VideoFrame) -> None:
         """Give a picture to be tracked."""
-        self.last_offer_ns = self._clock.now_ns()
+        self.last_active_ns = self._clock.now_ns()
         self._track.inbox.try_put(Parcel(frame, self._passage(frame.index, frame.capture_ns), self.epoch))
 
     def offer_pose(self, params: FaceParams, subject: Subject | None) -> None:
         """Give a face that is already tracked."""
-        self.last_offer_ns = self._clock.now_ns()
+        self.last_active_ns = self._clock.now_ns()
         passage = self._passage(params.index, params.capture_ns)
         self._render.inbox.try_put(Parcel(Pose(params, subject), passage, self.epoch))
 
@@ -289,6 +289,7 @@ class Pipeline:
         return tracked
 
     def _tracked(self, parcel: Parcel[VideoFrame], tracked: Tracked) -> None:
+        self.last_active_ns = self._clock.now_ns()
         self._on_tracked(tracked, parcel.passage)
         if self.driver is None:
             self._trace.finish(parcel.passage, self._clock.now_ns())

@@ -286,9 +286,9 @@ class Session:
             await self._clock.sleep_until(when)
             if "render" in self._restarting:
                 self._repeat_last()
-            elif self._pipeline.tracking and when - self._pipeline.last_offer_ns < NS_PER_S:
+            elif self._pipeline.tracking and when - self._pipeline.last_active_ns < NS_PER_S:
                 continue  # a slow tracker's pose is still to come; a tick would overtake it
-            elif when - self._pipeline.last_offer_ns > SILENCE * interval:
+            elif when - self._pipeline.last_active_ns > SILENCE * interval:
                 self._ticks += 1
                 self._pipeline.offer_tick(self._ticks)
 
