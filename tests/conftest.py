@@ -24,6 +24,10 @@ def _lacking(kind: str) -> str:
             if find_spec("playwright") is None:
                 return "playwright is not installed"
             return "" if shutil.which("chromium") else "chromium is not installed"
+        case "plugin":
+            needed = ("aiortc", "av", "cv2", "fastapi", "mediapipe", "pyvirtualcam", "skimage")
+            missing = [name for name in needed if find_spec(name) is None]
+            return f"{', '.join(missing)} not installed" if missing else ""
         case "data":
             return "" if (SHARED / "data").is_dir() else "the reference clips are not here"
         case "gpu":

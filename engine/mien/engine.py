@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import itertools
 import logging
 import re
@@ -17,7 +18,7 @@ from mien.avatar.making import builtin_avatar
 from mien.avatar.package import Avatar, load_avatar
 from mien.clock import Clock, SystemClock
 from mien.config import Config
-from mien.errors import CapacityError, InputError
+from mien.errors import CapacityError, ConfigError, InputError
 from mien.lane import Lanes
 from mien.plugins import Registry
 from mien.session import Session, SourceFactory
@@ -44,6 +45,7 @@ class Engine:
     ) -> None:
         self.config = config
         self.registry = registry or Registry.discover()
+        _check_names(config, self.registry)
         self.clock = clock or SystemClock()
         # Lanes are the parallelism. BLAS would wake a pool of its own for every small product and let it spin:
         # a third of all CPU time on two cores.
@@ -207,3 +209,21 @@ class Engine:
 
         found: type[Source] = resolve(factory)
         return found
+
+
+def _check_names(config: Config, registry: Registry) -> None:
+    """Refuse names of stages and plugins that nobody provides, before anything is opened.
+
+    Raises `PluginError`, `MissingExtraError` or `ConfigError`, with the nearest name.
+    """
+    for kind in Kind:
+        if name := getattr(config.use, kind.value, ""):
+            registry.find(kind, name)
+    known = [plugin.name for plugin in registry.plugins] + [broken.name for broken in registry.broken]
+    for name in config.plugin:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean '{close[0]}'?" if close else f"Installed: {', '.join(known)}."
+            raise ConfigError(
+                f"The configuration has a table [plugin.{name}], but there is no such plugin. {hint}"
+            )

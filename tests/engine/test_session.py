@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mien.clock import NS_PER_S, OfflineClock
-from mien.errors import CapacityError, ConfigError, DeviceError, InputError, StageError
+from mien.errors import CapacityError, ConfigError, DeviceError, InputError, MienError, StageError
 from mien.frames import FaceParams, VideoFrame
 from mien.testing.clock import VirtualClock
 from mien.testing.stages import MemoryOutput, ScriptedSource
@@ -296,7 +296,6 @@ async def test_names_are_checked():
 
 
 async def test_closing_gives_everything_back():
-    threads = threading.active_count()
     async with world() as w:
         session = await w.engine.open_session("main")
         output, source = MemoryOutput(), ScriptedSource([picture(n) for n in range(50)])
@@ -308,7 +307,7 @@ async def test_closing_gives_everything_back():
         assert [r.closed for r in w.renderers] == [1]
         assert [t.closed for t in w.trackers] == [1]
         assert not [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
-    assert threading.active_count() <= threads + 1, "at most the loop's own helper thread is left"
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mien")]
 
 
 async def test_offline_every_frame_comes_out_in_order():
@@ -448,3 +447,13 @@ async def test_an_output_that_cannot_close_keeps_nobody_from_closing():
             await w.engine.close_session("main")
         assert other.closed == 1
         assert w.renderers[0].closed == w.trackers[0].closed == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("use.tracker=gray", "Did you mean 'grey'"), ("plugin.fak.x=1", "Did you mean 'fake'")],
+)
+async def test_names_that_nobody_provides_are_refused_at_once(setting, words):
+    with pytest.raises(MienError, match=words):
+        async with world(setting):
+            pass

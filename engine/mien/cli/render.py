@@ -66,6 +66,6 @@ def _summary(config: Config, snapshot: dict[str, Any], pictures: int, lost: int)
         "frames": pictures,
         "faces_lost": lost,
         "stages_ms": {
-            name: figures for name, figures in snapshot["latency_ms"].items() if not name.startswith("wait:")
+            name: figures for name, figures in snapshot["latency_ms"].items() if name in {"track", "drive", "render"}
         },
     }

@@ -132,10 +132,12 @@ async def test_a_device_in_use_is_told_apart(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ({"widht": 640}, "There is no plugin.virtualcam.widht"),
-        ({"width": 641}, "multiple of 2"),
-        ({"width": 480, "height": 640}, "between height"),
-        ({"height": "tall"}, "plugin.virtualcam.height"),
+        ({"widht": 640}, r"\[plugin.virtualcam\]: there is no setting 'widht'. Did you mean 'width'"),
+        ({"width": 641}, "width = 641.*multiple of 2"),
+        ({"width": 480, "height": 640}, "height = 640.*between height"),
+        ({"width": 480}, "height = 720.*between height"),
+        ({"width": "wide", "height": 640}, "width = 'wide'"),
+        ({"height": "tall"}, r"\[plugin.virtualcam\]: height = 'tall'"),
     ],
 )
 async def test_settings_are_checked(table: dict[str, object], says: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import struct
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,9 +15,13 @@ import pytest
 import pytest_asyncio
 from webrtc_fakes import FakeEngine, http, make_app, make_rooms, pattern, until
 
+from mien.errors import MediaError
 from mien.testing.context import FakeContext
+from mien.testing.stages import ScriptedSource
 from mien_webrtc import page, pictures
 from mien_webrtc.clip import ClipSource
+from mien_webrtc.problems import Problem
+from mien_webrtc.room import Room
 
 pytestmark = pytest.mark.plugin
 
@@ -66,7 +73,7 @@ async def test_a_session_that_nobody_uses_is_closed(
     await until(lambda: list(engine.sessions) == ["main"])
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"name": 3}', b'{"nam": "x"}'])
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"name": 3}', b'{"nam": "x"}', b"[" * 60_000])
 async def test_what_is_no_request_for_a_session(web: httpx.AsyncClient, body: bytes) -> None:
     response = await web.post("/api/sessions", content=body)
     assert response.status_code == 400
@@ -144,6 +151,35 @@ async def test_a_background(web: httpx.AsyncClient, engine: FakeEngine) -> None:
     assert refused.status_code == 422
 
 
+def png_of_claimed_size(width: int, height: int) -> bytes:
+    """A few bytes of PNG whose header promises more."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [8_200, 10_000, 30_000])
+def test_a_picture_is_measured_before_it_is_decoded(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: object) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr(cv2, "imdecode", decode)
+    with pytest.raises(MediaError, match="megapixels"):
+        pictures.decode(png_of_claimed_size(side, side))
+
+
+@pytest.mark.parametrize("extension", [".png", ".jpg", ".webp"])
+def test_pictures_that_are_taken(extension: str) -> None:
+    encoded = cv2.imencode(extension, pattern(3)[:, :, ::-1])[1].tobytes()
+    assert np.abs(pictures.decode(encoded).astype(int) - pattern(3)).mean() < 12
+    with pytest.raises(MediaError):
+        pictures.decode(encoded[:20])
+
+
 async def test_a_clip_drives_and_its_file_goes_with_it(web: httpx.AsyncClient, engine: FakeEngine) -> None:
     response = await web.post("/api/sessions/main/clip", files={"clip": ("talk.mp4", b"a clip" * 1000)})
     assert (response.status_code, response.json()) == (200, {"title": "talk.mp4"})
@@ -154,6 +190,32 @@ async def test_a_clip_drives_and_its_file_goes_with_it(web: httpx.AsyncClient, e
     await source.open(FakeContext(live=True))
     await source.close()
     assert not path.exists()
+
+
+async def test_a_clip_that_may_not_drive_leaves_no_file(
+    web: httpx.AsyncClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def driven(_: Room) -> None:
+        raise Problem(409, "driven", "Somebody else drives already")
+
+    monkeypatch.setattr(Room, "_make_way", driven)
+    response = await web.post("/api/sessions/main/clip", files={"clip": ("talk.mp4", b"a clip")})
+    assert response.status_code == 409
+    [path] = engine.files
+    assert not path.exists()
+
+
+async def test_a_clip_that_never_played_leaves_no_file(engine: FakeEngine, tmp_path: Path) -> None:
+    """Its task is cancelled before its first step, so nobody calls `close`."""
+    first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
+    room = await make_rooms(engine).get("main")
+    for path in (first, second):
+        path.write_bytes(b"a clip")
+        await room.drive_with(ClipSource(ScriptedSource([]), path, path.name))
+    gc.collect()
+    assert not first.exists()
+    assert second.exists()
+    await room.release()
 
 
 async def test_recordings_are_offered_once_made(

@@ -144,6 +144,23 @@ def test_the_decoder_waits_for_a_key_frame_and_asks_for_it() -> None:
         decoder.close()
 
 
+def test_what_is_never_decoded_is_counted() -> None:
+    encoder, decoder = H264Encoder(), VideoDecoder(SystemClock(), lambda _: None)
+    encoder.open(FakeContext())
+    coded = [AssembledFrame(encode(encoder, n, keyframe=n == 3).data, 0, 0, 0) for n in range(4)]
+    decoder.close()  # what is put from now on waits for ever
+    assert not decoder.put("H264", coded[1])
+    assert decoder.given_up == 1  # nothing before it
+    assert decoder.put("H264", coded[0])
+    for _ in range(11):
+        assert decoder.put("H264", coded[1])
+    assert not decoder.put("H264", coded[2])
+    assert decoder.given_up == 1 + 12 + 1  # the backlog and what found it full
+    assert decoder.put("H264", coded[0])
+    assert decoder.put("H264", coded[3])
+    assert decoder.given_up == 15  # a key frame needs none of what waits
+
+
 def test_garbage_does_not_stop_the_decoder() -> None:
     encoder = H264Encoder()
     encoder.open(FakeContext())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from mien.clock import NS_PER_MS, NS_PER_S
@@ -90,6 +92,30 @@ def test_an_old_estimate_is_forgotten() -> None:
     control.report("a", 500_000, 0)
     assert control.update(0, 1_000_000) == 500_000
     assert control.update(20 * NS_PER_S, 500_000) == 625_000
+
+
+def test_viewers_come_and_go_while_the_encoder_asks() -> None:
+    """The event loop reports and forgets, the encoder's thread updates."""
+    control = BitrateControl(1_000_000, 300_000, 4_000_000)
+    control.report("a", 500_000, 0)
+    control.report("b", 600_000, 0)
+    others: list[threading.Thread] = []
+
+    class Interrupted(int):
+        """A time at whose first comparison another thread gets its turn."""
+
+        def __sub__(self, other: int) -> int:
+            if not others:
+                for act in (lambda: control.report("c", 400_000, 0), lambda: control.forget("b")):
+                    others.append(threading.Thread(target=act))
+                    others[-1].start()
+                    others[-1].join(0.02)
+            return int(self) - other
+
+    assert control.update(Interrupted(0), 1_000_000) == 500_000
+    for other in others:
+        other.join()
+    assert control.update(0, 500_000) == 400_000
 
 
 def test_the_meter_looks_back_one_second() -> None:

@@ -166,7 +166,9 @@ async def test_control() -> None:
 
             await one.send(json.dumps({"type": "set", "controls": {"pausd": True}}))
             assert "pausd" in (await heard(one, "notice"))["text"]
-            for nonsense in ("{", "[]", '{"type": "do"}', '{"type": "do", "action": "explode"}'):
+            deep = '{"type": "set", "controls": ' + '{"head": ' * 900 + "{}" + "}" * 901
+            orders = ('{"type": "do"}', '{"type": "do", "action": "explode"}')
+            for nonsense in ("{", "[]", "[" * 60_000, deep, *orders):
                 await one.send(nonsense)
                 assert (await heard(one, "notice"))["level"] == "error"
 

@@ -66,6 +66,24 @@ async def test_a_name_that_was_rebound_to_loopback_reaches_nothing() -> None:
     assert response.status_code == 421
 
 
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+async def test_a_host_that_is_none(bound: str) -> None:
+    async with client(TOKEN, load_config(options={"server.host": bound})) as web:
+        response = await web.get("/api/status", headers={"Host": "[::1"})
+    assert response.status_code == 400
+    assert response.json()["type"].endswith("bad-host")
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "http://[nonsense]", "http://]"])
+async def test_an_origin_that_is_none(origin: str) -> None:
+    async with client() as web:
+        refused = await web.post("/api/sessions", json={}, headers={"Origin": origin})
+        read = await web.get("/api/status", headers={"Origin": origin})
+    assert refused.status_code == 403
+    assert read.status_code == 200
+    assert "Access-Control-Allow-Origin" not in read.headers
+
+
 async def test_off_loopback_only_the_same_host_may() -> None:
     config = load_config(options={"server.host": "0.0.0.0"})
     async with client(TOKEN, config) as web:

@@ -6,13 +6,27 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from httpx import AsyncClient
-from webrtc_fakes import Client, FakeEngine, PatternTrack, count, http, make_app, make_rooms, publisher, until
+from webrtc_fakes import (
+    Client,
+    FakeEngine,
+    PatternTrack,
+    count,
+    http,
+    make_app,
+    make_rooms,
+    pattern,
+    publisher,
+    until,
+)
 
-from mien.frames import VideoFrame
+from mien.clock import SystemClock
+from mien.frames import AudioFrame, VideoFrame
 from mien_webrtc.rooms import Rooms
+from mien_webrtc.whip import WhipSource
 
 pytestmark = pytest.mark.plugin
 
@@ -162,3 +176,20 @@ async def test_losses_are_mended(world: World, resent: bool) -> None:
         await until(lambda: len(session.taken) > taken + 5)
     pictures = [item for item in session.taken[-4:] if isinstance(item, VideoFrame)]
     assert {(count(b.pixels) - count(a.pixels)) % 28 for a, b in itertools.pairwise(pictures)} <= {1, 2}
+
+
+async def test_what_a_publisher_sent_in_vain_is_counted() -> None:
+    source = WhipSource(SystemClock())
+    await source.close()
+    assert not any(source.dropped.values())
+    for n in range(3):
+        source._take_picture(VideoFrame(pattern(n), n, index=n))
+    for n in range(52):
+        source._sound_decoded(AudioFrame(np.zeros((960, 1), np.float32), 48_000, n))
+    source.decoder.given_up, source.decoder.skipped = 3, 4
+    assert source.dropped == {
+        "undecodable": 3,
+        "overtaken at decoding": 4,
+        "overtaken at hand-over": 2,
+        "sound overtaken at hand-over": 2,
+    }
