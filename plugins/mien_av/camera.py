@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from mien.clock import Clock
@@ -66,6 +66,10 @@ class CameraSource(Source):
     @property
     def info(self) -> MediaInfo:
         return self._info
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        return {"overtaken at capture": self._queue.replaced} if self._queue is not None else {}
 
     async def frames(self) -> AsyncIterator[VideoFrame]:
         if self._context is None or self._camera is None:

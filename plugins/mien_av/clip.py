@@ -158,8 +158,10 @@ class Clip:
             missing = missing_bytes(self.path)
         except OSError as error:
             raise MediaError(f"{self.path} cannot be read: {error.strerror or error}.") from None
+        size = self.path.stat().st_size
+        if not size:
+            raise MediaError(f"{self.path} is empty. Copy or download it again.")
         if missing:
-            size = self.path.stat().st_size
             raise MediaError(
                 f"{self.path} is cut short: {missing} of {size + missing} bytes are missing. "
                 "Copy or download it again."

@@ -6,6 +6,7 @@ import asyncio
 import os
 import queue
 import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mien.errors import MediaError
@@ -27,12 +28,16 @@ class Mp4Output(Output):
     """
 
     def __init__(self, path: str) -> None:
-        self.dropped = 0
+        self._dropped = 0
         self._path = Path(path)
         self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         self._live = False
         self._queue: queue.Queue[VideoFrame | AudioFrame | None] = queue.Queue(CAPACITY)
         self._writer: _Writer | None = None
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        return {"overtaken at encoding": self._dropped}
 
     async def open(self, context: Context) -> None:
         """Raises `MediaError` when the name is no MP4's or the folder cannot be written to."""
@@ -65,7 +70,7 @@ class Mp4Output(Output):
             self._queue.put_nowait(frame)
         except queue.Full:
             if self._live:
-                self.dropped += 1
+                self._dropped += 1
             else:
                 await asyncio.to_thread(self._queue.put, frame)
 
@@ -114,8 +119,10 @@ class _Writer:
         self._part = part
         self._inbox = inbox
         try:
+            part.touch()  # FFmpeg would only find out when it has something to write
             self._muxer = Muxer(part, fps=fps, crf=crf, preset=preset, threads=threads)
         except (av.error.FFmpegError, OSError) as error:
+            part.unlink(missing_ok=True)
             raise self._failure(error) from error
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         self._thread.start()
@@ -126,20 +133,22 @@ class _Writer:
         self._thread.join()
 
     def _run(self) -> None:
+        # Once it has come to the None that ends them, it stays at its end.
+        frames: Iterator[VideoFrame | AudioFrame] = iter(self._inbox.get, None)
         try:
-            self._write()
+            self._write(frames)
         except Exception as error:  # noqa: BLE001 - kept for who writes or closes next
             self.error = self._failure(error)
             # Whoever waits for room must not wait for ever.
-            while self._inbox.get() is not None:
+            for _ in frames:
                 pass
         finally:
             self._part.unlink(missing_ok=True)
 
-    def _write(self) -> None:
+    def _write(self, frames: Iterator[VideoFrame | AudioFrame]) -> None:
         done = False
         try:
-            while (frame := self._inbox.get()) is not None:
+            for frame in frames:
                 if not self.finish:
                     continue  # nobody shall wait for room
                 if isinstance(frame, VideoFrame):

@@ -17,6 +17,10 @@ Ints = NDArray[np.int32]
 
 _OVERLAP_CM = 0.06
 """How far edges that touch are pushed past each other, so that no gap is left between the triangles."""
+_PARTED_CM = 0.04
+"""Edges this far apart are not pushed any more: a mouth that speaks softly must be seen to open."""
+_SLACK_CM = 0.05
+"""What trackers report for closed lips is rarely exactly closed."""
 _LINE_CM = 0.09
 _LIFT_CM = 0.07
 """How far the upper edge comes to the front where edges meet, so that one of them hides the other."""
@@ -81,7 +85,7 @@ class SkinPose:
             else:
                 wanted, reveal, line = _lids(opening, edges, expression, BLINKS[k - 1])
             self.gaps[k] = np.maximum(wanted, 0)
-            meeting = wanted - _OVERLAP_CM * (1 - _smooth(wanted / 0.12))
+            meeting = wanted - _OVERLAP_CM * (1 - _smooth(wanted / _PARTED_CM))
             change = (meeting - opening.gaps(self.vertices)).astype(np.float32)
             shut = np.float32(1 - _smooth(wanted.max() / 0.4))
             share, lift = np.float32(0.5 if k == 0 else 0.85), np.float32(_LIFT_CM * shut)
@@ -112,19 +116,22 @@ def _smooth(x: Float) -> Float:
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
+def _without_slack(aperture: Float) -> Float:
+    """Closes what is all but closed; leaves the rest alone."""
+    return np.asarray(aperture * _smooth(aperture / _SLACK_CM), np.float32)
+
+
 def _mouth(opening: Opening, edges: Edges, expression: Float) -> tuple[Float, Float, Float]:
     """Wanted gap, how much of the inner lips is revealed, and how dark the line of closed lips is."""
-    own = model_aperture(opening, expression)
-    # Slack: what trackers report for closed lips is rarely exactly closed.
-    own = np.maximum(own - 0.03, 0)
+    own = _without_slack(model_aperture(opening, expression))
     # The person's own deviation from the model belongs to the opening of the portrait and vanishes with it.
     reference = max(float(edges.model_gap.mean()), _LEAST_APERTURE_CM)
     share = np.clip(own.mean() / reference, 0, 1)
-    wanted = np.maximum(own + (edges.gap - np.maximum(edges.model_gap - 0.03, 0)) * share, 0)
+    wanted = np.maximum(own + (edges.gap - _without_slack(edges.model_gap)) * share, 0)
     was_open = _smooth(edges.gap / 0.2)
     closing = was_open * (1 - _smooth(wanted / np.maximum(edges.gap, 0.05)))
     reveal = np.maximum(_smooth((wanted - edges.gap) / 0.35), closing)
-    line = 0.5 * was_open * (1 - _smooth(wanted / 0.1))
+    line = 0.5 * was_open * (1 - _smooth(wanted / 0.25))
     return wanted, reveal, line
 
 

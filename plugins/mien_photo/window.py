@@ -20,6 +20,9 @@ Ints = NDArray[np.int32]
 
 _F = np.float32
 _FOLD_PX = _F(6.0)
+_TEETH_BEHIND_CM = _F(0.26)
+_LIT_CM = _F(0.5)
+"""An opening this wide lets all light in that there will be."""
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -115,6 +118,12 @@ def _bilinear(picture: Bytes, x: np.float32, y: np.float32, out: Float) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _through(gap: np.float32) -> np.float32:
+    """Share of the light that falls through a slit `gap` cm wide on what lies behind it (its view factor)."""
+    return _F(gap / np.sqrt(gap * gap + _F(4.0) * _TEETH_BEHIND_CM * _TEETH_BEHIND_CM))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def inside_mouth(
     gathered: Float,
     top: Float,
@@ -151,9 +160,15 @@ def inside_mouth(
             first, last = min(first, _F(x)), _F(x)
     opened = min(widest / arch[5], _F(1.0))
     ambient = _F(0.72) + _F(0.28) * opened * (_F(2.0) - opened)
+    full = _F(1.0) / _through(min(arch[5], _LIT_CM))
     for x in range(width):
         if bottom[x] < top[x]:
             continue
+        # Light comes in along the whole slit, most of it right in front.
+        gap = _F(0.6) * (bottom[x] - top[x]) * cm + _F(0.4) * widest
+        entering = min(_through(gap) * full, _F(1.0))
+        entering *= ambient
+        overcast = _F(1.0) - min(gap / _LIT_CM, _F(1.0))
         for y in range(max(int(top[x]) - 1, 0), min(int(bottom[x]) + 2, height)):
             if gathered[y, x, 0] <= 0:
                 continue
@@ -238,13 +253,13 @@ def inside_mouth(
                 g += share * (texel[1] * lit - g)
                 b += share * (texel[2] * lit - b)
 
-            near = from_top / _F(0.26)
-            shadow = _F(1.0) - shading * _F(0.4) * np.exp(-near * near)
+            near = from_top / (_F(0.26) - _F(0.08) * overcast)
+            shadow = _F(1.0) - (shading + overcast * (_F(1.9) - shading)) * _F(0.4) * np.exp(-near * near)
             near = from_bottom / _F(0.16)
             shadow *= _F(1.0) - shading * _F(0.25) * np.exp(-near * near)
-            shadow *= ambient
+            shadow *= entering
             # Light that comes through lips and cheeks is red.
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r * np.sqrt(shadow), g * shadow, b * shadow
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r * shadow ** _F(0.75), g * shadow, b * shadow
 
 
 @njit(cache=True, nogil=True, fastmath=True)

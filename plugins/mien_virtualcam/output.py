@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from mien.config import explain
 from mien.errors import ConfigError, DeviceError
 from mien.frames import AudioFrame, VideoFrame
 from mien.stage import Context, Output
@@ -26,15 +27,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     width: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 1280
-    height: Annotated[int, Field(ge=64, le=2160, multiple_of=2)] = 720
+    height: Annotated[int, Field(ge=64, le=2160, multiple_of=2, validate_default=True)] = 720
     device: str = ""
     """which virtual camera; empty: the first one"""
 
-    @model_validator(mode="after")
-    def _wide(self) -> Self:
-        if not self.height <= self.width <= 3 * self.height:
-            raise ValueError("width must lie between height and three times height")
-        return self
+    @field_validator("height")
+    @classmethod
+    def _wide(cls, height: int, info: ValidationInfo) -> int:
+        width = info.data.get("width", height)  # absent when it was refused itself
+        if not height <= width <= 3 * height:
+            raise ValueError(f"width ({width}) must lie between height and three times height")
+        return height
 
 
 class VirtualCameraOutput(Output):
@@ -102,8 +105,4 @@ def _read_settings(table: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(dict(table))
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in ("plugin.virtualcam", *problem["loc"]))
-        if problem["type"] == "extra_forbidden":
-            raise ConfigError(f"There is no {key}. Known: {', '.join(Settings.model_fields)}.") from None
-        raise ConfigError(f"{key} = {problem['input']!r}: {problem['msg']}.") from None
+        raise ConfigError(explain(error, Settings, "[plugin.virtualcam]")) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,7 +175,7 @@ async def _json_object(request: Request) -> dict[str, Any]:
     body = await request.body()
     try:
         value = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: nested too deeply
         value = None
     if not isinstance(value, dict):
         raise Problem(400, "bad-json", "The body is no JSON object", 'Send {"name": "..."} or {}.')
@@ -185,15 +187,16 @@ async def _clip_source(rooms: Rooms, upload: UploadFile) -> Source:
     title = Path(upload.filename or "clip").name[:80]
     suffix = Path(title).suffix[:16]
 
-    def keep() -> Path:
-        with tempfile.NamedTemporaryFile(prefix="mien-clip-", suffix=suffix, delete=False) as file:
-            upload.file.seek(0)
-            while block := upload.file.read(1 << 20):
-                file.write(block)
-            return Path(file.name)
+    handle, name = tempfile.mkstemp(prefix="mien-clip-", suffix=suffix)
+    path = Path(name)
 
-    path = await asyncio.to_thread(keep)
+    def keep() -> None:
+        with os.fdopen(handle, "wb") as file:
+            upload.file.seek(0)
+            shutil.copyfileobj(upload.file, file, 1 << 20)
+
     try:
+        await asyncio.to_thread(keep)
         return ClipSource(rooms.engine.file_source(path)(), path, title)
     except BaseException:
         path.unlink(missing_ok=True)

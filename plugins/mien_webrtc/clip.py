@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from mien.stage import Context, MediaInfo, Source
 
 
 class ClipSource(Source):
-    """Delegates to `source`; deletes `path` when it is closed."""
+    """Delegates to `source`; deletes `path` when it is closed.
+
+    Or when it is forgotten: a task that is cancelled before its first step never gets to `close`.
+    """
 
     def __init__(self, source: Source, path: Path, title: str) -> None:
         self._source = source
-        self._path = path
         self._title = title
+        self._delete = weakref.finalize(self, path.unlink, missing_ok=True)
 
     async def open(self, context: Context) -> None:
         await self._source.open(context)
@@ -36,4 +40,4 @@ class ClipSource(Source):
 
     async def close(self) -> None:
         await self._source.close()
-        await asyncio.to_thread(self._path.unlink, missing_ok=True)
+        await asyncio.to_thread(self._delete)

@@ -151,7 +151,7 @@ class ControlHub:
     async def _receive(self, connection: Connection, text: str) -> None:
         try:
             message = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         try:
             match message:
@@ -164,6 +164,8 @@ class ControlHub:
                     connection.post(_error("The control socket takes 'set' and 'do' messages only."))
         except MienError as error:
             connection.post(_error(str(error)))
+        except RecursionError:
+            connection.post(_error("The controls are nested too deeply."))
 
     async def _do(self, action: str, connection: Connection) -> None:
         room, session = self._room, self._room.session

@@ -68,6 +68,8 @@ class VideoDecoder:
         self.decoded = 0
         self.skipped = 0
         """decoded, but not converted: a newer picture was there already"""
+        self.given_up = 0
+        """never decoded: what they refer to is missing, or too many waited"""
         self._thread = threading.Thread(target=self._run, name="mien-video-decoder", daemon=True)
         self._thread.start()
 
@@ -77,18 +79,22 @@ class VideoDecoder:
         with self._wake:
             if after_loss:
                 self._blind = True
-            if self._blind and not key:
-                return False
             if len(self._queue) >= _BACKLOG and not key:
-                self._queue.clear()
+                self._give_up_waiting()
                 self._blind = True
+            if self._blind and not key:
+                self.given_up += 1
                 return False
             if key:
-                self._queue.clear()  # whatever waits is older than a picture that needs none of it
+                self._give_up_waiting()  # it is older than a picture that needs none of it
                 self._blind = False
             self._queue.append(Coded(codec, frame))
             self._wake.notify()
         return True
+
+    def _give_up_waiting(self) -> None:
+        self.given_up += len(self._queue)
+        self._queue.clear()
 
     def wants_keyframe(self, now_ns: int) -> bool:
         """Whether to send a PLI now."""
@@ -132,7 +138,8 @@ class VideoDecoder:
         except av.FFmpegError as error:
             log.debug("a picture could not be decoded: %s", error)
             with self._wake:
-                self._queue.clear()
+                self.given_up += 1
+                self._give_up_waiting()
                 self._blind = True
             return
         if not pictures:

@@ -108,7 +108,7 @@ class BitrateControl:
     A receiver's estimate grows only as far as what it is sent allows (libwebrtc: 1.5 times that), so while
     the pictures need less than the target a low estimate says nothing; it is a limit when it does not
     exceed what is really sent. Down at once, up by at most a quarter each second and never beyond what
-    somebody measured; changes under a tenth are not worth making.
+    somebody measured; changes under a tenth are not worth making. Thread-safe.
     """
 
     _HEADROOM = 1.1
@@ -121,26 +121,23 @@ class BitrateControl:
         self._maximum = max(minimum, maximum)
         self._start = min(max(start, minimum), self._maximum)
         self.target = self._start
+        self._lock = threading.Lock()
         self._estimates: dict[object, _Estimate] = {}
         self._raised_ns: int | None = None
 
     def report(self, viewer: object, bits_per_second: int, now_ns: int) -> None:
         """A viewer's estimate of what its way can carry."""
-        self._estimates[viewer] = _Estimate(bits_per_second, now_ns)
+        with self._lock:
+            self._estimates[viewer] = _Estimate(bits_per_second, now_ns)
 
     def forget(self, viewer: object) -> None:
         """The viewer is gone and limits nobody any more."""
-        self._estimates.pop(viewer, None)
+        with self._lock:
+            self._estimates.pop(viewer, None)
 
     def update(self, now_ns: int, sent: int) -> int | None:
         """The new rate when it is time to change it, else None. sent: what was really sent, bits/s."""
-        limits = [
-            estimate.bits_per_second
-            if estimate.bits_per_second < self._HEADROOM * sent
-            else max(estimate.bits_per_second, self.target)
-            for estimate in self._estimates.values()
-            if now_ns - estimate.at_ns < self._STALE_NS
-        ]
+        limits = self._limits(now_ns, sent)
         wanted = min([self._maximum, *limits]) if limits else self._start
         wanted = max(wanted, self._minimum)
         if wanted > self.target:
@@ -153,6 +150,17 @@ class BitrateControl:
             self._raised_ns = now_ns
         self.target = wanted
         return wanted
+
+    def _limits(self, now_ns: int, sent: int) -> list[int]:
+        """What each viewer whose estimate is fresh can take, bits/s."""
+        with self._lock:
+            return [
+                estimate.bits_per_second
+                if estimate.bits_per_second < self._HEADROOM * sent
+                else max(estimate.bits_per_second, self.target)
+                for estimate in self._estimates.values()
+                if now_ns - estimate.at_ns < self._STALE_NS
+            ]
 
 
 class RateMeter:

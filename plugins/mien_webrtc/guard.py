@@ -68,13 +68,18 @@ class Policy:
     clip_limit: int = 1024 * MEGABYTE
 
     def accepts_host(self, host: str) -> bool:
-        return not self.loopback or is_loopback(urlsplit(f"//{host}").hostname or "")
+        """host: the header's value. Raises `ValueError` when it is none, such as "[::1"."""
+        name = urlsplit(f"//{host}").hostname or ""
+        return not self.loopback or is_loopback(name)
 
     def accepts_origin(self, origin: str, host: str) -> bool:
         """origin: the header's value; host: that of the Host header."""
         if origin in self.origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         if not parts.hostname:
             return False  # "null": a sandboxed frame or a local file
         return parts.netloc == host or (self.loopback and is_loopback(parts.hostname))
@@ -114,7 +119,13 @@ class Guard:
         policy = self._policy
         method = scope.get("method", "GET")
         host = headers.get("host", "")
-        if not policy.accepts_host(host):
+        try:
+            accepted = policy.accepts_host(host)
+        except ValueError:
+            raise Problem(
+                400, "bad-host", "The Host header is none", "Send HOST or HOST:PORT, IPv6 in brackets."
+            ) from None
+        if not accepted:
             raise Problem(
                 421,
                 "wrong-host",

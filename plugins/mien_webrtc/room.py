@@ -160,10 +160,14 @@ class Room:
         await peer.close("Another publisher took over from one that had gone silent.")
 
     async def drive_with(self, source: Source) -> None:
-        """Let a clip drive. Raises `Problem` 409 while somebody publishes."""
-        await self._make_way()
-        self._clip = source
-        await self.session.attach_source(source)
+        """Let a clip drive; it is closed when it cannot. Raises `Problem` 409 while somebody publishes."""
+        try:
+            await self._make_way()
+            self._clip = source
+            await self.session.attach_source(source)
+        except BaseException:
+            await source.close()
+            raise
 
     async def release(self) -> None:
         """Whoever came over the network stops driving."""

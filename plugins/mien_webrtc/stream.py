@@ -12,7 +12,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -40,10 +40,14 @@ In = TypeVar("In", VideoFrame, AudioFrame)
 CodedPacket: TypeAlias = "av.Packet[Any]"
 
 
-class Ready:
-    """A packet for all viewers. index: of the picture that it was made of; -1 for sound."""
+NO_FRAME = -1
+"""Index of what is no frame of the session's: sound, or a picture that is sent again."""
 
-    __slots__ = ("capture_ns", "index", "keyframe", "packet")
+
+class Ready:
+    """A packet for all viewers. index: of the frame that it was made of, or `NO_FRAME`."""
+
+    __slots__ = ("capture_ns", "index", "keyframe", "packet", "sent")
 
     def __init__(self, encoded: EncodedFrame, index: int, pts: int, time_base: Fraction) -> None:
         self.packet = av.Packet(encoded.data)
@@ -52,6 +56,8 @@ class Ready:
         self.keyframe = encoded.keyframe
         self.capture_ns = encoded.capture_ns
         self.index = index
+        self.sent = False
+        """whether some viewer has got all of it"""
 
 
 class PacketTrack(MediaStreamTrack):
@@ -73,7 +79,8 @@ class PacketTrack(MediaStreamTrack):
         self._in_step = kind == "audio"
         self._sending: Ready | None = None
         self.sent = 0
-        self.overruns = 0
+        self.given_up = 0
+        """packets, because so many waited already"""
 
     def offer(self, ready: Ready) -> None:
         """Queue a packet for this viewer; called on the event loop."""
@@ -82,10 +89,11 @@ class PacketTrack(MediaStreamTrack):
         if ready.keyframe:
             self._in_step = True
         if not self._in_step:
+            self.given_up += self.given_up > 0  # before its first packet nothing is missing
             return
         if len(self._queue) >= self.CAPACITY:
+            self.given_up += len(self._queue) + 1
             self._queue.clear()
-            self.overruns += 1
             self._in_step = self.kind == "audio"
             self._on_start()
             return
@@ -135,6 +143,8 @@ class Stream(ABC, Generic[In]):
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.encoded = 0
+        self._refused = 0
+        self._unsent = 0
         self.error: Exception | None = None
         """why the encoder gave up last"""
 
@@ -142,11 +152,20 @@ class Stream(ABC, Generic[In]):
     def viewers(self) -> int:
         return len(self._tracks)
 
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """What was given up, by reason, since the beginning."""
+        sound = "sound " if self.kind == "audio" else ""
+        return {
+            f"{sound}overtaken at encoding": self.inbox.stats.dropped + self._refused,
+            f"{sound}too much for a viewer": self._unsent + sum(track.given_up for track in self._tracks),
+        }
+
     def put(self, frame: In) -> None:
         """Hand over a frame; returns at once. Nobody watches: it is dropped here."""
         if self._thread is None:
             return
-        self.inbox.try_put(frame)
+        self._refused += not self.inbox.try_put(frame)
         with self._wake:
             self._wake.notify()
 
@@ -163,17 +182,15 @@ class Stream(ABC, Generic[In]):
 
     async def unsubscribe(self, track: PacketTrack) -> None:
         """A viewer is gone; the last one switches off the light."""
-        track.stop()
         if track in self._tracks:
             self._tracks.remove(track)
+            self._end(track)
         if not self._tracks:
             await self.close()
 
     async def close(self) -> None:
         """End the thread; at most one frame is still being encoded."""
-        for track in self._tracks:
-            track.stop()
-        self._tracks.clear()
+        self._end_all()
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -182,6 +199,15 @@ class Stream(ABC, Generic[In]):
             self._wake.notify()
         await asyncio.to_thread(thread.join)
         self.inbox.take()
+
+    def _end_all(self) -> None:
+        tracks, self._tracks = self._tracks, []
+        for track in tracks:
+            self._end(track)
+
+    def _end(self, track: PacketTrack) -> None:
+        track.stop()
+        self._unsent += track.given_up
 
     def _viewer_started(self) -> None:
         """A viewer's connection is up, or it lost step."""
@@ -204,9 +230,7 @@ class Stream(ABC, Generic[In]):
     def _failed(self, error: Exception) -> None:
         """End all tracks: their viewers are let go, and may come again to a new encoder."""
         self.error = error
-        for track in self._tracks:
-            track.stop()
-        self._tracks.clear()
+        self._end_all()
         self._thread = None
 
     def _emit(self, ready: Ready) -> None:
@@ -242,7 +266,6 @@ class VideoStream(Stream[VideoFrame]):
         self.keyframes = KeyframeRequests()
         self._trace = trace
         self._sent_rate = RateMeter()
-        self._last_sent_ns = -1
         self._last_pts = -1
 
     def request_keyframe(self) -> None:
@@ -259,8 +282,8 @@ class VideoStream(Stream[VideoFrame]):
         self.request_keyframe()
 
     def _sent(self, ready: Ready) -> None:
-        if self._trace is not None and ready.capture_ns > self._last_sent_ns:
-            self._last_sent_ns = ready.capture_ns
+        first, ready.sent = not ready.sent, True
+        if self._trace is not None and first and ready.index != NO_FRAME:
             self._trace.span(ready.index, "packet", ready.capture_ns, self._clock.now_ns())
 
     def _run(self) -> None:
@@ -288,7 +311,7 @@ class VideoStream(Stream[VideoFrame]):
                 timed_out = not self._wake.wait(self._REPEAT_NS / 1e9 if repeat else None)
                 if timed_out and last is not None and len(self.inbox) == 0:
                     return VideoFrame(
-                        last.pixels, last.capture_ns + self._REPEAT_NS, index=last.index, epoch=last.epoch
+                        last.pixels, last.capture_ns + self._REPEAT_NS, index=NO_FRAME, epoch=last.epoch
                     )
         return None
 
@@ -298,7 +321,7 @@ class VideoStream(Stream[VideoFrame]):
         if rate is not None:
             encoder.set_bitrate(rate)
         encoded = encoder.encode(frame, keyframe=self.keyframes.due(start))
-        if self._trace is not None:
+        if self._trace is not None and frame.index != NO_FRAME:
             self._trace.span(frame.index, "encode", start, self._clock.now_ns())
         for picture in encoded:
             if picture.keyframe:
@@ -329,4 +352,4 @@ class AudioStream(Stream[AudioFrame]):
             if frame is None:
                 continue
             for packet in encoder.encode(frame):
-                self._emit(Ready(packet, -1, opus.rtp_time(packet.capture_ns), opus.TIME_BASE))
+                self._emit(Ready(packet, NO_FRAME, opus.rtp_time(packet.capture_ns), opus.TIME_BASE))

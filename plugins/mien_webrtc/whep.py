@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -79,6 +80,13 @@ class WhepOutput(Output):
     def streams(self) -> tuple[Stream[VideoFrame] | Stream[AudioFrame], ...]:
         """What is encoded at the moment."""
         return tuple(stream for stream in self._all() if stream.viewers)
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        counts: Counter[str] = Counter()
+        for stream in self._all():
+            counts.update(stream.dropped)
+        return counts
 
     def _all(self) -> list[Stream[VideoFrame] | Stream[AudioFrame]]:
         return [*self._videos.values(), self._sound]

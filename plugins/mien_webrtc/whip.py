@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from aiortc import RTCRtpTransceiver
 
@@ -42,6 +42,8 @@ class WhipSource(Source):
         self._ended = False
         self.replaced = 0
         """pictures that a newer one overtook before anybody took them"""
+        self.unheard = 0
+        """stretches of sound that newer ones pushed out before anybody took them"""
 
     def listen(self, transceivers: Sequence[RTCRtpTransceiver]) -> None:
         """Take over behind the receivers, between the agreement on codecs and the first packet."""
@@ -58,6 +60,15 @@ class WhipSource(Source):
     @property
     def info(self) -> MediaInfo:
         return MediaInfo(title=self._title, audio_rate=48_000)
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        return {
+            "undecodable": self._decoder.given_up,
+            "overtaken at decoding": self._decoder.skipped,
+            "overtaken at hand-over": self.replaced,
+            "sound overtaken at hand-over": self.unheard,
+        }
 
     @property
     def decoder(self) -> VideoDecoder:
@@ -102,5 +113,6 @@ class WhipSource(Source):
         self._ready.set()
 
     def _sound_decoded(self, sound: AudioFrame) -> None:
+        self.unheard += len(self._sound) == _SOUND_CAPACITY
         self._sound.append(sound)
         self._ready.set()

@@ -398,7 +398,7 @@ async def test_a_slow_tracker_is_slow_but_drives():
         await session.drive(lambda: ScriptedSource([picture(n) for n in range(200)]))
         await clock.advance(8 * NS_PER_S)
         driven = [p for p in w.renderers[0].rendered if p.capture_ns == p.index * INTERVAL]
-        assert len(driven) >= w.trackers[0].seen - 2, "no tick pushes a tracked face aside"
+        assert len(driven) >= 0.8 * w.trackers[0].seen, "no tick pushes a tracked face aside"
 
 
 async def test_a_faster_source_is_thinned_to_the_frame_rate():

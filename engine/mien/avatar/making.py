@@ -13,6 +13,7 @@ from mien.avatar.portrait import read_portrait
 from mien.clock import OfflineClock
 from mien.config import Config, cache_dir
 from mien.context import Services, StageContext
+from mien.errors import NoFaceError
 from mien.plugins import Registry
 from mien.stage import Kind, Maker
 
@@ -54,6 +55,9 @@ def make_avatar(
         try:
             maker.open(context)
             content = maker.make(portrait.pixels, portrait.alpha)
+        except NoFaceError as error:
+            # The maker knows pixels only; who gave several photos wants to know which.
+            raise NoFaceError(f"{image}: {error}" if isinstance(image, Path) else str(error)) from None
         finally:
             maker.close()
     return Avatar.new(dataclasses.replace(content, title=title or content.title), consent)

@@ -57,6 +57,8 @@ def read_portrait(
 
     name = name if isinstance(source, bytes) else str(source)
     data = source if isinstance(source, bytes) else read_file(Path(source))
+    if not data:
+        raise MediaError(f"{name} is empty. Copy it again, or use another photo.")
     with _explained(name), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about odd metadata that do not matter here
         Image.init()

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from mien.cli.options import Assignments, ConfigFile
+from mien.cli.paths import check_out
+from mien.errors import InputError
 
 app = typer.Typer(help="Make avatar packages and look inside.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,11 +33,14 @@ def create(
     """Turn a photo into an avatar package."""
     from mien.avatar.consent import read_consent
     from mien.avatar.making import make_avatar
-    from mien.avatar.package import save_avatar
+    from mien.avatar.package import SUFFIX, save_avatar
     from mien.config import load_config
     from mien.plugins import Registry
 
     settings = load_config(config, assignments or ())
+    if out.suffix != SUFFIX and not out.is_dir():
+        raise InputError(f"{out} would not be known as an avatar. Name it {out.stem}{SUFFIX}.")
+    check_out(out, photo)
     record = read_consent(consent)
     avatar = make_avatar(Registry.discover(), settings, photo, record, title or photo.stem, _tell)
     save_avatar(avatar, out)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
+from typing import Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mien.clock import OfflineClock
@@ -19,16 +20,39 @@ from mien.session import Session
 from mien.stage import Output, Source
 
 
+def run_offline(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end. Ctrl-C cancels it, so that nothing half-written stays behind.
+
+    Raises `typer.Exit` with the shell's code for a process that a signal ended.
+    """
+    received: list[int] = []
+
+    async def interruptible() -> None:
+        task = asyncio.ensure_future(work)
+
+        def end(number: int) -> None:
+            if not received:  # the second Ctrl-C must not interrupt the cleaning up
+                received.append(number)
+                task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels everything instead
+                asyncio.get_running_loop().add_signal_handler(number, end, number)
+        await task
+
+    try:
+        asyncio.run(interruptible())
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        typer.echo("Interrupted; nothing was written.", err=True)
+        raise typer.Exit(128 + received[0]) from None
+
+
 @asynccontextmanager
 async def offline_session(config: Config, avatar: str | None) -> AsyncIterator[tuple[Engine, Session]]:
     """An engine in virtual time with one session. On any error, half-written outputs are removed."""
     engine = Engine(config, clock=OfflineClock(), live=False)
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    if task is not None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, task.cancel)
     try:
         loaded = await engine.load_avatar(avatar) if avatar is not None else None
         session = await engine.open_session("offline", avatar=loaded, needs_avatar=loaded is not None)
@@ -48,7 +72,8 @@ async def run_through(
     for output, plugin in outputs:
         await session.add_output(output, plugin)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=None)
 
         def tell(done: int) -> None:
@@ -70,13 +95,7 @@ def print_notices(session: Session) -> Callable[[], None]:
     return flush
 
 
-def check_paths(out: Path, drive: Path) -> None:
-    """Raises `InputError` when there is no input, no place for the output, or both are the same file."""
-    from mien.errors import InputError
-
-    if not drive.is_file():
-        raise InputError(f"There is no file {drive}. Check the path.")
-    if out.exists() and out.samefile(drive):
-        raise InputError(f"--out {out} is the clip itself; name another file.")
-    if not out.parent.is_dir():
-        raise InputError(f"There is no folder {out.parent} to write {out.name} into.")
+def frames_of(count: int, without_face: int) -> str:
+    """How many frames there were, for people."""
+    lost = f", {without_face} without a face" if without_face else ""
+    return f"{count} frame{'' if count == 1 else 's'}{lost}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import platform
 from pathlib import Path
@@ -12,13 +11,17 @@ import typer
 
 import mien
 from mien.cli.options import Assignments, ConfigFile, Size
+from mien.cli.paths import check_clip, check_out
 from mien.config import Config, load_config
-from mien.errors import MediaError, NoFaceError
+from mien.errors import InputError, MediaError, NoFaceError
+
+DEMO = "demo"
+"""Instead of a file: one round of the built-in demo performance."""
 
 
 def render(
     drive: Annotated[
-        Path, typer.Option("--drive", metavar="CLIP|PERFORMANCE", help="What drives the avatar.")
+        str, typer.Option("--drive", metavar="CLIP|PERFORMANCE|demo", help="What drives the avatar.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="OUT.mp4", help="The video to write.")],
     avatar: Annotated[str, typer.Option("--avatar", metavar="PACKAGE", help="Who is shown.")] = "builtin",
@@ -32,16 +35,28 @@ def render(
 ) -> None:
     """Render an avatar driven by a clip or a performance into a video, with the clip's sound."""
     settings = load_config(config, assignments or (), {"video.size": size, "run.mirror": mirror or None})
-    asyncio.run(_render(settings, avatar, drive, out, report))
+    from mien.cli.offline import run_offline
+
+    inputs = [Path(avatar)] if drive == DEMO else [Path(avatar), Path(drive)]
+    if drive != DEMO:
+        check_clip(Path(drive))
+    check_out(out, *inputs)
+    if report is not None:
+        check_out(report, *inputs, out)
+        if report.absolute() == out.absolute():
+            raise InputError(f"--report {report} is the video itself; name another file.")
+    run_offline(_render(settings, avatar, drive, out, report))
 
 
-async def _render(config: Config, avatar: str, drive: Path, out: Path, report: Path | None) -> None:
-    from mien.cli.offline import check_paths, offline_session, print_notices, run_through
+async def _render(config: Config, avatar: str, drive: str, out: Path, report: Path | None) -> None:
+    from mien.cli.offline import frames_of, offline_session, print_notices, run_through
+    from mien.stage import Kind
 
-    check_paths(out, drive)
     async with offline_session(config, avatar) as (engine, session):
         flush = print_notices(session)
-        source = engine.file_source(drive)()
+        source = (
+            engine.registry.create(Kind.SOURCE, DEMO) if drive == DEMO else engine.file_source(Path(drive))()
+        )
         pictures = await run_through(session, source, f"Rendering {out.name}", (engine.output(str(out)),))
         flush()
         if not pictures:
@@ -54,8 +69,7 @@ async def _render(config: Config, avatar: str, drive: Path, out: Path, report: P
         summary = _summary(config, session.snapshot(), pictures, session.frames_without_face)
     if report is not None:
         report.write_text(json.dumps(summary, indent=2) + "\n")
-    lost = f", {session.frames_without_face} without a face" if session.frames_without_face else ""
-    typer.echo(f"Wrote {out}: {pictures} frames{lost}.")
+    typer.echo(f"Wrote {out}: {frames_of(pictures, session.frames_without_face)}.")
 
 
 def _summary(config: Config, snapshot: dict[str, Any], pictures: int, lost: int) -> dict[str, Any]:
@@ -66,6 +80,8 @@ def _summary(config: Config, snapshot: dict[str, Any], pictures: int, lost: int)
         "frames": pictures,
         "faces_lost": lost,
         "stages_ms": {
-            name: figures for name, figures in snapshot["latency_ms"].items() if name in {"track", "drive", "render"}
+            name: figures
+            for name, figures in snapshot["latency_ms"].items()
+            if name in {"track", "drive", "render"}
         },
     }

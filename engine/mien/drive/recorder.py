@@ -56,7 +56,8 @@ class Recorder(Output):
         with self._lock:
             if self._last is None and not any(params for _, _, params, _ in self._early):
                 raise NoFaceError(
-                    f"{self._source.info.title}: no face was found in any of its {self.frames} frames."
+                    f"{self._source.info.title}: no face was found in any of its {self.frames} frames. "
+                    "Use a clip that shows a face."
                 )
             self._silent = not self._early_sound
             self._begin()

@@ -7,6 +7,7 @@ It is seen at u = cx + f c_x / -c_z, v = cy - f c_y / -c_z in px, v down, pixel 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +40,8 @@ class Camera:
     def project(self, points: Float) -> Float:
         """points: (..., 3) camera space, cm -> (..., 2) px."""
         k = self.focal / -points[..., 2]
-        return np.stack([self.cx + k * points[..., 0], self.cy - k * points[..., 1]], axis=-1).astype(
-            np.float32
-        )
+        pixels = np.stack([self.cx + k * points[..., 0], self.cy - k * points[..., 1]], axis=-1)
+        return np.asarray(pixels, dtype=np.float32)
 
     def clip_matrix(self, near_cm: float = 5.0, far_cm: float = 1000.0) -> Float:
         """(4, 4) float32: camera space -> clip space of a viewport as large as the picture."""
@@ -57,7 +57,7 @@ class Camera:
         return m
 
 
-def rotation_matrix(axis_angle: NDArray[np.floating]) -> Float:
+def rotation_matrix(axis_angle: NDArray[np.floating[Any]]) -> Float:
     """(3,) axis-angle, radians -> (3, 3) float32 (Rodrigues' formula)."""
     v = np.asarray(axis_angle, np.float64)
     angle = float(np.sqrt(v @ v))
@@ -68,7 +68,7 @@ def rotation_matrix(axis_angle: NDArray[np.floating]) -> Float:
     return np.asarray(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k), dtype=np.float32)
 
 
-def axis_angle(matrix: NDArray[np.floating]) -> Float:
+def axis_angle(matrix: NDArray[np.floating[Any]]) -> Float:
     """(3, 3) rotation -> (3,) float32 axis-angle, radians, angle in [0, pi]."""
     m = np.asarray(matrix, np.float64)
     skew = np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]])

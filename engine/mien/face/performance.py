@@ -167,10 +167,13 @@ class PerformanceWriter:
         if self._file is not None:
             self._write(b"END ", _END.pack(self.frames))
             file, self._file = self._file, None
-            with file:
-                file.flush()
-                os.fsync(file.fileno())
-            self._partial.replace(self.path)
+            try:
+                with file:
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._partial.replace(self.path)
+            except OSError as error:
+                raise PackageError(f"Cannot write {self.path}: {error.strerror}.") from None
 
     def abandon(self) -> None:
         """Leave nothing behind."""

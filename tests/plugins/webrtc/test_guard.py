@@ -66,7 +66,7 @@ async def test_a_name_that_was_rebound_to_loopback_reaches_nothing() -> None:
     assert response.status_code == 421
 
 
-@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])
 async def test_a_host_that_is_none(bound: str) -> None:
     async with client(TOKEN, load_config(options={"server.host": bound})) as web:
         response = await web.get("/api/status", headers={"Host": "[::1"})
