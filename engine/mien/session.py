@@ -100,6 +100,8 @@ class Session:
         self._attached: Source | None = None
         self._source: Source | None = None
         self._source_task: asyncio.Task[None] | None = None
+        self._opened: Source | None = None
+        """the configured source, opened ahead of its turn"""
         self._tasks: set[asyncio.Task[None]] = set()
         self._restarting: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
@@ -148,6 +150,9 @@ class Session:
     async def _end_tasks(self) -> None:
         async with self._switching:
             await self._stop_source()
+            if self._opened is not None:
+                await self._opened.close()
+                self._opened = None
         tasks = [*self._tasks, *self._restarting.values()]
         for task in tasks:
             task.cancel()
@@ -178,8 +183,20 @@ class Session:
         """What drives just now, for people."""
         return self._source.info.title or type(self._source).__name__ if self._source else ""
 
-    async def drive(self, make_source: SourceFactory | None) -> None:
-        """Set the configured source: what drives while no other is attached. None: nobody."""
+    async def drive(self, make_source: SourceFactory | None, *, must_open: bool = False) -> None:
+        """Set the configured source: what drives while no other is attached. None: nobody.
+
+        must_open: wait until it is open and raise what its `open` raises; otherwise a source that cannot be
+        opened is told as a notice while the avatar idles.
+        """
+        if must_open and make_source is not None:
+            source = make_source()
+            try:
+                await source.open(self._context)
+            except BaseException:
+                await source.close()
+                raise
+            self._opened = source
         self._configured = make_source
         if self._attached is None:
             await self._restart_source()
@@ -223,11 +240,16 @@ class Session:
     async def _run_live(self) -> None:
         attached, failures = self._attached, 0
         while True:
-            source = attached or (self._configured() if self._configured else None)
+            source, is_open = attached, False
+            if source is None and self._opened is not None:
+                (source, is_open), self._opened = (self._opened, True), None
+            elif source is None and self._configured is not None:
+                source = self._configured()
             if source is None:
                 return
             try:
-                await source.open(self._context)
+                if not is_open:
+                    await source.open(self._context)
                 self._source = source
                 if source.subject is None:  # performances are tracked already
                     await self._require_tracker()

@@ -1,4 +1,8 @@
-"""From a picture of any size to a square portrait: head and shoulders, as large as the engine needs it."""
+"""From a picture of any size to a square portrait: head and shoulders, as large as the engine needs it.
+
+What the square shows beyond the picture is made up: the background goes on, and so do shoulders; nothing of
+the head appears a second time.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,18 @@ import cv2
 import numpy as np
 
 from mien.frames import Bytes, Float
+from mien_photo.matte import continued
 
 SIDE = 1024
 """Side of the square that an avatar is made from, px."""
 
-_SIDE_PER_FACE = 2.75
+_SIDE_PER_FACE = 2.35
 _LEAST_SIDE_PER_FACE = 1.75
-_FACE_HEIGHT_IN_SQUARE = 0.43
+_FACE_HEIGHT_IN_SQUARE = 0.48
 _TRUST = 0.45
 """How much of what interpolation lost is given back per round: all of it would ring around edges."""
+_EVEN_OUT = 0.03
+"""Over which share of the side colours at the picture's border give way to what is typical around there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +71,7 @@ def cut(picture: Bytes, square: Square) -> Bytes:
     x0, y0 = int(np.floor(square.left)), int(np.floor(square.top))
     x1, y1 = int(np.ceil(square.left + square.side)), int(np.ceil(square.top + square.side))
     inside = picture[max(y0 - 8, 0) : y1 + 8, max(x0 - 8, 0) : x1 + 8]
-    grown = cv2.copyMakeBorder(inside, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
-    if square.overhang(width, height) > 0.002:
-        grown = _softened_border(grown, pad)
+    grown = cv2.copyMakeBorder(inside, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
     origin_x = square.left - max(x0 - 8, 0) + pad
     origin_y = square.top - max(y0 - 8, 0) + pad
     if square.scale <= 1:
@@ -74,17 +79,35 @@ def cut(picture: Bytes, square: Square) -> Bytes:
     return _enlarged(grown, origin_x, origin_y, square.scale)
 
 
-def _softened_border(grown: Bytes, pad: int) -> Bytes:
-    """Mirrored surroundings repeat themselves: blurring more the further out hides it."""
-    height, width = grown.shape[:2]
-    x = np.maximum(np.maximum(pad - np.arange(width), np.arange(width) - (width - 1 - pad)), 0)
-    y = np.maximum(np.maximum(pad - np.arange(height), np.arange(height) - (height - 1 - pad)), 0)
-    beyond = np.maximum(x[None, :], y[:, None]) / max(pad, 1)
-    blurred = cv2.GaussianBlur(grown, (0, 0), max(pad / 6, 1.0))
-    weight = np.clip(beyond * 3, 0, 1)
-    if grown.ndim == 3:
-        weight = weight[..., None]
-    return np.asarray(grown + (blurred.astype(np.float32) - grown) * weight + 0.5, np.uint8)
+def surround(
+    portrait: Bytes, square: Square, width: int, height: int, person: Float, chin: float
+) -> tuple[Bytes, Float]:
+    """Make up what lies beyond the picture that `portrait` was cut from.
+
+    portrait: (SIDE, SIDE, 3) uint8; width, height: of the picture; person: (SIDE, SIDE) 0 to 1, where the
+    portrait shows the person; chin: y in px of the portrait. Returns the portrait and (SIDE, SIDE) 0 to 1
+    where the person may be: within the picture, and where shoulders go on beyond it.
+    """
+    low = np.array([-square.left, -square.top]) * square.scale
+    high = np.array([width - square.left, height - square.top]) * square.scale
+    place = np.arange(SIDE) + 0.5
+    # A pixel that interpolation took half from beyond the border is not the picture's.
+    nearest = [np.clip(place, low[k] + 1, high[k] - 1) for k in range(2)]
+    x, y = (np.clip(n.astype(int), 0, SIDE - 1) for n in nearest)
+    away = np.hypot(*np.meshgrid(place - nearest[0], place - nearest[1])).astype(np.float32)
+    within = (away == 0).astype(np.float32)
+
+    solid = np.asarray(cv2.dilate((person > 0.1).astype(np.uint8), np.ones((25, 25), np.uint8)))
+    empty = continued(portrait.astype(np.float32), within * (1 - solid))
+    border = empty[np.ix_(y, x)]
+    made_up = empty + (border - empty) * np.exp(-away / (_EVEN_OUT * SIDE))[..., None]
+    # Below the chin, or beside what is below it, the person goes on: these are shoulders.
+    shoulders = person[np.ix_(y, x)] * (y > chin)[:, None]
+    body = cv2.GaussianBlur(portrait[np.ix_(y, x)], (0, 0), SIDE / 170)
+    made_up += (body - made_up) * shoulders[..., None]
+    result = made_up + (portrait - made_up) * within[..., None]
+    allowed = np.maximum(within, np.clip(shoulders * 2, 0, 1))
+    return np.asarray(np.clip(result + 0.5, 0, 255), np.uint8), np.asarray(allowed, np.float32)
 
 
 def _affine(x: float, y: float, scale: float) -> Float:

@@ -60,8 +60,14 @@ class PhotoMaker(Maker):
         found = self._landmarker.detect_still(picture)
         points = found[0].points if found else _moved(face.points, square)
         cover = None if alpha is None else crop.cut(alpha, square).astype(np.float32) / 255
+        allowed = np.ones(picture.shape[:2], np.float32)
+        height, width = portrait.shape[:2]
+        if square.overhang(width, height) > 0:
+            person = self._segmenter.segment(picture) if cover is None else cover
+            picture, allowed = crop.surround(picture, square, width, height, person, float(points[152, 1]))
+        segmentation = self._segmenter.segment(picture)
         return _Portrait(picture, points, self._model, self._rasterizer).content(
-            self._segmenter.segment(picture), cover
+            segmentation * allowed, cover, allowed
         )
 
     def _largest(self, portrait: Bytes) -> FaceLandmarks:
@@ -127,7 +133,8 @@ class _Portrait:
             self.posed.neutral + self.model.spread(np.asarray(offsets * trusted, np.float32)), np.float32
         )
 
-    def content(self, segmentation: Float, cover: Float | None) -> AvatarContent:
+    def content(self, segmentation: Float, cover: Float | None, allowed: Float) -> AvatarContent:
+        """allowed: (side, side) 0 to 1, where the person may be."""
         model, skin, subject = self.model, self.skin, self.subject
         skin_points = self.expressed[skin.vertices]
         likeness = likeness_of(
@@ -143,6 +150,7 @@ class _Portrait:
         )
         sure = cv2.resize(known, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
         alpha = cover if cover is not None else matte.refine(self.picture, segmentation, sure)
+        alpha = np.asarray(alpha * allowed, np.float32)
         front, back = matte.separate(self.picture, alpha)
 
         height = float(np.linalg.norm(self.points[152, :2] - self.points[10, :2]))

@@ -20,7 +20,7 @@ Ints = NDArray[np.int32]
 
 _F = np.float32
 _FOLD_PX = _F(6.0)
-_TEETH_BEHIND_CM = _F(0.26)
+_TEETH_BEHIND_CM = _F(0.22)
 _LIT_CM = _F(0.5)
 """An opening this wide lets all light in that there will be."""
 
@@ -93,7 +93,7 @@ def edges(gathered: Float, top: Float, bottom: Float) -> None:
         top[x], bottom[x] = _F(height), _F(-1.0)
         for y in range(height):
             share = gathered[y, x, 0]
-            if share > _F(0.05):
+            if share > 0:
                 if bottom[x] < 0:
                     top[x] = _F(y) + _F(1.0) - share
                 bottom[x] = _F(y) + share

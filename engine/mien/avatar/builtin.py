@@ -81,7 +81,9 @@ def _fingerprint(maker: Maker, context: Context) -> str:
     """Changes whenever the same picture may give another avatar: version, settings, or the code that makes
     it (which in a development checkout changes without a new version).
     """
-    digest = hashlib.sha256(repr((mien.__version__, sorted(context.settings.items()))).encode())
+    digest = hashlib.sha256(
+        repr((mien.__version__, context.face_model, sorted(context.settings.items()))).encode()
+    )
     for folder in (Path(inspect.getfile(type(maker))).parent, Path(mien.__file__).parent / "face"):
         for file in sorted(folder.glob("*.*")):
             if file.suffix in {".py", ".npz"}:

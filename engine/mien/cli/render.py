@@ -37,12 +37,11 @@ def render(
     settings = load_config(config, assignments or (), {"video.size": size, "run.mirror": mirror or None})
     from mien.cli.offline import run_offline
 
-    inputs = [Path(avatar)] if drive == DEMO else [Path(avatar), Path(drive)]
     if drive != DEMO:
         check_clip(Path(drive))
-    check_out(out, *inputs)
+    check_out(out, Path(drive), Path(avatar))
     if report is not None:
-        check_out(report, *inputs, out)
+        check_out(report, Path(drive), Path(avatar))
         if report.absolute() == out.absolute():
             raise InputError(f"--report {report} is the video itself; name another file.")
     run_offline(_render(settings, avatar, drive, out, report))
@@ -54,9 +53,8 @@ async def _render(config: Config, avatar: str, drive: str, out: Path, report: Pa
 
     async with offline_session(config, avatar) as (engine, session):
         flush = print_notices(session)
-        source = (
-            engine.registry.create(Kind.SOURCE, DEMO) if drive == DEMO else engine.file_source(Path(drive))()
-        )
+        registry = engine.registry
+        source = registry.create(Kind.SOURCE, DEMO) if drive == DEMO else engine.file_source(Path(drive))()
         pictures = await run_through(session, source, f"Rendering {out.name}", (engine.output(str(out)),))
         flush()
         if not pictures:

@@ -100,7 +100,8 @@ async def _run(config: Config) -> None:
             typer.echo(
                 "No camera found: the built-in demo performance drives. `mien doctor` says what is missing."
             )
-        await session.drive(make_source)
+        # What was asked for by name is there from the start, or nothing is; later the session goes on without.
+        await session.drive(make_source, must_open=config.run.source != "auto")
         if gateway is not None:
             typer.echo(f"Watch at {address}")
         typer.echo("Ctrl-C ends it.")
