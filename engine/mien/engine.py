@@ -179,9 +179,12 @@ class Engine:
     def output(self, spec: str) -> tuple[Output, str]:
         """NAME[:ARGUMENT] of any installed output (`virtualcam`), or a file's path; not opened yet.
 
-        Returns the output and the name of its plugin.
+        Returns the output and the name of its plugin. Raises `InputError`, `PluginError`.
         """
         name, arguments = self._named(Kind.OUTPUT, spec) or ("file", (spec,))
+        if name == "file" and re.fullmatch(r"\w+", spec):
+            known = ", ".join(offer.provides.name for offer in self.registry.offers(Kind.OUTPUT))
+            raise InputError(f"There is no output called '{spec}'. It is one of: web, {known}; or NAME.mp4.")
         offer = self.registry.find(Kind.OUTPUT, name)
         output: Output = self.registry.create(Kind.OUTPUT, name, *arguments)
         return output, offer.plugin.name

@@ -10,16 +10,21 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.frames import Bytes, Float
 from mien_photo.matte import continued
+
+Ints = NDArray[np.int64]
 
 SIDE = 1024
 """Side of the square that an avatar is made from, px."""
 
 _SIDE_PER_FACE = 2.35
 _LEAST_SIDE_PER_FACE = 1.75
-_FACE_HEIGHT_IN_SQUARE = 0.48
+_FACE_HEIGHT_IN_SQUARE = 0.52
+_MADE_UP_ABOVE = 0.03
+"""Share of the side by which the square may reach above the picture, so that a rising head keeps its hair."""
 _TRUST = 0.45
 """How much of what interpolation lost is given back per round: all of it would ring around edges."""
 _EVEN_OUT = 0.03
@@ -46,7 +51,8 @@ class Square:
 
 
 def choose(points: Float, width: int, height: int) -> Square:
-    """The square around head and shoulders; inside of the picture whenever the face leaves room for that.
+    """The square around head and shoulders; inside of the picture whenever the face leaves room for that, a
+    little background above the head excepted.
 
     points: (478, 3) landmarks in px of the picture.
     """
@@ -60,7 +66,7 @@ def choose(points: Float, width: int, height: int) -> Square:
     left, top = x - side / 2, y - _FACE_HEIGHT_IN_SQUARE * side
     # A face near the border: the square moves, the face is then off its centre.
     left = min(max(left, 0.0), width - side) if side <= width else (width - side) / 2
-    top = min(max(top, 0.0), height - side) if side <= height else (height - side) / 2
+    top = min(max(top, -_MADE_UP_ABOVE * side), height - side) if side <= height else (height - side) / 2
     return Square(left, top, side)
 
 
@@ -98,16 +104,22 @@ def surround(
     within = (away == 0).astype(np.float32)
 
     solid = np.asarray(cv2.dilate((person > 0.1).astype(np.uint8), np.ones((25, 25), np.uint8)))
-    empty = continued(portrait.astype(np.float32), within * (1 - solid))
-    border = empty[np.ix_(y, x)]
-    made_up = empty + (border - empty) * np.exp(-away / (_EVEN_OUT * SIDE))[..., None]
+    own = np.asarray((person > 0.9) & (place[:, None] > chin), np.float32)
+    near = np.exp(-away / (_EVEN_OUT * SIDE))[..., None]
+    empty = _going_on(portrait, within * (1 - solid), x, y, near)
     # Below the chin, or beside what is below it, the person goes on: these are shoulders.
-    shoulders = person[np.ix_(y, x)] * (y > chin)[:, None]
-    body = cv2.GaussianBlur(portrait[np.ix_(y, x)], (0, 0), SIDE / 170)
-    made_up += (body - made_up) * shoulders[..., None]
+    shoulders = np.clip(person[np.ix_(y, x)] * 4 - 2, 0, 1) * (y > chin)[:, None]
+    body = _going_on(portrait, within * own, x, y, near)
+    made_up = empty + (body - empty) * shoulders[..., None]
     result = made_up + (portrait - made_up) * within[..., None]
-    allowed = np.maximum(within, np.clip(shoulders * 2, 0, 1))
+    allowed = np.maximum(within, shoulders)
     return np.asarray(np.clip(result + 0.5, 0, 255), np.uint8), np.asarray(allowed, np.float32)
+
+
+def _going_on(portrait: Bytes, known: Float, x: Ints, y: Ints, near: Float) -> Float:
+    """The colours where `known`, everywhere: along x, y as at the border while `near`, then ever softer."""
+    grown = continued(portrait.astype(np.float32), known)
+    return np.asarray(grown + (grown[np.ix_(y, x)] - grown) * near, np.float32)
 
 
 def _affine(x: float, y: float, scale: float) -> Float:

@@ -10,7 +10,13 @@ plugin = Plugin(
     name="webrtc",
     summary="the page, the JSON API, WHEP out and WHIP in",
     provides=(
-        Provides(Kind.GATEWAY, "web", "mien_webrtc.gateway:WebGateway", "FastAPI, aiortc", rank=10),
+        Provides(
+            Kind.GATEWAY,
+            "web",
+            "mien_webrtc.gateway:WebGateway",
+            "the page, the JSON API, WHEP out and WHIP in",
+            rank=10,
+        ),
         Provides(Kind.ENCODER, "h264", "mien_webrtc.h264:H264Encoder", "libx264 through PyAV", rank=10),
         Provides(Kind.ENCODER, "vp8", "mien_webrtc.vp8:Vp8Encoder", "libvpx through PyAV"),
     ),

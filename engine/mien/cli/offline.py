@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mien.cli.signals import run_until_signal
 from mien.clock import OfflineClock
 from mien.config import Config
 from mien.engine import Engine
@@ -21,32 +19,14 @@ from mien.stage import Output, Source
 
 
 def run_offline(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` to its end. Ctrl-C cancels it, so that nothing half-written stays behind.
+    """Run `work` to its end; Ctrl-C ends it early, and nothing half-written stays behind.
 
     Raises `typer.Exit` with the shell's code for a process that a signal ended.
     """
-    received: list[int] = []
-
-    async def interruptible() -> None:
-        task = asyncio.ensure_future(work)
-
-        def end(number: int) -> None:
-            if not received:  # the second Ctrl-C must not interrupt the cleaning up
-                received.append(number)
-                task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels everything instead
-                asyncio.get_running_loop().add_signal_handler(number, end, number)
-        await task
-
-    try:
-        asyncio.run(interruptible())
-    except asyncio.CancelledError:
-        if not received:
-            raise
+    number = run_until_signal(work)
+    if number is not None:
         typer.echo("Interrupted; nothing was written.", err=True)
-        raise typer.Exit(128 + received[0]) from None
+        raise typer.Exit(128 + number)
 
 
 @asynccontextmanager

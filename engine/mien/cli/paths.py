@@ -19,7 +19,7 @@ def check_clip(clip: Path) -> None:
 def check_out(out: Path, *inputs: Path) -> None:
     """Raises `InputError` when `out` has no place to be written to, or would overwrite one of `inputs`."""
     if out.is_dir():
-        raise InputError(f"{out} is a folder. Name the file to write: {out / 'NAME'}{out.suffix}")
+        raise InputError(f"{out} is a folder. Name a file in it.")
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {out.parent} to write {out.name} into. Make it first.")
     if not os.access(out.parent, os.W_OK):

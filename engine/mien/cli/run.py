@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.options import Assignments, ConfigFile, Fps, Size
+from mien.cli.signals import run_until_signal
 from mien.config import Config, load_config
 
 
@@ -68,22 +67,20 @@ def run(
             "server.tls_key": tls_key,
         },
     )
-    asyncio.run(_run(settings))
+    run_until_signal(_run(settings))
 
 
 async def _run(config: Config) -> None:
+    from mien.cli.warm import warm_on_first_start
     from mien.engine import MAIN, Engine
     from mien.stage import Gateway, Kind
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C cancels this task instead
-            loop.add_signal_handler(number, stop.set)
     engine = Engine(config)
     gateway: Gateway | None = None
     tasks: list[asyncio.Task[None]] = []
+    written: list[str] = []
     try:
+        await warm_on_first_start()
         if "web" in config.run.out:
             # Bind before anything slow: a port in use is told at once.
             gateway = engine.registry.create(Kind.GATEWAY, config.use.gateway or None)
@@ -96,6 +93,7 @@ async def _run(config: Config) -> None:
                 output, plugin = engine.output(spec)
                 await session.add_output(output, plugin)
                 typer.echo(f"Writing to {spec}.")
+                written.append(spec)
         if config.run.source == "auto" and not engine.has_camera():
             typer.echo(
                 "No camera found: the built-in demo performance drives. `mien doctor` says what is missing."
@@ -107,8 +105,7 @@ async def _run(config: Config) -> None:
         typer.echo("Ctrl-C ends it.")
         if any(not offer.missing for offer in engine.registry.offers(Kind.LANDMARKER)):
             tasks.append(asyncio.create_task(session.warm(), name="warm-up"))
-        await stop.wait()
-        typer.echo("")
+        await asyncio.Event().wait()  # until a signal cancels it
     finally:
         for task in tasks:
             task.cancel()
@@ -116,6 +113,9 @@ async def _run(config: Config) -> None:
         if gateway is not None:
             await gateway.stop()
         await engine.close()
+        for spec in written:
+            if Path(spec).is_file():
+                typer.echo(f"Wrote {spec}.")
 
 
 async def _print_notices(notices: AsyncIterator[dict[str, str]]) -> None:
