@@ -100,8 +100,7 @@ class Session:
         self._attached: Source | None = None
         self._source: Source | None = None
         self._source_task: asyncio.Task[None] | None = None
-        self._opened: Source | None = None
-        """the configured source, opened ahead of its turn"""
+        self._opened: Source | None = None  # the configured source, opened ahead of its turn
         self._tasks: set[asyncio.Task[None]] = set()
         self._restarting: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
@@ -152,7 +151,6 @@ class Session:
             await self._stop_source()
             if self._opened is not None:
                 await self._opened.close()
-                self._opened = None
         tasks = [*self._tasks, *self._restarting.values()]
         for task in tasks:
             task.cancel()
@@ -186,8 +184,7 @@ class Session:
     async def drive(self, make_source: SourceFactory | None, *, must_open: bool = False) -> None:
         """Set the configured source: what drives while no other is attached. None: nobody.
 
-        must_open: wait until it is open and raise what its `open` raises; otherwise a source that cannot be
-        opened is told as a notice while the avatar idles.
+        must_open: raise what its `open` raises, instead of telling it in a notice while the avatar idles.
         """
         if must_open and make_source is not None:
             source = make_source()
@@ -240,15 +237,12 @@ class Session:
     async def _run_live(self) -> None:
         attached, failures = self._attached, 0
         while True:
-            source, is_open = attached, False
-            if source is None and self._opened is not None:
-                (source, is_open), self._opened = (self._opened, True), None
-            elif source is None and self._configured is not None:
-                source = self._configured()
+            opened, self._opened = (self._opened, None) if attached is None else (None, self._opened)
+            source = attached or opened or (self._configured() if self._configured else None)
             if source is None:
                 return
             try:
-                if not is_open:
+                if source is not opened:
                     await source.open(self._context)
                 self._source = source
                 if source.subject is None:  # performances are tracked already

@@ -168,7 +168,7 @@ def test_forty_megapixels() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "not an image"),
+        (b"", "is empty"),
         (b"hello, world", "not an image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
         (encoded(scene(), "JPEG")[:2000], "cut short"),

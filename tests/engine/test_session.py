@@ -93,6 +93,27 @@ async def test_an_unplugged_camera_is_told_and_tried_again():
         assert len(output.pictures) > 80, "the avatar idles meanwhile"
 
 
+async def test_a_source_that_must_open_is_opened_once_or_refused():
+    class Unplugged(ScriptedSource):
+        async def open(self, context):
+            raise DeviceError("there is no camera; plug one in")
+
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        unplugged, made = Unplugged([]), []
+
+        def camera():
+            made.append(ScriptedSource([picture(0)]))
+            return made[-1]
+
+        with pytest.raises(DeviceError, match="plug one in"):
+            await session.drive(lambda: unplugged, must_open=True)
+        assert unplugged.closed == 1
+        await session.drive(camera, must_open=True)
+        await w.clock.advance(NS_PER_S)
+        assert [(source.opened, source.closed) for source in made] == [(1, 1)]
+
+
 async def test_an_attached_source_takes_over_and_gives_back():
     async with world() as w:
         session = await w.engine.open_session("main")

@@ -31,7 +31,9 @@ def run_offline(work: Coroutine[Any, Any, None]) -> None:
 
 @asynccontextmanager
 async def offline_session(config: Config, avatar: str | None) -> AsyncIterator[tuple[Engine, Session]]:
-    """An engine in virtual time with one session. On any error, half-written outputs are removed."""
+    """An engine in virtual time with one session. Its outputs are finished when the body comes to its end, and
+    removed on any error.
+    """
     engine = Engine(config, clock=OfflineClock(), live=False)
     try:
         loaded = await engine.load_avatar(avatar) if avatar is not None else None
@@ -41,6 +43,7 @@ async def offline_session(config: Config, avatar: str | None) -> AsyncIterator[t
         except BaseException:
             await engine.close_session("offline", abandon=True)
             raise
+        await engine.close_session("offline")  # raises what hinders the outputs from being finished
     finally:
         await engine.close()
 

@@ -13,6 +13,7 @@ import typer
 from mien.cli.options import Assignments, ConfigFile, Fps, Size
 from mien.cli.signals import run_until_signal
 from mien.config import Config, load_config
+from mien.errors import MienError
 
 
 def run(
@@ -106,13 +107,20 @@ async def _run(config: Config) -> None:
         if any(not offer.missing for offer in engine.registry.offers(Kind.LANDMARKER)):
             tasks.append(asyncio.create_task(session.warm(), name="warm-up"))
         await asyncio.Event().wait()  # until a signal cancels it
+    except MienError:
+        written.clear()
+        await engine.close_session(MAIN, abandon=True)
+        raise
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if gateway is not None:
             await gateway.stop()
-        await engine.close()
+        try:
+            await engine.close_session(MAIN)  # raises what hinders the outputs from being finished
+        finally:
+            await engine.close()
         for spec in written:
             if Path(spec).is_file():
                 typer.echo(f"Wrote {spec}.")

@@ -197,11 +197,15 @@ def test_sound_only(tmp_path: Path) -> None:
     assert "sound but no pictures" in refused(write_sound(tmp_path / "song.m4a", tone(0.5)))
 
 
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    assert "is empty" in refused(tmp_path / "empty.mp4")
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
         ("text.txt", b"This is no clip.\n" * 200),
-        ("empty.mp4", b""),
         ("noise.mp4", noise(5000)),
         ("list.m3u8", b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nclip.mp4\n#EXT-X-ENDLIST\n"),
         ("list.ffconcat", b"ffconcat version 1.0\nfile clip.mp4\n"),
