@@ -148,7 +148,7 @@ for _stems, _share, _most in (
 _NEUTRAL_MOST = np.full(EXPRESSIONS, 0.5, np.float32)
 for _stems, _most in (
     # An open mouth is open, even if it was so all through enrolment; only a fit's bias is taken off.
-    (("jawOpen", "mouthClose"), 0.01),
+    (("jawOpen", "mouthClose"), 0.02),
     (("mouthUpperUp", "mouthLowerDown"), 0.05),
     (("mouthPucker", "mouthFunnel"), 0.1),
     (("tongueOut",), 0.0),
