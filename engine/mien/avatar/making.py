@@ -11,7 +11,7 @@ from mien.avatar import builtin
 from mien.avatar.package import Avatar, Consent
 from mien.avatar.portrait import read_portrait
 from mien.clock import OfflineClock
-from mien.config import Config, cache_dir
+from mien.config import Config
 from mien.context import Services, StageContext
 from mien.errors import NoFaceError
 from mien.plugins import Registry
@@ -66,4 +66,4 @@ def make_avatar(
 def builtin_avatar(registry: Registry, config: Config, tell: Callable[[str], None]) -> Avatar:
     """The astronaut: from the user's cache folder, or made now."""
     with chosen_maker(registry, config, tell) as (maker, context):
-        return builtin.builtin_avatar(maker, context, cache_dir())
+        return builtin.builtin_avatar(maker, context)
