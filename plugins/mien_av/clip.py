@@ -203,7 +203,7 @@ class Clip:
             for packet in container.demux(stream):
                 try:
                     frames = packet.decode()
-                except av.error.InvalidDataError:
+                except av.error.FFmpegError:  # whatever it is called: AAC says EPERM of a damaged packet
                     self.damaged += 1
                     if not good and self.damaged > _MAX_DAMAGED:
                         return

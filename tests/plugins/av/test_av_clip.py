@@ -157,13 +157,17 @@ def test_leading_garbage(tmp_path: Path) -> None:
 
 
 def test_damage_in_the_middle_is_skipped(clip: Path, tmp_path: Path) -> None:
-    data = bytearray(clip.read_bytes())
-    start = data.index(b"mdat") + len(data) // 3
-    data[start : start + 400] = noise(400)
+    whole = clip.read_bytes()
+    first = whole.index(b"mdat")
+    length = int.from_bytes(whole[first - 4 : first], "big")
     path = tmp_path / "damaged.mp4"
-    path.write_bytes(data)
-    pictures, _ = split(Clip(path))
-    assert len(pictures) > 10
+    for part in range(20, 90, 5):  # pictures here, sound there
+        data = bytearray(whole)
+        start = first + length * part // 100
+        data[start : start + 400] = noise(400)
+        path.write_bytes(data)
+        pictures, _ = split(Clip(path))
+        assert len(pictures) > 10, f"damage at {part} %"
 
 
 # --- refusals --------------------------------------------------------------------------------------------
