@@ -30,7 +30,7 @@ class EngineSection(Section):
     """Threads and room."""
 
     lanes: Annotated[int, Field(ge=0, le=64)] = 0
-    """worker threads; 0: one per core, at least two"""
+    """worker threads at work at once; 0: one per session, and all cores but one (offline: all) if that is more"""
     max_sessions: Annotated[int, Field(ge=0, le=256)] = 0
     """sessions at once; 0: one per core, at least two"""
     seed: int = 7

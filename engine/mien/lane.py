@@ -1,8 +1,9 @@
 """Lanes: the worker threads that run the compute stages of all sessions, earliest due time first.
 
-There are as many as the machine has use for. A job never waits for anything: it takes its input from a
-channel, computes with the GIL released where it can, puts its output into the next channel, and that
-channel's owner submits the next job. So a frame goes from lane to lane without the event loop.
+There are as many as the machine has use for, and no more of them work at a time than `width` says: frames
+that overlap take each other's caches, and the cores of codecs and browsers. A job never waits for anything:
+it takes its input from a channel, computes with the GIL released where it can, puts its output into the next
+channel, and that channel's owner submits the next job. So a frame goes from lane to lane without the event loop.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Lanes:
         if count < 1:
             raise ValueError(f"at least one lane is needed, not {count}")
         self.count = count
+        self._width = count
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._ticket = itertools.count()
         self._changed = threading.Condition()
@@ -49,7 +51,7 @@ class Lanes:
             thread.start()
 
     def submit(self, due_ns: int, job: Callable[[], None]) -> None:
-        """Run `job` on the first free lane, before all jobs with a later due time.
+        """Run `job` on the first free lane within `width`, before all jobs with a later due time.
 
         Raises `RuntimeError` after `stop`.
         """
@@ -84,6 +86,17 @@ class Lanes:
         return await future
 
     @property
+    def width(self) -> int:
+        """How many lanes may work at once, 1 to `count`; values beyond are cut to that."""
+        return self._width
+
+    @width.setter
+    def width(self, lanes: int) -> None:
+        with self._changed:
+            self._width = max(1, min(self.count, lanes))
+            self._changed.notify_all()
+
+    @property
     def busy_ns(self) -> int:
         """Time that all lanes together have spent in jobs."""
         return sum(self._busy_ns)
@@ -106,7 +119,7 @@ class Lanes:
     def _work(self, lane: int) -> None:
         while True:
             with self._changed:
-                while not self._heap and not self._stopping:
+                while not self._stopping and (not self._heap or self._running >= self._width):
                     self._changed.wait()
                 if self._stopping:
                     return

@@ -53,3 +53,26 @@ def test_stopping_joins_all_threads_and_refuses_more():
 def test_no_lanes_is_a_mistake():
     with pytest.raises(ValueError, match="at least one"):
         Lanes(0)
+
+
+def test_no_more_lanes_work_than_the_width_allows():
+    lanes = Lanes(3)
+    try:
+        lanes.width = 1
+        first, second, gate = threading.Event(), threading.Event(), threading.Event()
+        lanes.submit(0, lambda: (first.set(), gate.wait(5)))
+        assert first.wait(5)
+        lanes.submit(1, second.set)
+        assert not second.wait(0.05)
+        lanes.width = 2
+        assert second.wait(5)
+        lanes.width = 9
+        assert lanes.width == 3
+        lanes.width = 0
+        assert lanes.width == 1
+        gate.set()
+        last = threading.Event()
+        lanes.submit(2, last.set)
+        assert last.wait(5)
+    finally:
+        lanes.stop()
