@@ -21,7 +21,8 @@ from mien.config import Config
 from mien.errors import CapacityError, ConfigError, InputError
 from mien.lane import Lanes
 from mien.plugins import Registry
-from mien.session import Session, SourceFactory
+from mien.session import Session
+from mien.sources import SourceFactory
 from mien.stage import Kind, Output, Source
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Engine:
         self._sessions: dict[str, Session] = {}
         self._opening: dict[str, asyncio.Event] = {}
         self._numbers = itertools.count(1)
+        self._share_lanes()
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -101,7 +103,6 @@ class Engine:
                 "raise engine.max_sessions if the machine has cores to spare."
             )
         self._opening[name] = asyncio.Event()
-        self._share_lanes()
         try:
             if avatar is None and needs_avatar:
                 avatar = self.default_avatar or await self.load_avatar(self.config.run.avatar)
@@ -122,10 +123,10 @@ class Engine:
                 await session.close(abandon=True)
                 raise
             self._sessions[name] = session
+            self._share_lanes()
             return session
         finally:
             self._opening.pop(name).set()
-            self._share_lanes()
 
     def _share_lanes(self) -> None:
         """Live, a lane for each session, but one core for codecs and the network as long as that is enough.
@@ -135,7 +136,7 @@ class Engine:
         0.3 % with one.
         """
         if self.live and not self.config.engine.lanes:
-            self.lanes.width = max(self.lanes.count - 1, len(self._sessions) + len(self._opening))
+            self.lanes.width = max(self.lanes.count - 1, len(self._sessions))
 
     async def close_session(self, name: str, *, abandon: bool = False) -> None:
         """Close the session; ignored when there is none of that name."""

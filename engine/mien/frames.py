@@ -25,13 +25,17 @@ Bytes = NDArray[np.uint8]
 EXPRESSIONS = 52
 """Size of the public expression space: the ARKit blendshape names, see `mien.face.rig`."""
 
+NO_FRAME = -1
+"""Index of a picture that no frame of the source was drawn for: the last one, shown once more."""
+
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
     """A picture.
 
     pixels: (H, W, 3) uint8 RGB. alpha: (H, W) uint8 or None when opaque. `index` counts the frames of
-    one source from 0; a renderer keeps its driver's index.
+    one source from 0; a renderer keeps its driver's index. It names a frame in traces and begins anew with
+    each source (`NO_FRAME`: none): what must grow is `capture_ns`.
     """
 
     pixels: Bytes

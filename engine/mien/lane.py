@@ -4,6 +4,9 @@ There are as many as the machine has use for, and no more of them work at a time
 that overlap take each other's caches, and the cores of codecs and browsers. A job never waits for anything:
 it takes its input from a channel, computes with the GIL released where it can, puts its output into the next
 channel, and that channel's owner submits the next job. So a frame goes from lane to lane without the event loop.
+
+Opening a stage takes seconds, and frames must not wait for it, however few lanes there are: `run` has threads
+of its own.
 """
 
 from __future__ import annotations
@@ -15,14 +18,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-URGENT = 0
-"""A due time before all frames': opening and closing stages."""
 
 
 class Lanes:
@@ -43,6 +44,8 @@ class Lanes:
         self._stopping = False
         self._running = 0
         self._busy_ns = [0] * count
+        self._slow = ThreadPoolExecutor(count, "mien-opening")
+        self._slow_jobs = 0
         self._threads = [
             threading.Thread(target=self._work, args=(i,), name=f"mien-lane-{i}", daemon=True)
             for i in range(count)
@@ -61,29 +64,20 @@ class Lanes:
             heapq.heappush(self._heap, (due_ns, next(self._ticket), job))
             self._changed.notify()
 
-    async def run(self, function: Callable[[], T], due_ns: int = URGENT) -> T:
-        """Run `function` on a lane and return its result; for the event loop's side."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+    async def run(self, function: Callable[[], T]) -> T:
+        """Run `function`, which may take seconds, beside the frames' jobs; for the event loop's side.
 
-        def settle(result: T | None, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)  # type: ignore[arg-type]
-
-        def job() -> None:
-            try:
-                result = function()
-            except BaseException as error:  # noqa: BLE001 - handed over to the awaiting task
-                loop.call_soon_threadsafe(settle, None, error)
-            else:
-                loop.call_soon_threadsafe(settle, result, None)
-
-        self.submit(due_ns, job)
-        return await future
+        Returns and raises what it does; `RuntimeError` after `stop`.
+        """
+        with self._changed:
+            if self._stopping:
+                raise RuntimeError("these lanes are stopped")
+            self._slow_jobs += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._slow, function)
+        finally:
+            with self._changed:
+                self._slow_jobs -= 1
 
     @property
     def width(self) -> int:
@@ -105,14 +99,18 @@ class Lanes:
     def idle(self) -> bool:
         """Whether no job is running or waiting."""
         with self._changed:
-            return not self._heap and not self._running
+            return not self._heap and not self._running and not self._slow_jobs
 
     def stop(self) -> None:
-        """Finish the running jobs, forget the waiting ones, end the threads."""
+        """Finish the running jobs, forget the waiting ones, end the threads. Blocks.
+
+        Who awaits a forgotten job of `run` gets `CancelledError`.
+        """
         with self._changed:
             self._stopping = True
             self._heap.clear()
             self._changed.notify_all()
+        self._slow.shutdown(cancel_futures=True)
         for thread in self._threads:
             thread.join()
 

@@ -1,4 +1,4 @@
-"""Opens compute stages on a lane, each with services of its own, and closes them together.
+"""Opens compute stages beside the lanes, each with services of its own, and closes them together.
 
 A stage that is restarted so gets fresh services as well: a landmarker whose graph has died does not come back by
 being asked again.
@@ -14,7 +14,7 @@ from mien.config import Config
 from mien.context import Services, StageContext
 from mien.lane import Lanes
 from mien.plugins import Registry
-from mien.stage import Kind, Opened, Renderer, Tracker
+from mien.stage import Kind, Opened, Renderer, Source, Tracker
 
 S = TypeVar("S", bound=Opened)
 
@@ -41,6 +41,13 @@ class Opening:
         plugin = self._registry.find(Kind.RENDERER, name).plugin.name
         return await self._open(renderer, context.with_avatar(avatar), plugin)
 
+    def context_for(self, source: Source, context: StageContext) -> StageContext:
+        """`context` with the settings of the plugin that provides `source`; none for one made by hand."""
+        factory = f"{type(source).__module__}:{type(source).__qualname__}"
+        offers = self._registry.offers(Kind.SOURCE)
+        plugin = next((offer.plugin.name for offer in offers if offer.provides.factory == factory), "")
+        return context.of_plugin(plugin)
+
     def close(self, stage: Opened | None) -> None:
         """Close the stage, then its services; None is ignored."""
         if stage is None:
@@ -59,7 +66,7 @@ class Opening:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            # A lane can't be interrupted: let it finish, so that what it opened can be closed.
+            # A thread can't be interrupted: let it finish, so that what it opened can be closed.
             await asyncio.wait({task})
             await asyncio.to_thread(self.close, stage)
             raise

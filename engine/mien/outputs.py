@@ -7,11 +7,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from mien.channel import Fifo, Latest
 from mien.errors import MienError
-from mien.frames import AudioFrame, VideoFrame
-from mien.stage import Context, Output
+from mien.frames import NO_FRAME, AudioFrame, VideoFrame
+from mien.losses import Losses
+from mien.stage import Context, Driven, Output
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +29,12 @@ class Outputs:
     Live ones are pumped, so that a slow one holds up nobody else; offline ones are awaited in turn.
     """
 
-    def __init__(self, on_failed: Failed) -> None:
+    def __init__(self, on_failed: Failed, losses: Losses) -> None:
         self.last_picture: VideoFrame | None = None
         self._on_failed = on_failed
+        self._losses = losses
         self._pumps: dict[Output, Pump] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def add(self, output: Output, context: Context, *, pumped: bool) -> None:
         """Open it and feed it from now on. Raises what `open` raises; then it is closed again."""
@@ -40,6 +44,7 @@ class Outputs:
             await output.abandon()
             raise
         pump = self._pumps[output] = Pump(output, self._on_failed)
+        self._losses.enter(pump)
         if pumped:
             pump.start()
             if self.last_picture is not None:
@@ -49,31 +54,49 @@ class Outputs:
         """Stop feeding it and close it; ignored when it is not there."""
         pump = self._pumps.pop(output, None)
         if pump is not None:
-            await pump.stop()
-            await (output.abandon() if abandon else output.close())
+            # A task that nobody cancels: what has begun to close is closed to the end.
+            closing = asyncio.create_task(self._close(pump, abandon=abandon), name="output closing")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            await asyncio.shield(closing)
+
+    async def _close(self, pump: Pump, *, abandon: bool) -> None:
+        await pump.stop()
+        self._losses.leave(pump)
+        await (pump.output.abandon() if abandon else pump.output.close())
 
     async def close(self, *, abandon: bool = False) -> None:
         """Close all of them, whatever any of them raises. abandon: half-written files are removed."""
         self.last_picture = None
         async with AsyncExitStack() as steps:
+            if self._closing:
+                steps.push_async_callback(asyncio.wait, set(self._closing))
             for output in self._pumps:
                 steps.push_async_callback(self.remove, output, abandon=abandon)
 
-    @property
-    def dropped(self) -> Mapping[str, int]:
-        """What outputs were too slow for or gave up, by reason."""
-        counts: Counter[str] = Counter()
-        for output, pump in self._pumps.items():
-            counts.update(output.dropped)
-            counts["overtaken at outputs"] += pump.dropped
-            counts["sound overtaken at outputs"] += pump.sound_dropped
-        return counts
-
     def video(self, picture: VideoFrame) -> None:
-        """Give a picture to every pump."""
+        """Give a picture to every pump, unless a later one was given already: time only grows."""
+        if self.last_picture is not None and picture.capture_ns <= self.last_picture.capture_ns:
+            return
         self.last_picture = picture
         for pump in self._pumps.values():
             pump.video(picture)
+
+    @property
+    def wants_faces(self) -> bool:
+        """Whether any of them takes motion. Any thread."""
+        return any(pump.wants_faces for pump in list(self._pumps.values()))
+
+    def face(self, driven: Driven) -> None:
+        """Give the motion of a picture to every pump whose output takes it."""
+        for pump in self._pumps.values():
+            if pump.wants_faces:
+                pump.face(driven)
+
+    def hold(self, capture_ns: int) -> None:
+        """Give the last picture once more, as that of another moment; none when there was none yet."""
+        if (last := self.last_picture) is not None:
+            self.video(replace(last, capture_ns=capture_ns, index=NO_FRAME))
 
     def audio(self, frame: AudioFrame) -> None:
         """Give sound to every pump."""
@@ -92,24 +115,34 @@ class Outputs:
 
 
 class Pump:
-    """Two channels and a task in front of one opened output. Event loop only."""
+    """Channels and a task in front of one opened output. Event loop only."""
 
     def __init__(self, output: Output, on_failed: Failed) -> None:
         self.output = output
+        self.wants_faces = type(output).face is not Output.face
         self._on_failed = on_failed
+        self._faces: Latest[Driven] = Latest("output motion")
         self._pictures: Latest[VideoFrame] = Latest("output")
         self._sound: Fifo[AudioFrame] = Fifo("output sound", SOUND_CAPACITY)
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.sound_dropped = 0
+        self._sound_dropped = 0
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"pump {type(self.output).__name__}")
 
     @property
-    def dropped(self) -> int:
-        """Pictures that the output was too slow for."""
-        return self._pictures.stats.replaced
+    def dropped(self) -> Mapping[str, int]:
+        """What the output was too slow for or gave up, by reason."""
+        counts = Counter(self.output.dropped)
+        counts["overtaken at outputs"] += self._pictures.stats.replaced
+        counts["motion overtaken at outputs"] += self._faces.stats.replaced
+        counts["sound overtaken at outputs"] += self._sound_dropped
+        return counts
+
+    def face(self, driven: Driven) -> None:
+        self._faces.try_put(driven)
+        self._ready.set()
 
     def video(self, frame: VideoFrame) -> None:
         self._pictures.try_put(frame)
@@ -117,7 +150,7 @@ class Pump:
 
     def audio(self, frame: AudioFrame) -> None:
         if not self._sound.try_put(frame):
-            self.sound_dropped += 1
+            self._sound_dropped += 1
         self._ready.set()
 
     async def stop(self) -> None:
@@ -132,6 +165,8 @@ class Pump:
             while True:
                 await self._ready.wait()
                 self._ready.clear()
+                if (driven := self._faces.take()) is not None:
+                    await self.output.face(driven)
                 picture = self._pictures.take()
                 if picture is not None:
                     await self.output.video(picture)

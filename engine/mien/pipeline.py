@@ -164,6 +164,7 @@ class Runner(Generic[In, Out]):
 class Pipeline:
     """Tracker, driver and renderer of one session on the shared lanes.
 
+    on_driven(params): what the avatar's face is going to do in a picture that is about to be drawn.
     on_finished(picture, passage): a picture is ready. on_dropped(passage): a frame will not come.
     on_failed(stage, error): a stage raised. on_tracked(tracked): what the tracker said, for notices and
     recordings. All are called on a lane.
@@ -182,6 +183,7 @@ class Pipeline:
         on_dropped: Callable[[Passage], None],
         on_failed: Callable[[str, Exception], None],
         on_tracked: Callable[[Tracked, Passage], None],
+        on_driven: Callable[[FaceParams], None] | None = None,
         adaptive: bool = True,
     ) -> None:
         self.driver = driver
@@ -198,6 +200,7 @@ class Pipeline:
         self._on_dropped = on_dropped
         self._on_failed = on_failed
         self._on_tracked = on_tracked
+        self._on_driven = on_driven
         self._adaptive = adaptive and budget.live
         self._governor = Governor(1)
         self._governing = threading.Lock()
@@ -314,6 +317,8 @@ class Pipeline:
         params = driver.step(pose.params, pose.subject, passage.capture_ns, passage.index)
         driven = self._clock.work_ns()
         passage.add_work("drive", driven - start)
+        if self._on_driven is not None:
+            self._on_driven(params)
         picture = renderer.process(params)
         passage.add_work("render", self._clock.work_ns() - driven)
         self._rendered_ns = passage.capture_ns

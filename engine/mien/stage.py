@@ -99,7 +99,10 @@ class Context(Protocol):
 
 
 class Opened(ABC):
-    """Anything with a life: `open` once, use, `close` once. `close` must be safe after a failed `open`."""
+    """Anything with a life: `open` once, use, `close` once. `close` must be safe after a failed `open`.
+
+    `open` runs on a thread of its own, so that no session's frames wait for it; all else on one lane at a time.
+    """
 
     def open(self, context: Context) -> None:
         """Acquire what is needed; heavy imports happen here, not at module level."""
@@ -163,6 +166,22 @@ class Source(ABC):
         """Give everything back. Safe after a failed `open`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What the avatar's face does in one picture.
+
+    params: under the avatar's own camera, with the capture time of the picture. avatar: whose face it is; what it
+    looks like at rest.
+    """
+
+    params: FaceParams
+    avatar: Subject
+
+    @property
+    def epoch(self) -> int:
+        return self.params.epoch
+
+
 class Output(ABC):
     """Where finished pictures and the matching sound go."""
 
@@ -176,6 +195,11 @@ class Output(ABC):
     @abstractmethod
     async def audio(self, frame: AudioFrame) -> None:
         """Take sound; live sound comes already delayed to match the pictures."""
+
+    async def face(self, driven: Driven) -> None:
+        """Take the motion of a picture, live and before the picture is drawn. Only outputs of motion have use
+        for it; those that don't override this are not asked.
+        """
 
     @property
     def dropped(self) -> Mapping[str, int]:
@@ -426,7 +450,9 @@ class Plugin:
 
     requires: import names that must be importable. install: the command that brings them.
     doctor: "module:function" returning `list[Check]`, or empty. warm: "module:function" that compiles
-    what is compiled just in time, run once at install.
+    what is compiled just in time, run once at install. settings: "module:Model", a pydantic model of what may
+    stand in `[plugin.<name>]`, import-light; empty: nothing may. devices: "module:function" like `doctor`, about
+    hardware only and quick, because every start asks for it.
     """
 
     name: str
@@ -437,3 +463,5 @@ class Plugin:
     doctor: str = ""
     warm: str = ""
     folder: Path | None = None
+    settings: str = ""
+    devices: str = ""

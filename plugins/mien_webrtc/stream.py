@@ -22,7 +22,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from mien.channel import Channel, Fifo, Latest
 from mien.clock import NS_PER_MS, Clock
-from mien.frames import AudioFrame, VideoFrame
+from mien.frames import NO_FRAME, AudioFrame, VideoFrame
 from mien.stage import EncodedFrame, Encoder
 from mien_webrtc import h264, opus
 from mien_webrtc.feedback import BitrateControl, KeyframeRequests, RateMeter
@@ -38,10 +38,6 @@ log = logging.getLogger(__name__)
 
 In = TypeVar("In", VideoFrame, AudioFrame)
 CodedPacket: TypeAlias = "av.Packet[Any]"
-
-
-NO_FRAME = -1
-"""Index of what is no frame of the session's: sound, or a picture that is sent again."""
 
 
 class Ready:

@@ -1,5 +1,6 @@
 """Lanes run jobs by due time and end cleanly."""
 
+import asyncio
 import threading
 
 import pytest
@@ -39,6 +40,31 @@ async def test_run_returns_and_raises(lanes):
     assert await lanes.run(lambda: 41 + 1) == 42
     with pytest.raises(ZeroDivisionError):
         await lanes.run(lambda: 1 / 0)
+
+
+async def test_what_takes_long_holds_up_no_frame(lanes):
+    frame = threading.Event()
+    opening = asyncio.create_task(lanes.run(lambda: frame.wait(5)))
+    await asyncio.sleep(0)
+    assert not lanes.idle
+    lanes.submit(0, frame.set)
+    assert await opening, "the only lane was free for the frame"
+    assert lanes.idle
+
+
+async def test_stopping_forgets_what_waits_to_be_opened(lanes):
+    begun, gate = threading.Event(), threading.Event()
+    first = asyncio.create_task(lanes.run(lambda: (begun.set(), gate.wait(5))[1]))
+    second = asyncio.create_task(lanes.run(lambda: 42))
+    assert await asyncio.to_thread(begun.wait, 5)
+    stopping = asyncio.create_task(asyncio.to_thread(lanes.stop))
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    gate.set()
+    assert await first
+    await stopping
+    with pytest.raises(RuntimeError, match="stopped"):
+        await lanes.run(lambda: 42)
 
 
 def test_stopping_joins_all_threads_and_refuses_more():

@@ -1,0 +1,243 @@
+"""Who drives: the configured source, unless another one is attached. One at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from mien.backoff import back_off_ns
+from mien.clock import Clock
+from mien.errors import DeviceError, MienError
+from mien.frames import AudioFrame, FaceParams, VideoFrame
+from mien.losses import Losses
+from mien.notices import Board
+from mien.stage import Source
+from mien.tasks import Tasks
+from mien.upkeep import Upkeep
+
+log = logging.getLogger(__name__)
+
+SourceFactory = Callable[[], Source]
+Item = VideoFrame | AudioFrame | FaceParams
+Take = Callable[[Item, Source], None]
+
+
+class Feed:
+    """One source while it drives, from before its `open` to after its `close`.
+
+    Reading can be stopped at any moment, even before it has begun. The closing is a task of its own that
+    nobody cancels, so it comes whatever happened to the reading.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        read: Callable[[Feed], Coroutine[Any, Any, None]],
+        losses: Losses,
+        *,
+        opened: bool = False,
+    ) -> None:
+        self.source = source
+        self.opened = opened
+        self.delivered = False
+        """whether anything came"""
+        self._losses = losses
+        name = type(source).__name__
+        self._reading = asyncio.create_task(read(self), name=f"read {name}")
+        self._life = asyncio.create_task(self._live(), name=f"life of {name}")
+
+    @property
+    def reading(self) -> bool:
+        """Whether it is open and drives."""
+        return self.opened and not self._reading.done()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the source raised; None when it came to its end or was stopped."""
+        return None if self._reading.cancelled() else self._reading.exception()
+
+    async def stop(self) -> None:
+        """Read no further; returns when the source is closed."""
+        self._reading.cancel()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Return when the source is closed."""
+        await asyncio.wait({self._life})
+
+    async def _live(self) -> None:
+        self._losses.enter(self.source)
+        await asyncio.wait({self._reading})
+        self._losses.leave(self.source)
+        try:
+            await self.source.close()
+        except Exception:
+            log.exception("source %s did not close cleanly", type(self.source).__name__)
+
+
+class Sources:
+    """The sources of one live session. Event loop only.
+
+    take: hands on what a source yields. switched: another one begins; what is under way is to be forgotten.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        board: Board,
+        tasks: Tasks,
+        losses: Losses,
+        upkeep: Upkeep,
+        take: Take,
+        switched: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._board = board
+        self._tasks = tasks
+        self._losses = losses
+        self._upkeep = upkeep
+        self._take = take
+        self._switched = switched
+        self._configured: SourceFactory | None = None
+        self._ahead: Source | None = None  # the configured source, opened ahead of its turn
+        self._attached: Source | None = None
+        self._feed: Feed | None = None
+        self._turn: asyncio.Task[None] | None = None
+        self._switching = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def current(self) -> Source | None:
+        """What drives just now."""
+        return self._feed.source if self._feed is not None and self._feed.reading else None
+
+    @property
+    def attached(self) -> Source | None:
+        """The source that was attached, if one is."""
+        return self._attached
+
+    async def configure(self, make_source: SourceFactory | None, *, must_open: bool = False) -> None:
+        """Set what drives while no other is attached; see `Session.drive`."""
+        ahead = await self._opened(make_source) if must_open and make_source is not None else None
+        try:
+            async with self._switching:
+                if self._closed:
+                    return
+                self._configured = make_source
+                self._ahead, ahead = ahead, self._ahead
+                if self._attached is None:
+                    await self._end_turn()
+                    self._begin_turn()
+        finally:
+            if ahead is not None:  # nobody is going to read it
+                await ahead.close()
+
+    async def attach(self, source: Source) -> None:
+        """Let `source` drive. It is closed when it has ended, is detached, or another one is attached."""
+        async with self._switching:
+            if self._closed:
+                await source.close()
+                return
+            await self._end_turn()
+            self._attached = source
+            self._begin_turn()
+
+    async def detach(self, source: Source | None = None) -> None:
+        """Go back to the configured source; ignored when another than `source` is attached."""
+        async with self._switching:
+            if self._attached is not None and source in (None, self._attached):
+                await self._end_turn()
+                self._attached = None
+                self._begin_turn()
+
+    async def close(self) -> None:
+        """End what drives; whatever comes later is closed at once."""
+        async with self._switching:
+            self._closed = True
+            await self._end_turn()
+            self._attached = self._configured = None
+            if self._ahead is not None:
+                await self._ahead.close()
+                self._ahead = None
+
+    async def _opened(self, make_source: SourceFactory) -> Source:
+        source = make_source()
+        try:
+            await self._upkeep.open_source(source)
+        except BaseException:
+            await source.close()
+            raise
+        return source
+
+    # --- turns: under the lock ------------------------------------------------------------------------
+
+    async def _end_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            await asyncio.wait({self._turn})
+            self._turn = None
+        if self._feed is not None:
+            await self._feed.stop()
+            self._feed = None
+
+    def _begin_turn(self) -> None:
+        self._switched()
+        if self._attached is not None:
+            # Made here and not in the turn: a turn that is ended before its first step closes its source, too.
+            feed = self._feed = Feed(self._attached, self._read, self._losses)
+            self._turn = self._tasks.start(self._turn_of_attached(feed), "source")
+        elif self._configured is not None:
+            self._turn = self._tasks.start(self._turn_of_configured(self._configured), "source")
+
+    async def _turn_of_attached(self, feed: Feed) -> None:
+        """Read it once; then it is the configured source's turn again."""
+        await feed.ended()
+        self._tell(feed.source, feed.error)
+        self._tasks.start(self.detach(feed.source), "detach")
+
+    async def _turn_of_configured(self, make_source: SourceFactory) -> None:
+        """Read it to its end; when it fails on the way, another one, with back-off."""
+        failures = 0
+        while True:
+            ahead, self._ahead = self._ahead, None
+            try:
+                source = ahead or make_source()
+            except Exception as error:  # noqa: BLE001 - told, like that of a source that is there
+                again = self._tell(None, error)
+            else:
+                feed = self._feed = Feed(source, self._read, self._losses, opened=ahead is not None)
+                await feed.ended()
+                again = self._tell(source, feed.error)
+                failures = 0 if feed.delivered else failures
+            if not again:
+                return
+            await self._clock.sleep(back_off_ns(failures))
+            failures += 1
+
+    async def _read(self, feed: Feed) -> None:
+        if not feed.opened:
+            await self._upkeep.open_source(feed.source)
+            feed.opened = True
+        await self._upkeep.prepare_for(feed.source)
+        async for item in feed.source.frames():
+            feed.delivered = True
+            self._take(item, feed.source)
+
+    def _tell(self, source: Source | None, error: BaseException | None) -> bool:
+        """Say why it ended; returns whether it is worth another try."""
+        if error is None:
+            self._board.post(f"{title_of(source)} has ended; the avatar idles.")
+            return False
+        if isinstance(error, MienError):
+            self._board.post(str(error), "error")
+            return isinstance(error, DeviceError)
+        log.error("source %s failed", type(source).__name__, exc_info=error)
+        self._board.post(f"The source stopped unexpectedly: {error}. The avatar idles.", "error")
+        return True
+
+
+def title_of(source: Source | None) -> str:
+    """What it is called, for people; empty for None."""
+    return source.info.title or type(source).__name__ if source is not None else ""

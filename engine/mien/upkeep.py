@@ -1,0 +1,179 @@
+"""Keeps a session's tracker and renderer at work: opened when needed, exchanged, restarted when they fail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from mien.avatar.package import Avatar
+from mien.backoff import back_off_ns
+from mien.clock import Clock
+from mien.context import StageContext
+from mien.notices import Board
+from mien.opening import Opening
+from mien.pipeline import Pipeline
+from mien.stage import Background, Renderer, Source
+from mien.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+TRACK, RENDER = "track", "render"
+"""The pipeline's names of the two stages."""
+
+
+class Upkeep:
+    """Of one session. Event loop only, but for `worked`.
+
+    context: what stages are opened with; it names the avatar that is shown, None where only tracking goes on.
+    """
+
+    def __init__(
+        self,
+        context: StageContext,
+        opening: Opening,
+        pipeline: Pipeline,
+        clock: Clock,
+        board: Board,
+        tasks: Tasks,
+    ) -> None:
+        self.context = context
+        self._opening = opening
+        self._pipeline = pipeline
+        self._clock = clock
+        self._board = board
+        self._tasks = tasks
+        self._background = Background()
+        self._restarts: dict[str, asyncio.Task[None]] = {}
+        self._failures = {TRACK: 0, RENDER: 0}
+        self._tracker_lock = asyncio.Lock()
+        self._renderer_lock = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a stage has failed and is not back yet."""
+        return bool(self._restarts)
+
+    @property
+    def renderer_away(self) -> bool:
+        """Whether no new picture can be drawn for the time being."""
+        return RENDER in self._restarts
+
+    async def show(self, avatar: Avatar) -> None:
+        """Draw `avatar` from now on; the former one stays until this one can be drawn. Of several the last wins.
+
+        Raises what its renderer's `open` raises; then nothing has changed.
+        """
+        async with self._renderer_lock:
+            renderer = await self._opening.renderer(self.context, avatar)
+            if (restart := self._restarts.get(RENDER)) is not None:
+                restart.cancel()  # it was for the former avatar
+            self.context = self.context.with_avatar(avatar)
+            await self._install(renderer)
+
+    async def open_source(self, source: Source) -> None:
+        """Open `source`, with the settings of its plugin. Raises what its `open` raises."""
+        await source.open(self._opening.context_for(source, self.context))
+
+    async def prepare_for(self, source: Source) -> None:
+        """Open what the source's frames need: pictures a tracker, performances are tracked already."""
+        if source.subject is None:
+            await self.require_tracker()
+
+    async def require_tracker(self) -> None:
+        """Open the tracker unless there is one, or one is being restarted."""
+        async with self._tracker_lock:
+            if self._pipeline.tracker is None and TRACK not in self._restarts:
+                await self._open_tracker()
+
+    def set_background(self, background: Background) -> None:
+        """What stands behind the person, whoever draws."""
+        self._background = background
+        self._apply_background()
+
+    def worked(self, stage: str) -> None:
+        """It did its work: its next failure is the first again. Any thread."""
+        self._failures[stage] = 0
+
+    def failed(self, stage: str, error: Exception) -> None:
+        """It raised: take it away and try another one until it works, with back-off."""
+        if stage in self._restarts or self._closed:
+            return
+        consequence = "the last picture stands" if stage == RENDER else "the avatar idles"
+        self._board.post(f"The stage '{stage}' failed ({error}); {consequence} while it restarts.", "error")
+        self._remove(stage)
+        restart = self._restarts[stage] = self._tasks.start(self._restart(stage), f"restart {stage}")
+        restart.add_done_callback(lambda _: self._restarts.pop(stage, None))
+
+    async def close(self) -> None:
+        """Close both, the pipeline being at rest. What is still being opened is closed once it is open."""
+        self._closed = True
+        await asyncio.to_thread(self._close_both)
+
+    def _close_both(self) -> None:
+        tracker, self._pipeline.tracker = self._pipeline.tracker, None
+        try:
+            self._opening.close(self._pipeline.use_renderer(None))
+        finally:
+            self._opening.close(tracker)
+
+    # --- restarting -----------------------------------------------------------------------------------
+
+    def _remove(self, stage: str) -> None:
+        """Close it on a lane, where it is sure to be at rest."""
+        if stage == RENDER:
+            self._pipeline.between_pictures(lambda: self._opening.close(self._pipeline.use_renderer(None)))
+            return
+        tracker, self._pipeline.tracker = self._pipeline.tracker, None
+        self._pipeline.between_tracks(lambda: self._opening.close(tracker))
+
+    async def _restart(self, stage: str) -> None:
+        while True:
+            failures = self._failures[stage]
+            self._failures[stage] += 1
+            await self._clock.sleep(back_off_ns(failures))
+            try:
+                await (self._open_tracker() if stage == TRACK else self._open_renderer())
+            except Exception as error:
+                log.exception("stage %s could not be restarted", stage)
+                self._board.post(f"The stage '{stage}' could not be restarted: {error}", "error")
+            else:
+                self._board.post(f"The stage '{stage}' works again.")
+                return
+
+    async def _open_tracker(self) -> None:
+        tracker = await self._opening.tracker(self.context)
+        if self._closed:
+            await asyncio.to_thread(self._opening.close, tracker)
+        else:
+            self._pipeline.tracker = tracker
+
+    async def _open_renderer(self) -> None:
+        async with self._renderer_lock:
+            if (avatar := self.context.avatar) is not None:
+                await self._install(await self._opening.renderer(self.context, avatar))
+
+    async def _install(self, renderer: Renderer) -> None:
+        """Draw with `renderer`, which shows the context's avatar, from the next picture on."""
+        if self._closed:
+            await asyncio.to_thread(self._opening.close, renderer)
+            return
+        avatar, driver = self.context.avatar, self._pipeline.driver
+
+        def change() -> None:
+            former = self._pipeline.use_renderer(renderer)
+            if driver is not None and avatar is not None:
+                driver.set_avatar(avatar.content.subject)
+            self._opening.close(former)
+
+        self._pipeline.between_pictures(change)
+        self._apply_background()
+
+    def _apply_background(self) -> None:
+        background = self._background
+
+        def change() -> None:
+            if (renderer := self._pipeline.renderer) is not None:
+                renderer.set_background(background)
+
+        self._pipeline.between_pictures(change, "background")

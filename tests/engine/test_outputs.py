@@ -1,0 +1,34 @@
+"""A session's outputs: closed to the end, whatever else happens."""
+
+import asyncio
+
+import pytest
+
+from mien.errors import DeviceError
+from mien.testing.stages import MemoryOutput
+from world import MS, world
+
+pytestmark = pytest.mark.unit
+
+
+async def test_an_output_that_failed_is_closed_to_the_end_though_its_session_closes():
+    gate = asyncio.Event()
+
+    class Failing(MemoryOutput):
+        async def video(self, frame):
+            raise DeviceError("the disk is full; make room")
+
+        async def close(self):
+            await gate.wait()
+            await super().close()
+
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        await session.add_output(failing := Failing())
+        await w.clock.advance(300 * MS)
+        assert any("disk is full" in n.text for n in session.board.recent)
+        closing = asyncio.create_task(w.engine.close_session("main"))
+        await asyncio.sleep(0)
+        gate.set()
+        await closing
+        assert failing.closed == 1
