@@ -65,7 +65,7 @@ class UseSection(Section):
     """Which stage or service to use where several are installed; empty: the best."""
 
     face_model: str = "mien-head"
-    """mien-head, or ict-facekit when its file is in the assets folder"""
+    """mien-head, or what `mien assets list` shows as installed"""
     tracker: str = ""
     renderer: str = ""
     maker: str = ""

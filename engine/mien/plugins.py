@@ -6,11 +6,15 @@ import difflib
 import importlib
 import importlib.util
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any
 
-from mien.errors import MissingExtraError, PluginError
+from pydantic import ValidationError
+
+from mien.config import Config, explain
+from mien.errors import ConfigError, MissingExtraError, PluginError
+from mien.installation import EVERYTHING, command_here
 from mien.stage import Check, Kind, Plugin, Provides
 
 GROUP = "mien.plugins"
@@ -107,7 +111,7 @@ class Registry:
         if best.missing:
             raise MissingExtraError(
                 f"The {kind} '{best.provides.name}' needs {', '.join(best.missing)}, which is not installed. "
-                f"Install it with: {best.plugin.install}"
+                f"Install it with: {self._install_line(best.plugin)}"
             )
         return best
 
@@ -120,25 +124,75 @@ class Registry:
             raise PluginError(
                 f"The {kind} '{offer.provides.name}' of plugin '{offer.plugin.name}' cannot be loaded: "
                 f"{error}. "
-                f"Reinstall it with: {offer.plugin.install or 'pip install --force-reinstall mien'}"
+                "Reinstall it with: "
+                + command_here(offer.plugin.install or "pip install --force-reinstall mien")
             ) from error
         return factory(*arguments)
+
+    def check_settings(self, config: Config) -> None:
+        """Refuse a mistake in any plugin's table now, and not when that plugin happens to be opened.
+
+        Raises `ConfigError` that names the key, and the nearest where it is misspelt. The table of a plugin
+        whose dependency is missing is not looked at.
+        """
+        for plugin in self.plugins:
+            table = config.plugin.get(plugin.name)
+            if not table or missing_imports(plugin):
+                continue
+            origin = f"[plugin.{plugin.name}]"
+            if not plugin.settings:
+                raise ConfigError(f"{origin}: there is no setting '{next(iter(table))}'; it has none at all.")
+            model = resolve(plugin.settings)
+            try:
+                model.model_validate(table)
+            except ValidationError as error:
+                raise ConfigError(explain(error, model, origin)) from None
 
     def checks(self) -> list[Check]:
         """What `mien doctor` prints about plugins and their devices."""
         found = [Check(b.name, False, f"plugin cannot be loaded: {b.reason}") for b in self.broken]
         for plugin in self.plugins:
-            missing = missing_imports(plugin)
-            if missing:
-                found.append(Check(plugin.name, False, f"missing {', '.join(missing)}", plugin.install))
+            if (lack := _lack(plugin)) is not None:
+                found.append(lack)
                 continue
             found.append(Check(plugin.name, True, plugin.summary))
-            if plugin.doctor:
-                try:
-                    found += resolve(plugin.doctor)()
-                except Exception as error:  # noqa: BLE001 - a sick plugin must not hide the others
-                    found.append(Check(plugin.name, False, f"its own check failed: {error}", plugin.install))
+            found += _told(plugin, plugin.devices) + _told(plugin, plugin.doctor)
         return found
+
+    def devices(self) -> list[Check]:
+        """Only what the plugins say about hardware, and at once. A plugin that would see to some, but lacks its
+        dependency, is told as missing itself.
+        """
+        found: list[Check] = []
+        for plugin in self.plugins:
+            if plugin.devices:
+                lack = _lack(plugin)
+                found += [lack] if lack is not None else _told(plugin, plugin.devices)
+        return found
+
+    def _install_line(self, plugin: Plugin) -> str:
+        """How to get the plugin's dependency, and, when several are missing, all of them at once."""
+        line, everything = command_here(plugin.install), command_here(EVERYTHING)
+        several = sum(bool(missing_imports(other)) for other in self.plugins) > 1
+        return f"{line}; or all that a desktop uses: {everything}" if several and everything != line else line
+
+
+def _lack(plugin: Plugin) -> Check | None:
+    missing = missing_imports(plugin)
+    if not missing:
+        return None
+    return Check(plugin.name, False, f"missing {', '.join(missing)}", command_here(plugin.install))
+
+
+def _told(plugin: Plugin, reference: str) -> list[Check]:
+    """What the plugin's own check says."""
+    if not reference:
+        return []
+    try:
+        checks: list[Check] = resolve(reference)()
+    except Exception as error:  # noqa: BLE001 - a sick plugin must not hide the others
+        return [Check(plugin.name, False, f"its own check failed: {error}", command_here(plugin.install))]
+    return [replace(check, mend=command_here(check.mend)) for check in checks]
 
 
 def _unknown(kind: Kind, name: str, known: list[str], broken: tuple[Broken, ...]) -> str:

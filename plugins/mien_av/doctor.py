@@ -9,8 +9,13 @@ from mien_av.cameras import GRANT, list_cameras
 
 
 def checks() -> list[Check]:
-    """One line for the cameras, one for the encoders of MP4 files."""
-    return [_cameras(), _encoders()]
+    """One line for the encoders of MP4 files."""
+    return [_encoders()]
+
+
+def devices() -> list[Check]:
+    """One line for the cameras."""
+    return [_cameras()]
 
 
 def _cameras() -> Check:
@@ -22,7 +27,7 @@ def _cameras() -> Check:
     if cameras:
         detail = f"{len(cameras)} found, but you may not open them; log in again after the command"
         return Check("camera", ok=False, detail=detail, mend=GRANT)
-    detail = "none found; plug one in, or use your browser's (mien run --source browser)"
+    detail = "none found; plug one in, or use your browser's, on the page"
     if platform.system() == "Darwin":
         detail += ". macOS asks for permission in System Settings, Privacy & Security, Camera"
     return Check("camera", ok=False, detail=detail)

@@ -13,4 +13,6 @@ plugin = Plugin(
     requires=("av",),
     install='pip install "mien[av]"',
     doctor="mien_av.doctor:checks",
+    settings="mien_av.settings:Settings",
+    devices="mien_av.doctor:devices",
 )

@@ -18,4 +18,5 @@ plugin = Plugin(
     requires=("numba",),
     install='pip install "mien"',
     warm="mien_raster.rasterizer:warm",
+    settings="mien_raster.settings:Settings",
 )

@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-
-from mien.config import explain
-from mien.errors import ConfigError, DeviceError
+from mien.errors import DeviceError
 from mien.frames import AudioFrame, VideoFrame
 from mien.stage import Context, Output
+from mien_virtualcam.settings import Settings, read_settings
 from mien_virtualcam.setup import why_not
 
 if TYPE_CHECKING:
     import pyvirtualcam
 
     from mien_virtualcam.widescreen import Widescreen
-
-
-class Settings(BaseModel):
-    """What can be configured under `[plugin.virtualcam]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    width: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 1280
-    height: Annotated[int, Field(ge=64, le=2160, multiple_of=2, validate_default=True)] = 720
-    device: str = ""
-    """which virtual camera; empty: the first one"""
-
-    @field_validator("height")
-    @classmethod
-    def _wide(cls, height: int, info: ValidationInfo) -> int:
-        width = info.data.get("width", height)  # absent when it was refused itself
-        if not height <= width <= 3 * height:
-            raise ValueError(f"width ({width}) must lie between height and three times height")
-        return height
 
 
 class VirtualCameraOutput(Output):
@@ -58,7 +36,7 @@ class VirtualCameraOutput(Output):
         """Raises `DeviceError` with the commands that make a virtual camera when there is none."""
         from mien_virtualcam.widescreen import Widescreen
 
-        settings = _read_settings(context.settings)
+        settings = read_settings(context.settings)
         self._wide = Widescreen(settings.width, settings.height)
         self._thread = ThreadPoolExecutor(1, "virtualcam")
         loop = asyncio.get_running_loop()
@@ -99,10 +77,3 @@ def _opened(settings: Settings, fps: float, device: str | None) -> pyvirtualcam.
     except (RuntimeError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DeviceError(why_not(device, reason)) from error
-
-
-def _read_settings(table: Mapping[str, Any]) -> Settings:
-    try:
-        return Settings.model_validate(dict(table))
-    except ValidationError as error:
-        raise ConfigError(explain(error, Settings, "[plugin.virtualcam]")) from None

@@ -15,5 +15,6 @@ plugin = Plugin(
     ),
     requires=("pyvirtualcam", "cv2"),
     install='pip install "mien[virtualcam]"',
-    doctor="mien_virtualcam.doctor:checks",
+    settings="mien_virtualcam.settings:Settings",
+    devices="mien_virtualcam.doctor:checks",
 )

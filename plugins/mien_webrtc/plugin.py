@@ -24,4 +24,5 @@ plugin = Plugin(
     install='pip install "mien[webrtc]"',
     doctor="mien_webrtc.doctor:checks",
     folder=Path(__file__).parent,
+    settings="mien_webrtc.settings:WebrtcSettings",
 )

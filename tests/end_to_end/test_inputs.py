@@ -330,7 +330,9 @@ def test_misspelt_names_are_answered_with_the_nearest(tmp_path, clip, mien):
 def test_a_port_in_use(mien):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert refused(mien("run", "--source", "demo", "--port", port), str(port), "--port")
+        said = mien("run", "--source", "demo", "--port", port)
+    assert refused(said, str(port), "--port")
+    assert said.out == "", "before anything slow begins"
 
 
 # --- Ctrl-C, and a disk that fails ----------------------------------------------------------------------

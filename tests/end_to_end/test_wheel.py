@@ -68,7 +68,7 @@ def run(site, *arguments, blocked=False):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"},
         timeout=120,
     )
 
@@ -82,9 +82,13 @@ def test_the_installed_wheel_finds_its_plugins(site):
 
 def test_the_bare_wheel_names_the_install_line(site):
     checks = {c["name"]: c for c in json.loads(run(site, "doctor", "--json", blocked=True).stdout)["checks"]}
-    assert checks["mediapipe"]["mend"] == 'pip install "mien[mediapipe]"'
+    assert checks["mediapipe"]["mend"].endswith('pip install "mien[mediapipe]"')
+    assert {"machine", "microphone", "GPU"} <= set(checks)
     assert not checks["webrtc"]["ok"]
     result = run(site, "run", blocked=True)
     assert result.returncode == 2
     assert 'pip install "mien[webrtc]"' in result.stderr
+    assert 'pip install "mien[desktop]"' in result.stderr
+    assert result.stdout == "", "nothing slow has begun"
+    assert 'pip install "mien[' in run(site, "plugins", blocked=True).stdout
     assert "Traceback" not in result.stderr

@@ -15,13 +15,16 @@ from pathlib import Path
 import numpy as np
 
 import mien
+from mien.avatar.fitted import stamped
 from mien.avatar.package import SUFFIX, Avatar, Consent, load_avatar, save_avatar
 from mien.config import cache_dir
 from mien.errors import MissingExtraError, PackageError
 from mien.frames import Bytes
+from mien.installation import command_here
 from mien.stage import Context, Maker
 
 TITLE = "Astronaut"
+INSTALL = 'pip install "mien[photo]"'
 STATEMENT = (
     "This is NASA's portrait of the astronaut Eileen Collins, a work of the United States government in the "
     "public domain, distributed with scikit-image as skimage.data.astronaut() (from NASA's Great Images "
@@ -37,8 +40,7 @@ def builtin_avatar(maker: Maker, context: Context, cache: Path | None = None) ->
     folder, `mien.config.cache_dir()` by default; where it cannot be written the avatar is made each time.
     Raises `MissingExtraError` when scikit-image is not installed.
     """
-    folder = cache or cache_dir()
-    path = folder / f"astronaut-{_fingerprint(maker, context)}{SUFFIX}"
+    path = cached_path(maker, context, cache)
     if path.exists():
         try:
             return load_avatar(path)
@@ -46,11 +48,16 @@ def builtin_avatar(maker: Maker, context: Context, cache: Path | None = None) ->
             context.notice(f"The cached built-in avatar is made anew: {error}")
     avatar = _made(maker, context)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_avatar(avatar, path)
     except (OSError, PackageError) as error:
         context.notice(f"The built-in avatar is not kept for the next start: {error}")
     return avatar
+
+
+def cached_path(maker: Maker, context: Context, cache: Path | None = None) -> Path:
+    """Where the astronaut of this very maker lies, if it was made before."""
+    return (cache or cache_dir()) / f"astronaut-{_fingerprint(maker, context)}{SUFFIX}"
 
 
 def portrait() -> Bytes:
@@ -59,7 +66,7 @@ def portrait() -> Bytes:
         from skimage.data import astronaut
     except ImportError:
         raise MissingExtraError(
-            'The built-in avatar needs scikit-image: pip install "mien[photo]". '
+            f"The built-in avatar needs scikit-image: {command_here(INSTALL)}. "
             "Or make an avatar from your own photo: mien avatar create PHOTO"
         ) from None
     return np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call]
@@ -72,7 +79,7 @@ def _made(maker: Maker, context: Context) -> Avatar:
         content = maker.make(picture)
     finally:
         maker.close()
-    content = dataclasses.replace(content, title=TITLE)
+    content = dataclasses.replace(stamped(content), title=TITLE)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Avatar.new(content, Consent(STATEMENT, "NASA", "public-domain", today))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mien.avatar.package import Avatar
+from mien.avatar.package import Avatar, AvatarContent
 
 _LABEL = 12
 
@@ -22,7 +22,7 @@ def describe(avatar: Avatar) -> str:
         "file": _file(avatar),
         "made": f"{avatar.created} by mien {avatar.engine_version}",
         "renderer": content.renderer,
-        "face model": f"{content.face_model}, {len(content.subject.identity)} identity coefficients",
+        "face model": f"{_model(content)}, {len(content.subject.identity)} identity coefficients",
         "camera": f"{camera.width}x{camera.height} px, focal length {camera.focal:.0f} px",
         "consent": f"{consent.holder}, {consent.date} ({_BASES[consent.basis]})",
         "statement": consent.statement,
@@ -31,6 +31,11 @@ def describe(avatar: Avatar) -> str:
     }
     indent = "\n" + " " * _LABEL
     return "\n".join(f"{label:<{_LABEL}}{text.replace(chr(10), indent)}" for label, text in rows.items())
+
+
+def _model(content: AvatarContent) -> str:
+    edition = f" (edition {content.model_fingerprint})" if content.model_fingerprint else ""
+    return f"{content.face_model}{edition}"
 
 
 def _file(avatar: Avatar) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mien.avatar import builtin
+from mien.avatar.fitted import stamped
 from mien.avatar.package import Avatar, Consent
 from mien.avatar.portrait import read_portrait
 from mien.clock import OfflineClock
@@ -51,19 +52,29 @@ def make_avatar(
     Raises `MediaError` for what is no picture, `NoFaceError` when it shows no face.
     """
     portrait = read_portrait(image, notice=tell)
-    with chosen_maker(registry, config, tell) as (maker, context):
+
+    def tell_of_it(text: str) -> None:
+        # The maker knows pixels only; who gave several photos wants to know which.
+        tell(f"{image}: {text}" if isinstance(image, Path) else text)
+
+    with chosen_maker(registry, config, tell_of_it) as (maker, context):
         try:
             maker.open(context)
             content = maker.make(portrait.pixels, portrait.alpha)
         except NoFaceError as error:
-            # The maker knows pixels only; who gave several photos wants to know which.
             raise NoFaceError(f"{image}: {error}" if isinstance(image, Path) else str(error)) from None
         finally:
             maker.close()
-    return Avatar.new(dataclasses.replace(content, title=title or content.title), consent)
+    return Avatar.new(dataclasses.replace(stamped(content), title=title or content.title), consent)
 
 
 def builtin_avatar(registry: Registry, config: Config, tell: Callable[[str], None]) -> Avatar:
     """The astronaut: from the user's cache folder, or made now."""
     with chosen_maker(registry, config, tell) as (maker, context):
         return builtin.builtin_avatar(maker, context)
+
+
+def builtin_is_made(registry: Registry, config: Config) -> bool:
+    """Whether `builtin_avatar` would find the astronaut in the cache folder."""
+    with chosen_maker(registry, config, lambda _: None) as (maker, context):
+        return builtin.cached_path(maker, context).exists()

@@ -76,6 +76,7 @@ class Manifest(_Record):
     title: _Short = ""
     renderer: _Short
     face_model: _Short
+    face_model_fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] = ""
     subject: SubjectRecord
     consent: ConsentRecord | None = None
     members: Annotated[tuple[MemberRecord, ...], Field(max_length=MAX_MEMBERS, strict=False)]

@@ -82,9 +82,10 @@ class AvatarContent:
     """What a `Maker` produces and a `Renderer` consumes.
 
     renderer: the name of the renderer that understands it. face_model: the name of the 3DMM it was fitted
-    with. subject: the person as seen by the camera of the portrait crop (a square; `subject.camera.width`
-    px a side). images: name -> uint8 (H, W), (H, W, 3) or (H, W, 4); `portrait` is there by convention.
-    arrays: name -> any boolean, integer or floating-point array. Names are lower-case identifiers.
+    with; model_fingerprint: which edition of it (`mien.avatar.fitted`), empty when not known. subject: the
+    person as seen by the camera of the portrait crop (a square; `subject.camera.width` px a side). images:
+    name -> uint8 (H, W), (H, W, 3) or (H, W, 4); `portrait` is there by convention. arrays: name -> any
+    boolean, integer or floating-point array. Names are lower-case identifiers.
 
     Loaded arrays are read-only.
     """
@@ -95,6 +96,7 @@ class AvatarContent:
     images: Mapping[str, Bytes] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     title: str = ""
+    model_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +138,7 @@ def save_avatar(avatar: Avatar, path: str | Path) -> None:
         title=content.title,
         renderer=content.renderer,
         face_model=content.face_model,
+        face_model_fingerprint=content.model_fingerprint,
         subject=manifests.SubjectRecord(
             model=subject.model,
             epoch=subject.epoch,
@@ -172,8 +175,11 @@ def load_avatar(path: str | Path) -> Avatar:
     """Read and check a package.
 
     Raises `ConsentError` when the consent record is missing or empty, and `PackageError` when the file is
-    not a package, is damaged, unsafe or of a newer version. Every message names the file and the mend.
+    not a package, is damaged, unsafe, of a newer version, or fitted to another edition of its face model. Every
+    message names the file and the mend.
     """
+    from mien.avatar.fitted import check_fitted
+
     path = Path(path)
     images: dict[str, Future[Bytes]] = {}
     arrays: dict[str, NDArray[Any]] = {}
@@ -205,8 +211,11 @@ def load_avatar(path: str | Path) -> Avatar:
         images={name: image.result() for name, image in images.items()},
         arrays=arrays,
         title=document.title,
+        model_fingerprint=document.face_model_fingerprint,
     )
-    return Avatar(content, consent, document.created, document.engine, path)
+    avatar = Avatar(content, consent, document.created, document.engine, path)
+    check_fitted(avatar)
+    return avatar
 
 
 def _checked_name(name: str) -> str:

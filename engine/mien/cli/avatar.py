@@ -42,7 +42,9 @@ def create(
         raise InputError(f"{out} would not be known as an avatar. Name it {out.stem}{SUFFIX}.")
     check_out(out, photo)
     record = read_consent(consent)
-    avatar = make_avatar(Registry.discover(), settings, photo, record, title or photo.stem, _tell)
+    registry = Registry.discover()
+    registry.check_settings(settings)
+    avatar = make_avatar(registry, settings, photo, record, title or photo.stem, _tell)
     save_avatar(avatar, out)
     typer.echo(f"Wrote {out}. Try it: mien run --avatar {out}")
 

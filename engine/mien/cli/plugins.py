@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from mien.installation import command_here
 from mien.plugins import Registry
 from mien.stage import Kind
 
@@ -25,7 +27,7 @@ def plugins(
             "plugin": offer.plugin.name,
             "summary": offer.provides.summary,
             "usable": not offer.missing,
-            "install": offer.plugin.install if offer.missing else "",
+            "install": command_here(offer.plugin.install) if offer.missing else "",
         }
         for kind in Kind
         for offer in registry.offers(kind)
@@ -37,7 +39,8 @@ def plugins(
     table = Table("kind", "name", "plugin", "what it is", box=None, header_style="bold", pad_edge=False)
     for row in rows:
         what = str(row["summary"]) if row["usable"] else f"not usable; {row['install']}"
-        table.add_row(str(row["kind"]), str(row["name"]), str(row["plugin"]), what)
+        # As Text, because the brackets of `mien[av]` would be taken for markup.
+        table.add_row(str(row["kind"]), str(row["name"]), str(row["plugin"]), Text(what))
     console = Console()
     console.print(table)
     for sick in broken:

@@ -36,7 +36,9 @@ def render(
     """Render an avatar driven by a clip or a performance into a video, with the clip's sound."""
     settings = load_config(config, assignments or (), {"video.size": size, "run.mirror": mirror or None})
     from mien.cli.offline import run_offline
+    from mien.plugins import Registry
 
+    Registry.discover().check_settings(settings)
     if drive != DEMO:
         check_clip(Path(drive))
     check_out(out, Path(drive), Path(avatar))

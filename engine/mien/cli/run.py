@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +10,7 @@ import typer
 
 from mien.cli.options import Assignments, ConfigFile, Fps, Size
 from mien.cli.signals import run_until_signal
-from mien.config import Config, load_config
-from mien.errors import MienError
+from mien.config import load_config
 
 
 def run(
@@ -68,64 +65,7 @@ def run(
             "server.tls_key": tls_key,
         },
     )
-    run_until_signal(_run(settings))
+    from mien.cli.live import Live
 
-
-async def _run(config: Config) -> None:
-    from mien.cli.warm import warm_on_first_start
-    from mien.engine import MAIN, Engine
-    from mien.stage import Gateway, Kind
-
-    engine = Engine(config)
-    gateway: Gateway | None = None
-    tasks: list[asyncio.Task[None]] = []
-    written: list[str] = []
-    try:
-        await warm_on_first_start()
-        if "web" in config.run.out:
-            # Bind before anything slow: a port in use is told at once.
-            gateway = engine.registry.create(Kind.GATEWAY, config.use.gateway or None)
-            address = await gateway.start(engine)
-        make_source = engine.source_factory(config.run.source)
-        session = await engine.open_session(MAIN)
-        tasks.append(asyncio.create_task(_print_notices(session.notices()), name="notices"))
-        for spec in config.run.out:
-            if spec != "web":
-                output, plugin = engine.output(spec)
-                await session.add_output(output, plugin)
-                typer.echo(f"Writing to {spec}.")
-                written.append(spec)
-        if config.run.source == "auto" and not engine.has_camera():
-            typer.echo(
-                "No camera found: the built-in demo performance drives. `mien doctor` says what is missing."
-            )
-        # What was asked for by name is there from the start, or nothing is; later the session goes on without.
-        await session.drive(make_source, must_open=config.run.source != "auto")
-        if gateway is not None:
-            typer.echo(f"Watch at {address}")
-        typer.echo("Ctrl-C ends it.")
-        if any(not offer.missing for offer in engine.registry.offers(Kind.LANDMARKER)):
-            tasks.append(asyncio.create_task(session.warm(), name="warm-up"))
-        await asyncio.Event().wait()  # until a signal cancels it
-    except MienError:
-        written.clear()
-        await engine.close_session(MAIN, abandon=True)
-        raise
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if gateway is not None:
-            await gateway.stop()
-        try:
-            await engine.close_session(MAIN)  # raises what hinders the outputs from being finished
-        finally:
-            await engine.close()
-        for spec in written:
-            if Path(spec).is_file():
-                typer.echo(f"Wrote {spec}.")
-
-
-async def _print_notices(notices: AsyncIterator[dict[str, str]]) -> None:
-    async for notice in notices:
-        typer.echo(notice["text"], err=notice["level"] != "info")
+    live = Live(settings)
+    run_until_signal(live.run(), live.may_leave)

@@ -4,29 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
-from collections.abc import Coroutine
+import sys
+import threading
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+PATIENCE_S = 1.0
+"""How long after a signal the cleaning up may take, where nothing would be lost by leaving."""
 
-def run_until_signal(work: Coroutine[Any, Any, None]) -> int | None:
+
+def run_until_signal(
+    work: Coroutine[Any, Any, None], may_leave: Callable[[], bool] = lambda: False
+) -> int | None:
     """Run `work` in an event loop of its own; SIGINT and SIGTERM cancel it, at whatever point it is.
 
+    A thread that imports or computes can't be interrupted, and would hold up the end. `may_leave` is asked when
+    the signal comes: if it says that nothing is being written, the process ends after `PATIENCE_S` in any case.
     Returns the number of the signal that ended it, None when it came to its end. Raises what `work` raises.
     """
     received: list[int] = []
+    last_resort = threading.Timer(PATIENCE_S, _leave)
+    last_resort.daemon = True
 
     async def interruptible() -> None:
         task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
 
         def end(number: int) -> None:
             if not received:  # a second Ctrl-C must not interrupt the cleaning up
                 received.append(number)
+                if may_leave():
+                    last_resort.start()
                 task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
-                asyncio.get_running_loop().add_signal_handler(number, end, number)
+                loop.add_signal_handler(number, end, number)
         await task
 
     try:
@@ -34,4 +49,12 @@ def run_until_signal(work: Coroutine[Any, Any, None]) -> int | None:
     except asyncio.CancelledError:
         if not received:
             raise
+    finally:
+        last_resort.cancel()
     return received[0] if received else None
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

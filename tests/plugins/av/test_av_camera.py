@@ -21,7 +21,6 @@ from mien_av import camera as camera_module
 from mien_av import cameras
 from mien_av.camera import CameraSource
 from mien_av.cameras import Camera, find_camera, linux_cameras, open_camera
-from mien_av.doctor import checks
 
 pytestmark = pytest.mark.plugin
 
@@ -231,12 +230,12 @@ def test_doctor_says_how_to_get_a_camera(monkeypatch: pytest.MonkeyPatch) -> Non
     from mien_av import doctor
 
     monkeypatch.setattr(doctor, "list_cameras", list)
-    camera, encoders = checks()
+    (camera,), (encoders,) = doctor.devices(), doctor.checks()
     assert not camera.ok
     assert "plug one in" in camera.detail
     assert encoders.ok
     monkeypatch.setattr(doctor, "list_cameras", lambda: [Camera("/dev/video0", "Webcam", denied=True)])
-    assert checks()[0].mend == "sudo usermod -aG video $USER"
+    assert doctor.devices()[0].mend == "sudo usermod -aG video $USER"
     monkeypatch.setattr(doctor, "list_cameras", lambda: [Camera("/dev/video0", "Webcam")])
-    assert checks()[0].ok
-    assert "Webcam" in checks()[0].detail
+    assert doctor.devices()[0].ok
+    assert "Webcam" in doctor.devices()[0].detail

@@ -1,0 +1,212 @@
+"""What a start and `mien doctor` say about the machine and the installation, and what they refuse first."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mien import installation
+from mien.cli import machine, signals, warm
+from mien.cli.absence import FaceWatch
+from mien.cli.live import _tell_missing
+from mien.config import load_config
+from mien.errors import ConfigError, MissingExtraError
+from mien.frames import FaceParams
+from mien.notices import Board
+from mien.plugins import Registry
+from mien.stage import Check, Kind, Plugin, Provides, Tracked
+
+pytestmark = pytest.mark.unit
+
+
+# --- the machine ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def linux(monkeypatch):
+    monkeypatch.setattr(machine.platform, "system", lambda: "Linux")
+
+
+def test_a_microphone_is_what_records(linux, tmp_path):
+    (tmp_path / "pcmC0D0p").touch()
+    assert not machine.microphone(tmp_path).ok, "a loudspeaker is none"
+    (tmp_path / "pcmC0D0c").touch()
+    (tmp_path / "cards").write_text(
+        " 0 [PCH     ]: HDA-Intel - HDA Intel PCH\n      HDA Intel PCH at 0x6001\n"
+    )
+    check = machine.microphone(tmp_path, tmp_path / "cards")
+    assert check.ok
+    assert "HDA Intel PCH" in check.detail
+
+
+def test_a_microphone_that_may_not_be_opened_names_the_group(linux, tmp_path, monkeypatch):
+    (tmp_path / "pcmC0D0c").touch()
+    monkeypatch.setattr(machine.os, "access", lambda *_: False)
+    assert machine.microphone(tmp_path).mend == machine.GRANT_SOUND
+
+
+def test_a_gpu_is_found_with_its_driver_or_without(tmp_path):
+    proc, bus = tmp_path / "gpus", tmp_path / "devices"
+    nothing = machine.gpu(proc, bus, smi="no-such-program")
+    assert not nothing.ok
+    assert not nothing.mend
+    card = bus / "0000:01:00.0"
+    card.mkdir(parents=True)
+    (card / "vendor").write_text("0x10de\n")
+    (card / "class").write_text("0x030000\n")
+    assert machine.gpu(proc, bus, smi="no-such-program").mend == machine.INSTALL_DRIVER
+    (proc / "0000:01:00.0").mkdir(parents=True)
+    (proc / "0000:01:00.0" / "information").write_text("Model: \t\t NVIDIA T4\nIRQ: 1\n")
+    found = machine.gpu(proc, bus, smi="no-such-program")
+    assert found.ok
+    assert "NVIDIA T4" in found.detail
+
+
+def test_only_what_is_missing_is_told_in_a_line_each(capsys):
+    _tell_missing([Check("camera", True, "one")])
+    assert capsys.readouterr().out == ""
+    _tell_missing([Check("camera", True, "one"), Check("GPU", False, "none", "buy one")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].split() == ["GPU", "none", "→", "buy", "one"]
+
+
+# --- the installation -----------------------------------------------------------------------------------
+
+
+def test_a_checkout_is_known_by_the_installers_note(tmp_path):
+    note = {"dir_info": {"editable": True}, "url": tmp_path.as_uri()}
+    assert installation.checkout(json.dumps(note)) is None, "without pins it is somebody else's"
+    (tmp_path / "constraints.txt").touch()
+    assert installation.checkout(json.dumps(note)) == tmp_path
+    assert installation.checkout(json.dumps(note | {"dir_info": {}})) is None
+    assert installation.checkout("") is None
+    assert installation.checkout("[]") is None
+
+
+def test_the_install_line_fits_the_installation(tmp_path, monkeypatch):
+    monkeypatch.setattr(installation, "checkout", lambda: None)
+    monkeypatch.setattr(installation.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(installation.shutil, "which", lambda _: "/elsewhere/pip")
+    assert (
+        installation.command_here('pip install "mien[av]"') == f'{tmp_path}/python -m pip install "mien[av]"'
+    )
+    (tmp_path / "pip").touch()
+    assert installation.command_here('pip install "mien[av]"') == f'{tmp_path}/pip install "mien[av]"'
+    monkeypatch.setattr(installation.shutil, "which", lambda _: str(tmp_path / "pip"))
+    assert installation.command_here('pip install "mien[av]"') == 'pip install "mien[av]"'
+    assert installation.command_here("sudo modprobe x") == "sudo modprobe x"
+    monkeypatch.setattr(installation, "checkout", lambda: tmp_path)
+    assert "--no-deps -r constraints.txt" in installation.command_here('pip install "mien[av]"')
+    assert installation.command_here("pip install other") == "pip install other"
+
+
+def test_several_missing_extras_are_told_at_once():
+    lacking = [
+        Plugin(name, "", (Provides(kind, name, ""),), requires=("no_such_module",), install=f"get {name}")
+        for name, kind in (("a", Kind.TRACKER), ("b", Kind.RENDERER))
+    ]
+    with pytest.raises(MissingExtraError, match=r"get a; or all that a desktop uses: .*install"):
+        Registry(lacking).find(Kind.TRACKER)
+    with pytest.raises(MissingExtraError, match=r"get a$"):
+        Registry(lacking[:1]).find(Kind.TRACKER)
+
+
+def test_a_plugin_that_lacks_its_dependency_is_told_among_the_devices():
+    plugin = Plugin("cam", "", (), requires=("no_such_module",), install="get cam", devices="no.such:thing")
+    assert Registry([plugin]).devices() == [Check("cam", False, "missing no_such_module", "get cam")]
+    assert Registry([Plugin("deaf", "", (), doctor="no.such:thing")]).devices() == []
+
+
+# --- settings of plugins --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("plugin.av.lop=false", ["plugin.av", "'lop'", "Did you mean 'loop'"]),
+        ("plugin.virtualcam.widht=640", ["plugin.virtualcam", "'width'"]),
+        ("plugin.webrtc.max_viewer=1", ["plugin.webrtc", "'max_viewers'"]),
+        ("plugin.raster.threads=0", ["plugin.raster", "threads", "0"]),
+        ("plugin.mien.x=1", ["plugin.mien", "'x'", "none at all"]),
+    ],
+)
+def test_a_mistake_in_a_plugins_table_is_refused_at_the_start(assignment, words, monkeypatch):
+    monkeypatch.setattr("mien.plugins.missing_imports", lambda _: ())
+    with pytest.raises(ConfigError) as caught:
+        Registry.discover().check_settings(load_config(None, [assignment]))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_good_tables_pass():
+    config = load_config(
+        None, ["plugin.av.loop=false", "plugin.raster.threads=2", "plugin.webrtc.max_viewers=3"]
+    )
+    Registry.discover().check_settings(config)
+
+
+# --- what is slow can be given up -----------------------------------------------------------------------
+
+
+async def test_making_the_builtin_avatar_can_be_given_up_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (cache := tmp_path / "mien").mkdir()
+    half = "import os, pathlib, time; pathlib.Path('{}', f'.x.avatar.{{os.getpid()}}.part').touch(); time.sleep(99)"
+    monkeypatch.setattr(warm, "_CHILD", (sys.executable, "-c", half.format(cache)))
+    task = asyncio.ensure_future(warm.warm_for(Registry([]), load_config()))
+    async with asyncio.timeout(60):
+        while not list(cache.iterdir()):  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not list(cache.iterdir())
+    assert "only this once" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("may_leave", [True, False])
+def test_a_thread_that_hangs_does_not_hold_up_the_end(may_leave, monkeypatch):
+    left = threading.Event()
+    monkeypatch.setattr(signals, "_leave", left.set)
+    monkeypatch.setattr(signals, "PATIENCE_S", 0.01)
+
+    async def work():
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.to_thread(left.wait, 30 if may_leave else 0.1)
+
+    assert signals.run_until_signal(work(), lambda: may_leave) == signal.SIGINT
+    assert left.is_set() is may_leave
+
+
+# --- nobody there ---------------------------------------------------------------------------------------
+
+
+def test_a_source_without_any_face_is_told_once():
+    session = SimpleNamespace(board=Board(), source_name="hill.mp4")
+    watch = FaceWatch(session)
+
+    def see(second, *, face=False):
+        params = FaceParams(0, expression=np.zeros(52, np.float32)) if face else None
+        watch.tracked(Tracked(params), SimpleNamespace(capture_ns=int(second * 1e9)))
+
+    for second in (10.0, 11.0, 11.9):
+        see(second)
+    assert not session.board.recent
+    see(12.0)
+    see(13.0)
+    (notice,) = session.board.recent
+    assert "hill.mp4" in notice.text
+    session.source_name = "face.mp4"
+    see(20.0, face=True)
+    see(30.0)
+    assert len(session.board.recent) == 1, "who has left was there"
