@@ -25,7 +25,7 @@ def _lacking(kind: str) -> str:
                 return "playwright is not installed"
             return "" if shutil.which("chromium") else "chromium is not installed"
         case "plugin":
-            needed = ("aiortc", "av", "cv2", "fastapi", "mediapipe", "pyvirtualcam", "skimage")
+            needed = ("aiortc", "av", "cv2", "fastapi", "mediapipe", "pythonosc", "pyvirtualcam", "skimage")
             missing = [name for name in needed if find_spec(name) is None]
             return f"{', '.join(missing)} not installed" if missing else ""
         case "data":

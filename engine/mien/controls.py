@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from mien.errors import ConfigError
+from mien.face.emotions import NAMES as EMOTION_NAMES
 from mien.face.rig import ARKIT_NAMES
 
 Mode = Literal["full", "face", "dubbing"]
@@ -19,6 +20,7 @@ the mouth alone. What it does not move, the idle motion does.
 
 Strength = Annotated[float, Field(ge=0, le=2)]
 Weight = Annotated[float, Field(ge=-1, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Settings(BaseModel):
@@ -58,7 +60,8 @@ class Controls(_Settings):
     """All of it, with the values that a session starts with.
 
     paused: freeze to idle; nothing of the driver's face shows. mirror: move like a mirror image.
-    expression: ARKit name -> weight added on top. head_strength, expression_strength: how far the
+    expression: ARKit name -> weight added on top. emotion: name -> how much of it is mixed into the face
+    (`mien.face.emotions`). head_strength, expression_strength: how far the
     driver's motion is exaggerated (1: as it is); a blink stays a full blink at any strength.
     """
 
@@ -68,6 +71,7 @@ class Controls(_Settings):
     head: HeadOffset = HeadOffset()
     gaze: GazeOffset = GazeOffset()
     expression: dict[str, Weight] = Field(default_factory=dict)
+    emotion: dict[str, Share] = Field(default_factory=dict)
     head_strength: Strength = 1.0
     expression_strength: Strength = 1.0
     background: BackgroundChoice = BackgroundChoice()
@@ -78,6 +82,14 @@ class Controls(_Settings):
         for name in value:
             if name not in ARKIT_NAMES:
                 raise ValueError(f"“{name}” is no ARKit expression{_nearest(name, ARKIT_NAMES)}")
+        return value
+
+    @field_validator("emotion")
+    @classmethod
+    def _known_emotions(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if name not in EMOTION_NAMES:
+                raise ValueError(f"“{name}” is no emotion{_nearest(name, EMOTION_NAMES)}")
         return value
 
     @classmethod
@@ -92,7 +104,7 @@ class Controls(_Settings):
         """These controls with `patch` merged in after RFC 7396 (JSON Merge Patch).
 
         Nested objects are merged key by key; null sets a value back to its default and takes an
-        expression out. Raises `ConfigError`; then nothing has changed.
+        expression or emotion out. Raises `ConfigError`; then nothing has changed.
         """
         return self.parse(_merged(self.model_dump(), patch))
 

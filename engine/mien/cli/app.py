@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.cli import avatar, doctor, plugins, render, run, track, warm
+from mien.cli import assets, avatar, doctor, performance, plugins, render, run, track, warm
 
 app = typer.Typer(
     name="mien",
@@ -20,7 +20,9 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("render")(render.render)
 app.command("track")(track.track)
+app.add_typer(assets.app, name="assets")
 app.add_typer(avatar.app, name="avatar")
+app.add_typer(performance.app, name="performance")
 app.command("doctor")(doctor.doctor)
 app.command("plugins")(plugins.plugins)
 app.command("warm", hidden=True)(warm.warm)

@@ -8,12 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from mien.clock import NS_PER_S
 from mien.face.camera import Camera
 from mien.face.subject import Subject
 from mien.frames import FaceParams, Float
 
 FRAMES = 5
 """A median over so many outvotes two bad ones, and takes a fifth of a second."""
+_NEUTRAL_NS = NS_PER_S
+"""A resting face is looked at for so long: a median over it outvotes a blink."""
 
 
 class Calibration:
@@ -26,16 +29,25 @@ class Calibration:
         self._rest: Subject | None = None
         """whose rest pose stands in for that of the base, after recentring"""
         self._person: Subject | None = None
+        self._neutral: Float | None = None
+        """(52,) the expression that stands in for the base's neutral one, after calibration"""
+        self._resting: list[FaceParams] | None = None
         self._wanted = 0
 
     def recentre(self) -> None:
         """The median pose of the next few frames becomes the rest."""
         self._wanted = FRAMES
 
+    def neutral(self) -> None:
+        """What the face does in the next second, in the median, is how it rests: pose, gaze and expression."""
+        self._resting = []
+
     def forget(self) -> None:
-        """Another source: nothing that was learned holds any more. A pending recentring stays pending."""
+        """Another source: nothing that was learned holds any more. What is pending stays pending."""
         self._frames.clear()
-        self._base = self._rest = self._person = None
+        self._base = self._rest = self._person = self._neutral = None
+        if self._resting is not None:
+            self._resting = []
 
     def observe(self, params: FaceParams, source: Subject | None) -> Subject | None:
         """Take one frame in; the subject in force, the same object until it changes, None while unknown."""
@@ -43,7 +55,7 @@ class Calibration:
         if source is not None:
             if self._base is None or self._stranger or not _same(source, self._base):
                 if self._base is not None and not self._stranger and source.camera != self._base.camera:
-                    self._rest = None
+                    self._rest = self._neutral = None
                 self._base, self._stranger, self._person = source, False, None
         elif self._base is None:
             if len(self._frames) < FRAMES:
@@ -54,8 +66,14 @@ class Calibration:
             self._wanted -= 1
             if self._wanted == 0 and self._base is not None:
                 self._rest, self._person = _at_rest(self._base, self._frames), None
+        if self._resting is not None and self._base is not None:
+            self._resting.append(params)
+            if params.capture_ns - self._resting[0].capture_ns >= _NEUTRAL_NS:
+                self._rest, self._person = _at_rest(self._base, self._resting), None
+                self._neutral = _median([frame.expression for frame in self._resting])
+                self._resting = None
         if self._person is None and self._base is not None:
-            self._person = _with_rest(self._base, self._rest)
+            self._person = _with_rest(self._base, self._rest, self._neutral)
         return self._person
 
 
@@ -71,11 +89,12 @@ def _same(one: Subject, other: Subject) -> bool:
     )
 
 
-def _with_rest(base: Subject, rest: Subject | None) -> Subject:
+def _with_rest(base: Subject, rest: Subject | None, neutral: Float | None) -> Subject:
     if rest is None:
         return base
     return replace(
         base,
+        neutral=base.neutral if neutral is None else neutral,
         rest_rotation=rest.rest_rotation,
         rest_translation=rest.rest_translation,
         rest_gaze=rest.rest_gaze,

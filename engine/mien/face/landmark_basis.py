@@ -14,6 +14,8 @@ LANDMARKS = 478
 MESH = 468
 """Landmarks from here on are irises; they move with the gaze and take no part in the fit."""
 
+IRISES = (473, 468)
+"""Iris centres of the subject's left and right eye."""
 LID_PAIRS = (
     ((386, 374), (385, 380), (387, 373), (384, 381), (388, 390)),
     ((159, 145), (158, 153), (160, 144), (157, 154), (161, 163)),
@@ -58,11 +60,13 @@ class LandmarkBasis:
         return np.ascontiguousarray(moved, np.float32)
 
     def placed_eyes(self, identity: Float, offsets: Float) -> Float:
-        """Eyeball centres of that face, (2, 3) float32, cm; they follow the corners of the eyes."""
+        """Eyeball centres of that face, (2, 3) float32, cm: they follow the corners of the eyes, and what the
+        offsets of the irises say besides.
+        """
         weights = np.asarray(identity, np.float32)
         centres = self.eye_centres + np.tensordot(weights, self.eye_identity[: len(weights)], 1)
         corners = np.stack([offsets[list(pair)].mean(axis=0) for pair in EYE_CORNERS])
-        return np.asarray(centres + corners, np.float32)
+        return np.asarray(centres + corners + offsets[list(IRISES)], np.float32)
 
 
 @dataclass(frozen=True)

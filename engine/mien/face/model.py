@@ -4,6 +4,7 @@ A model is a triangle mesh in head space (right-handed, cm, x to the subject's l
 face; the origin lies midway between the eyeball centres) with linear identity and expression bases:
 
     vertices = mean + identity . a + expression . e          (Blanz and Vetter 1999, section 3)
+    colours  = albedo_mean + albedo . b                      (where the model has them)
 
 Eyeballs are not part of the expression basis: they are rotated about their centres by the gaze.
 On disk it is one `.npz`, described in `docs/face-model.md`.
@@ -21,13 +22,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mien.errors import ConfigError
 from mien.frames import EXPRESSIONS, Float
 
 Ints = NDArray[np.int32]
 
 BUILT_IN = "mien-head"
-MODEL_NAMES = (BUILT_IN, "ict-facekit")
 
 
 class Region(IntEnum):
@@ -93,6 +92,34 @@ class SparseBasis:
         return full
 
 
+_UNREAD = SparseBasis(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 3), np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionMapping:
+    """How the K expression coefficients of a model's publishers relate to the 52 ARKit names.
+
+    names: (K,). to_own: (52, K) float32, row k makes ARKit's shape k at weight 1. from_own: (K, 52) float32,
+    the ARKit weights that come closest to one unit of each. error: (52,) float32, what of each of mien-head's
+    shapes, carried over, the own basis could not express: root mean square over the face's skin, as a
+    part of the shape's. taken: the shapes in which that was too much, so that mien-head's is used.
+    """
+
+    names: tuple[str, ...]
+    to_own: Float
+    from_own: Float
+    error: Float
+    taken: tuple[str, ...]
+
+    def own(self, expression: Float) -> Float:
+        """expression: (..., 52) ARKit weights -> (..., K) of the model's own coefficients."""
+        return np.asarray(np.asarray(expression, np.float32) @ self.to_own, np.float32)
+
+    def arkit(self, own: Float) -> Float:
+        """own: (..., K) -> (..., 52) ARKit weights in [0, 1]."""
+        return np.asarray((np.asarray(own, np.float32) @ self.from_own).clip(0, 1), np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class FaceModel:
     """A 3DMM.
@@ -104,7 +131,9 @@ class FaceModel:
     `Region`. vertex_region: (V,) int8. landmarks: MediaPipe's 478 points (iris centres 468 and 473 lie
     on the eyeballs; the other iris points have trust 0). landmarks68: Multi-PIE's 68. eye_centres:
     (2, 3) float32, left then right. eye_radius: cm, of both eyeballs. pivot: (3,) float32, where the
-    head turns on the neck. All arrays are read-only.
+    head turns on the neck. albedo_mean: (V, 3) float32, sRGB in [0, 1], with albedo: (A, V, 3) float32 per
+    standard deviation, where the model has colours. mapping: for models whose publishers name their expressions
+    otherwise. All arrays are read-only.
 
     The uv of an eyeball is the same in every model: the iris centre lies at (0.5, 0.5), and a point whose
     direction from the eyeball's centre makes an angle t with the optical axis lies t / pi away from it
@@ -127,11 +156,19 @@ class FaceModel:
     pivot: Float
     source: str = ""
     """where it comes from and under which licence"""
-    sparse: SparseBasis = field(init=False, repr=False, compare=False)
+    albedo_mean: Float | None = None
+    albedo: Float | None = None
+    mapping: ExpressionMapping | None = None
+    sparse: SparseBasis = field(default=_UNREAD, repr=False, compare=False)
+    """made from `expression` unless given"""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sparse", SparseBasis.of(self.expression))
+        if self.sparse is _UNREAD:
+            object.__setattr__(self, "sparse", SparseBasis.of(self.expression))
         kept: list[NDArray[Any]] = [self.mean, self.triangles, self.uv, self.identity, self.expression]
+        kept += [array for array in (self.albedo_mean, self.albedo) if array is not None]
+        if self.mapping is not None:
+            kept += [self.mapping.to_own, self.mapping.from_own, self.mapping.error]
         kept += [self.eye_centres, self.pivot, self.triangle_region, self.vertex_region]
         kept += [self.sparse.starts, self.sparse.rows, self.sparse.deltas]
         for embedding in (self.landmarks, self.landmarks68):
@@ -293,46 +330,50 @@ LIDS = (
 """MediaPipe's points around the eye openings, the subject's left eye, then the right."""
 
 
-def load_model(name_or_path: str | Path = BUILT_IN, assets: Path | None = None) -> FaceModel:
-    """A model by name (`MODEL_NAMES`) or from a file in this format or ICT-FaceKit's `.npz`.
+def eyeball_uv(away: Float) -> Float:
+    """away: (N, 3) from the eyeball's centre -> (N, 2), as `FaceModel` defines the uv of an eyeball."""
+    side = np.hypot(away[:, 0], away[:, 1])
+    reach = np.arctan2(side, away[:, 2]) / np.pi / np.maximum(side, 1e-9)
+    return np.asarray(
+        np.stack([0.5 + away[:, 0] * reach, 0.5 - away[:, 1] * reach], axis=1), dtype=np.float32
+    ).clip(0, 1)
 
-    `assets` is the folder with downloaded models, else the environment's MIEN_ASSETS. Models are kept,
-    so asking again costs nothing. Raises ConfigError for an unknown name or a missing file, PackageError
-    for a damaged one.
+
+def load_model(name_or_path: str | Path = BUILT_IN, assets: Path | None = None) -> FaceModel:
+    """A model by name (`mien-head`, or what `mien assets list` calls installed) or from a file in this format or
+    ICT-FaceKit's `.npz`.
+
+    `assets` is the folder with imported models, else `mien.face.assets.folder()`. Models are kept, so asking
+    again costs nothing. Raises ConfigError for an unknown name or a missing file, PackageError for a damaged
+    one.
     """
-    from mien.face import ict
+    from mien.face import assets as files
 
     name = str(name_or_path)
     if name == BUILT_IN:
         return _cached(Path(__file__).with_name("mien_head.npz"))
-    if name == "ict-facekit":
-        return _cached_ict(ict.find(assets))
     path = Path(name_or_path).expanduser()
-    if not path.exists():
-        known = ", ".join(MODEL_NAMES)
-        raise ConfigError(f"face model {name!r}: no such model or file. Known models: {known}.")
-    return _cached_ict(path.resolve()) if ict.recognises(path) else _cached(path.resolve())
+    return _cached(path.resolve() if path.is_file() else files.find(name, assets))
 
 
 @lru_cache(maxsize=4)
 def _cached(path: Path) -> FaceModel:
     from mien.face import modelfile
+    from mien.face.importers import ict
 
-    return modelfile.read(path)
-
-
-@lru_cache(maxsize=2)
-def _cached_ict(path: Path) -> FaceModel:
-    from mien.face import ict
-
-    return ict.read(path)
+    return ict.read(path) if ict.recognises(path) else modelfile.read(path)
 
 
-def save_model(model: FaceModel, path: Path) -> None:
-    """Writes the format that `load_model` reads."""
+def forget_models() -> None:
+    """Models are read anew from now on: a file was exchanged."""
+    _cached.cache_clear()
+
+
+def save_model(model: FaceModel, path: Path, *, compress: bool = True) -> None:
+    """Writes the format that `load_model` reads. Without `compress` it is larger and read quicker."""
     from mien.face import modelfile
 
-    modelfile.write(model, path)
+    modelfile.write(model, path, compress=compress)
 
 
 def warm() -> None:

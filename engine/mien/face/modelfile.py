@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import PackageError
-from mien.face.model import Embedding, FaceModel, Region, SparseBasis
+from mien.face.model import Embedding, ExpressionMapping, FaceModel, Region, SparseBasis
 from mien.face.rig import ARKIT_NAMES
 from mien.frames import EXPRESSIONS
 
@@ -40,9 +40,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
 
 
-def write(model: FaceModel, path: Path) -> None:
-    """Writes `model`; the file appears whole or not at all."""
-    sparse = SparseBasis.of(model.expression)
+def write(model: FaceModel, path: Path, *, compress: bool = True) -> None:
+    """Writes `model`; the file appears whole or not at all. Without `compress` it is larger and read quicker."""
+    sparse = model.sparse
     arrays: dict[str, NDArray[Any]] = {
         "format": np.array(FORMAT, np.int32),
         "name": np.array(model.name),
@@ -66,9 +66,18 @@ def write(model: FaceModel, path: Path) -> None:
         arrays[f"{key}_vertices"] = embedding.vertices
         arrays[f"{key}_weights"] = embedding.weights
         arrays[f"{key}_trust"] = embedding.trust
+    if model.albedo_mean is not None and model.albedo is not None:
+        arrays["albedo_mean"] = model.albedo_mean.astype(np.float16)
+        arrays["albedo"] = model.albedo.astype(np.float16)
+    if model.mapping is not None:
+        arrays["own_names"] = np.array(model.mapping.names)
+        arrays["own_taken"] = np.array(model.mapping.taken, str)
+        arrays["own_of_arkit"] = model.mapping.to_own
+        arrays["arkit_of_own"] = model.mapping.from_own
+        arrays["own_error"] = model.mapping.error
     scratch = path.with_name(path.name + ".part.npz")
     try:
-        np.savez_compressed(scratch, **arrays)
+        (np.savez_compressed if compress else np.savez)(scratch, **arrays)
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
@@ -117,6 +126,21 @@ def read(path: Path) -> FaceModel:
         eye_radius=float(field.floats("eye_radius")),
         pivot=field.floats("pivot", 3),
         source=str(field.get("source")),
+        albedo_mean=field.floats("albedo_mean", count, 3) if "albedo_mean" in arrays else None,
+        albedo=field.floats("albedo", None, count, 3) if "albedo_mean" in arrays else None,
+        mapping=_mapping(field) if "own_names" in arrays else None,
+        sparse=sparse,
+    )
+
+
+def _mapping(field: _Fields) -> ExpressionMapping:
+    names = tuple(str(name) for name in field.get("own_names"))
+    return ExpressionMapping(
+        names=names,
+        to_own=field.floats("own_of_arkit", EXPRESSIONS, len(names)),
+        from_own=field.floats("arkit_of_own", len(names), EXPRESSIONS),
+        error=field.floats("own_error", EXPRESSIONS),
+        taken=tuple(str(name) for name in field.get("own_taken")),
     )
 
 
@@ -146,7 +170,8 @@ class _Fields:
 
     def floats(self, key: str, *shape: int | None) -> NDArray[np.float32]:
         array = np.ascontiguousarray(self._shaped(key, "f", shape), np.float32)
-        if not np.isfinite(array).all():
+        # One pass and no array of flags: whatever isn't finite makes the sum not finite.
+        if not np.isfinite(array.sum()):
             raise PackageError(f"{self._path}: {key} holds values that are not finite. Get a fresh copy.")
         return array.reshape(self.get(key).shape)
 

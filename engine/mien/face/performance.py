@@ -24,7 +24,7 @@ from mien import __version__
 from mien.errors import PackageError
 from mien.face.camera import Camera
 from mien.face.rig import ARKIT_NAMES, INDEX
-from mien.face.subject import Subject
+from mien.face.subject import REFLECTANCE, Subject
 from mien.frames import EXPRESSIONS, AudioFrame, FaceParams
 
 FORMAT = "mien-performance"
@@ -51,7 +51,11 @@ class SoundFormat:
 
 # --- subjects as JSON ---------------------------------------------------------------------------------
 
-_ARRAYS = ("identity", "offsets", "neutral", "gains", "rest_rotation", "rest_translation", "rest_gaze")
+_ARRAYS = (
+    "identity", "offsets", "neutral", "gains", "rest_rotation", "rest_translation", "rest_gaze", "reflectance",
+)  # fmt: skip
+_LATER = frozenset({"reflectance"})
+"""Arrays that files of earlier versions lack."""
 
 
 def subject_to_json(subject: Subject) -> dict[str, Any]:
@@ -72,10 +76,13 @@ def subject_from_json(values: dict[str, Any]) -> Subject:
     """Raises `KeyError`, `TypeError` or `ValueError` when `values` is not what `subject_to_json` makes."""
     arrays = {}
     for name in _ARRAYS:
+        if name in _LATER and name not in values:
+            continue
         data = np.frombuffer(base64.b64decode(values[name]["data"], validate=True), "<f4")
         array = data.reshape(values[name]["shape"]).astype(np.float32)
         expected = {"offsets": (478, 3), "neutral": (EXPRESSIONS,), "gains": (EXPRESSIONS,),
-                    "rest_rotation": (3,), "rest_translation": (3,), "rest_gaze": (2, 2)}  # fmt: skip
+                    "rest_rotation": (3,), "rest_translation": (3,), "rest_gaze": (2, 2),
+                    "reflectance": (REFLECTANCE,)}  # fmt: skip
         if name in expected and array.shape != expected[name]:
             raise ValueError(f"{name} has the shape {array.shape}")
         if not np.isfinite(array).all():

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from mien.face.camera import rotation_matrix
-from mien.face.ict import eyeball_uv
 from mien.face.make import cranium, eyes, identity, mouth
 from mien.face.make.expressions import (
     GLIDE_CM,
@@ -36,7 +35,7 @@ from mien.face.make.topology import (
     refine,
     symmetric,
 )
-from mien.face.model import EYES, MOUTH_INSIDE, Embedding, FaceModel, Region
+from mien.face.model import EYES, MOUTH_INSIDE, Embedding, FaceModel, Region, eyeball_uv
 from mien.face.rig import INDEX
 
 Doubles = NDArray[np.float64]

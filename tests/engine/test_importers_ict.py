@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from mien.errors import ConfigError, PackageError
-from mien.face.ict import eyeball_uv, find
-from mien.face.model import PosedFace, Region, load_model
+from mien.face.assets import find
+from mien.face.importers import ict_objects
+from mien.face.importers.importing import import_model
+from mien.face.model import PosedFace, Region, eyeball_uv, load_model, save_model
 from mien.face.rig import ARKIT_NAMES, INDEX
 
 pytestmark = pytest.mark.unit
@@ -121,18 +124,25 @@ def test_eyeball_uv_is_measured_from_the_iris() -> None:
     np.testing.assert_allclose(uv, [[0.5, 0.5], [1, 0.5], [0.5, 0]], atol=1e-6)
 
 
-def test_no_folder_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_it_the_mend_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MIEN_ASSETS", raising=False)
-    with pytest.raises(ConfigError, match="MIEN_ASSETS"):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"MIEN_ASSETS.*mien assets get ict-facekit"):
         load_model("ict-facekit")
 
 
 def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIEN_ASSETS", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"ict_facekit\.npz does not exist"):
-        find()
+    with pytest.raises(ConfigError, match="not in"):
+        find("ict-facekit")
     write_stand_in(tmp_path)
-    assert find() == (tmp_path / "ict_facekit.npz").resolve()
+    assert find("ict-facekit") == (tmp_path / "ict_facekit.npz").resolve()
+
+
+def test_an_imported_one_comes_first(tmp_path: Path) -> None:
+    model = load_model("ict-facekit", write_stand_in(tmp_path))
+    save_model(model, tmp_path / "ict-facekit.npz")
+    assert find("ict-facekit", tmp_path).name == "ict-facekit.npz"
 
 
 def test_the_landmarks_must_lie_beside_it(tmp_path: Path) -> None:
@@ -145,6 +155,86 @@ def test_something_else_is_refused(tmp_path: Path) -> None:
     write_stand_in(tmp_path, region_names=np.array(["nose"] * len(REGIONS)))
     with pytest.raises(PackageError, match=r"ict_facekit\.npz"):
         load_model("ict-facekit", tmp_path)
+
+
+PARTS = dict.fromkeys(
+    ("face", "head_neck", "mouth_socket", "gums_tongue", "teeth", "eyeball_l", "eyeball_r"), (6, 2)
+)
+
+
+def write_objects(folder: Path) -> Path:
+    """The folder FaceXModel with meshes of a few polygons, one identity and all expressions."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    neutral = rng.normal(size=(42, 3)).round(3)
+    for name, side in (("eyeball_l", 3.2), ("eyeball_r", -3.2)):
+        start = 6 * list(PARTS).index(name)
+        neutral[start : start + 6] = 1.5 * BALL + (side, 2, 1)
+
+    def write(name: str, points: np.ndarray) -> None:
+        lines = [
+            "# a comment",
+            *(f"v {x:.4f} {y:.4f} {z:.4f}" for x, y, z in points),
+            "vt 0.25 0.5",
+            "vt 1.75 0.5",
+        ]
+        for start in range(0, 42, 6):
+            lines += ["usemtl m", f"f {start + 1}/1 {start + 2}/1 {start + 3}/2 {start + 4}/2"]
+            lines += [f"f {start + 4}/1 {start + 5}/1 {start + 6}/1"]
+        (folder / name).write_text("\n".join(lines))
+
+    write("generic_neutral_mesh.obj", neutral)
+    write("identity000.obj", neutral + np.array([0.5, 0, 0]))
+    for k, name in enumerate(SHAPES):
+        write(f"{name}.obj", neutral + np.array([0, k / 64, 0]))
+    listed = {"expressions": SHAPES, "idx_to_landmark_verts": [3] * 68}
+    (folder / "vertex_indices.json").write_text(json.dumps(listed))
+    return folder
+
+
+def test_its_objects_become_the_same_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ict_objects, "PARTS", PARTS)
+    write_objects(tmp_path / "FaceXModel")
+    assert ict_objects.recognises(tmp_path)
+    arrays = ict_objects.read_arrays(tmp_path)
+    assert arrays["neutral"].shape == (42, 3)
+    np.testing.assert_allclose(arrays["identity"], np.broadcast_to((0.5, 0, 0), (1, 42, 3)), atol=1e-6)
+    np.testing.assert_allclose(
+        arrays["expr"][SHAPES.index("jawOpen"), :, 1], SHAPES.index("jawOpen") / 64, atol=1e-4
+    )
+    assert arrays["tri"][:3].tolist() == [[0, 1, 2], [0, 2, 3], [3, 4, 5]], "polygons are cut into triangles"
+    assert arrays["region_tri"].tolist() == [0, 3, 6, 9, 12, 15, 18, 21]
+    np.testing.assert_allclose(arrays["uv_v"][2], (1.75, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "complaint"),
+    [
+        ("generic_neutral_mesh.obj", "v 1 2 3", "1 vertices"),
+        ("jawOpen.obj", "v 1 2 3", r"jawOpen\.obj: 1 vertices"),
+        ("jawOpen.obj", None, r"jawOpen\.obj: cannot be read"),
+        ("jawOpen.obj", "v 1 2\nv 3", r"jawOpen\.obj"),
+        ("identity000.obj", None, "no identity000"),
+        ("vertex_indices.json", "{}", r"vertex_indices\.json"),
+        ("vertex_indices.json", '{"expressions": ["../x"], "idx_to_landmark_verts": [1]}', "68 landmarks"),
+    ],
+)
+def test_damaged_objects_are_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: str | None, complaint: str
+) -> None:
+    monkeypatch.setattr(ict_objects, "PARTS", PARTS)
+    folder = write_objects(tmp_path / "FaceXModel")
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_text(content)
+    with pytest.raises(PackageError, match=complaint):
+        import_model(folder)
+
+
+def test_a_folder_without_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="FaceXModel"):
+        import_model(tmp_path)
 
 
 def _real_assets() -> Path | None:
@@ -170,3 +260,18 @@ def test_the_real_one() -> None:
         posed.vertices(np.zeros(52, np.float32), np.array([[0.3, 0], [0, 0]], np.float32))
     )[473]
     assert tip[0] - points[473, 0] > 0.3
+
+
+@pytest.mark.data
+@pytest.mark.skipif(_real_assets() is None, reason="ICT-FaceKit is not in the assets folder")
+def test_the_real_one_imported_is_the_same(tmp_path: Path) -> None:
+    assets = _real_assets()
+    assert assets is not None
+    model, report = import_model(assets / "ict_facekit.npz")
+    save_model(model, tmp_path / "ict-facekit.npz", compress=False)
+    again = load_model("ict-facekit", tmp_path)
+    assert (report.identity_modes, report.still, report.mapping) == (100, ("tongueOut",), None)
+    np.testing.assert_allclose(
+        again.landmarks.apply(again.mean), model.landmarks.apply(model.mean), atol=1e-5
+    )
+    np.testing.assert_allclose(again.expression, model.expression, atol=2e-3)

@@ -1,15 +1,14 @@
-"""Reads ICT-FaceKit (USC Institute for Creative Technologies, MIT licence) as a `FaceModel`.
+"""ICT-FaceKit (USC Institute for Creative Technologies, MIT licence) as a `FaceModel`.
 
-The assets folder holds it as `ict_facekit.npz` (neutral, 100 identity modes, 53 expressions, region
-ranges) beside `ict_to_mediapipe.npz` (where MediaPipe's 478 points lie on it). Differences to ARKit's 52
-names, and what is done about them: `browInnerUp` and `cheekPuff` are split in halves (added up), there is
-no `tongueOut` (stays zero), and the eyeLook shapes move the eyeballs along with the lids (the eyeballs'
-part is removed: the gaze turns them).
+Its publishers host a folder of OBJ files (`ict_objects`); other programs keep it as `ict_facekit.npz` (neutral, 100
+identity modes, 53 expressions, region ranges) beside `ict_to_mediapipe.npz` (where MediaPipe's 478 points lie on
+it). Differences to ARKit's 52 names, and what is done about them: `browInnerUp` and `cheekPuff` are split in
+halves (added up), there is no `tongueOut` (stays zero), and the eyeLook shapes move the eyeballs along with the lids
+(the eyeballs' part is removed: the gaze turns them).
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, PackageError
-from mien.face.model import Embedding, FaceModel, Region
+from mien.face.importers.landmarks import Embedded, embed
+from mien.face.importers.registration import register
+from mien.face.importers.surface import Surface
+from mien.face.model import Embedding, FaceModel, Region, eyeball_uv
 from mien.face.modelfile import read_arrays
 from mien.face.rig import ARKIT_NAMES
 from mien.frames import Float
@@ -40,21 +42,21 @@ _IRIS = {468: Region.EYE_RIGHT, 473: Region.EYE_LEFT}
 _FACE_OVAL_68 = 17
 
 
-def find(assets: Path | None = None) -> Path:
-    """The model's file in `assets`, else in the folder that MIEN_ASSETS names. Raises ConfigError."""
-    folder = assets or (Path(os.environ["MIEN_ASSETS"]) if os.environ.get("MIEN_ASSETS") else None)
-    if folder is None:
-        raise ConfigError(
-            f"face model 'ict-facekit': no assets folder. Set MIEN_ASSETS to the folder that holds "
-            f"{MODEL_FILE}, or use the built-in mien-head."
-        )
-    path = folder.expanduser() / MODEL_FILE
-    if not path.is_file():
-        raise ConfigError(
-            f"face model 'ict-facekit': {path} does not exist. Put {MODEL_FILE} and {LANDMARK_FILE} there, "
-            "set MIEN_ASSETS to where they are, or use the built-in mien-head."
-        )
-    return path.resolve()
+def embedded(raw: dict[str, NDArray[Any]], head: FaceModel) -> tuple[dict[str, NDArray[Any]], Embedded]:
+    """Where MediaPipe's points lie on ICT's arrays, by laying mien-head over the face. Raises PackageError."""
+    neutral = np.asarray(raw["neutral"], np.float32)
+    names = [str(name) for name in raw["region_names"]]
+    vertices, triangles = raw["region_vert"], raw["region_tri"]
+
+    def part(name: str, starts: NDArray[Any]) -> slice:
+        return slice(int(starts[names.index(name)]), int(starts[names.index(name) + 1]))
+
+    skin = np.concatenate([raw["tri"][part(name, triangles)] for name in ("face", "head_neck")])
+    eyes = [_ball(neutral[part(f"eyeball_{side}", vertices)])[0] for side in "lr"]
+    surface = Surface(neutral, skin)
+    found = embed(head, register(head, surface, eyes=np.stack(eyes)), surface)
+    points = found.mediapipe
+    return {"tv": points.vertices.astype(np.int64), "bc": points.weights, "wt": points.trust}, found
 
 
 def recognises(path: Path) -> bool:
@@ -67,7 +69,11 @@ def read(path: Path) -> FaceModel:
     beside = path.with_name(LANDMARK_FILE)
     if not beside.is_file():
         raise ConfigError(f"{beside} does not exist; ICT-FaceKit needs it for MediaPipe's landmarks.")
-    raw, embedding = read_arrays(path), read_arrays(beside)
+    return made_of(path, read_arrays(path), read_arrays(beside))
+
+
+def made_of(path: Path, raw: dict[str, NDArray[Any]], embedding: dict[str, NDArray[Any]]) -> FaceModel:
+    """The model out of ICT's arrays and where MediaPipe's points lie. `path` is for errors: PackageError."""
     try:
         return _Reader(raw, embedding).model()
     except (KeyError, IndexError, ValueError) as error:
@@ -99,7 +105,7 @@ class _Reader:
 
     def model(self) -> FaceModel:
         neutral = np.asarray(self.raw["neutral"], np.float32)
-        eyes = [self._ball(neutral, region) for region in (Region.EYE_LEFT, Region.EYE_RIGHT)]
+        eyes = [_ball(neutral[self.span[region]]) for region in (Region.EYE_LEFT, Region.EYE_RIGHT)]
         origin = (eyes[0][0] + eyes[1][0]) / 2
         centres = np.stack([centre - origin for centre, _ in eyes]).astype(np.float32)
         radius = float(np.mean([size for _, size in eyes]))
@@ -123,13 +129,6 @@ class _Reader:
             pivot=np.array([0, -8, -7], np.float32),
             source="ICT-FaceKit, USC Institute for Creative Technologies, MIT licence",
         )
-
-    def _ball(self, neutral: Float, region: Region) -> tuple[Float, float]:
-        """Centre and radius of an eyeball, by least squares over the vertices of its white."""
-        points = neutral[self.span[region]].astype(np.float64)
-        system = np.concatenate([2 * points, np.ones((len(points), 1))], axis=1)
-        x, y, z, rest = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
-        return np.array([x, y, z], np.float32), float(np.sqrt(rest + x * x + y * y + z * z))
 
     def _vertex_region(self, mean: Float) -> NDArray[np.int8]:
         region = np.full(len(mean), Region.FACE, np.int8)
@@ -192,10 +191,9 @@ class _Reader:
         return Embedding(corners, weights, trust)
 
 
-def eyeball_uv(away: Float) -> Float:
-    """away: (N, 3) from the eyeball's centre -> (N, 2), as `FaceModel` defines the uv of an eyeball."""
-    side = np.hypot(away[:, 0], away[:, 1])
-    reach = np.arctan2(side, away[:, 2]) / np.pi / np.maximum(side, 1e-9)
-    return np.asarray(
-        np.stack([0.5 + away[:, 0] * reach, 0.5 - away[:, 1] * reach], axis=1), dtype=np.float32
-    ).clip(0, 1)
+def _ball(points: Float) -> tuple[Float, float]:
+    """Centre and radius of an eyeball, by least squares over its vertices (N, 3)."""
+    exact = points.astype(np.float64)
+    system = np.concatenate([2 * exact, np.ones((len(exact), 1))], axis=1)
+    x, y, z, rest = np.linalg.lstsq(system, (exact**2).sum(axis=1), rcond=None)[0]
+    return np.array([x, y, z], np.float32), float(np.sqrt(rest + x * x + y * y + z * z))

@@ -1,0 +1,51 @@
+"""Where MediaPipe's 478 and Multi-PIE's 68 points lie on another model, found by laying mien-head over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.face.importers.registration import Registration
+from mien.face.importers.surface import Doubles, Surface, normals
+from mien.face.model import Embedding, FaceModel, Region
+
+OUTER_CORNERS = (33, 263)
+IRISES = {473: Region.EYE_LEFT, 468: Region.EYE_RIGHT}
+_LOOSE_CM = 0.3
+_LOOSE_TRUST = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Both sets of landmarks; distance: (478,) cm, how far the registered points lay off the surface; eyes_cm: the
+    distance between the outer corners of the eyes, the yardstick of errors.
+    """
+
+    mediapipe: Embedding
+    multi_pie: Embedding
+    distance: Doubles
+    eyes_cm: float
+
+
+def embed(head: FaceModel, registration: Registration, surface: Surface) -> Embedded:
+    """The points of the irises are left without trust: they belong on the eyeballs, which are not part of `surface`."""
+    facing = normals(registration.points, np.asarray(head.triangles, np.int64))
+    embedded = {}
+    for count, own in ((478, head.landmarks), (68, head.landmarks68)):
+        weights = own.weights[:, :, None]
+        points = (registration.points[own.vertices] * weights).sum(axis=1)
+        turned = (facing[own.vertices] * weights).sum(axis=1)
+        turned /= np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-12)
+        near = surface.nearest(points, turned)
+        trust = np.where(near.distance < _LOOSE_CM, own.trust, np.minimum(own.trust, _LOOSE_TRUST))
+        trust[list(range(468, count))] = 0
+        embedding = Embedding(
+            surface.triangles[near.triangle].astype(np.int32),
+            near.weights.astype(np.float32),
+            trust.astype(np.float32),
+        )
+        embedded[count] = embedding, near
+    embedding, near = embedded[478]
+    corners = near.points[list(OUTER_CORNERS)]
+    return Embedded(embedding, embedded[68][0], near.distance, float(np.linalg.norm(corners[0] - corners[1])))

@@ -1,0 +1,1 @@
+"""Performances outside a session: cut, resampled, edited, joined, and in other people's formats."""

@@ -1,0 +1,204 @@
+"""Editing performances: what is cut, resampled, changed and joined, and that the sound stays in step."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.clock import NS_PER_S
+from mien.errors import InputError
+from mien.face.camera import Camera, axis_angle, rotation_matrix
+from mien.face.performance import PerformanceReader, SoundFormat
+from mien.face.retargeting import HEAD, SHIFT, Reference, head_matrix, mirrored, relative_motion
+from mien.face.rig import INDEX
+from mien.face.subject import Subject
+from mien.frames import AudioFrame, FaceParams, Float
+from mien.performance import editing
+from mien.performance.take import Event, Take, save_take
+
+pytestmark = pytest.mark.unit
+
+START_NS = 7 * NS_PER_S
+FPS = 25.0
+RATE = 8000
+JAW, SMILE = INDEX["jawOpen"], INDEX["mouthSmileLeft"]
+
+
+def somebody(epoch: int = 0, **rest: Float) -> Subject:
+    return Subject(
+        "mien-head", np.zeros(3, np.float32), Camera(640, 480, 900.0, 300.0, 240.0), epoch=epoch, **rest
+    )
+
+
+def frame(index: int, fps: float = FPS, jaw: float = 0.0, yaw: float = 0.0) -> FaceParams:
+    expression = np.zeros(52, np.float32)
+    expression[JAW] = jaw
+    turned = axis_angle(head_matrix(np.array([yaw, 0, 0], np.float32)))
+    return FaceParams(START_NS + round(index * NS_PER_S / fps), turned, expression=expression, index=index)
+
+
+def take(frames: Iterable[FaceParams], *, seconds: float = 0.0, subject: Subject | None = None) -> Take:
+    """With a sound whose samples tell their own time: a ramp from 0 to 1 over 10 s."""
+    sounds = []
+    for piece in range(round(seconds * 10)):
+        samples = (np.arange(RATE // 10) + piece * RATE // 10) / (10 * RATE)
+        at_ns = START_NS + piece * NS_PER_S // 10
+        sounds.append(AudioFrame(samples.astype(np.float32)[:, None], RATE, at_ns))
+    events: list[Event] = sorted([*frames, *sounds], key=lambda event: event.capture_ns)
+    return Take(subject or somebody(), FPS, SoundFormat(RATE, 1) if seconds else None, events)
+
+
+def faces(result: Take) -> list[FaceParams]:
+    return [event for event in result.events if isinstance(event, FaceParams)]
+
+
+def split(result: Take) -> tuple[list[FaceParams], list[AudioFrame]]:
+    events = list(result.events)
+    sounds = [event for event in events if isinstance(event, AudioFrame)]
+    return [event for event in events if isinstance(event, FaceParams)], sounds
+
+
+def ramp_start_s(sound: AudioFrame) -> float:
+    return float(sound.samples[0, 0]) * 10
+
+
+def test_a_cut_keeps_the_frames_between_and_the_sound_that_belongs_to_them() -> None:
+    kept, sounds = split(editing.cut(take((frame(i) for i in range(100)), seconds=4), 1.0, 2.5))
+    assert [params.index for params in kept] == list(range(25, 63))
+    assert sounds[0].capture_ns == kept[0].capture_ns
+    assert ramp_start_s(sounds[0]) == pytest.approx(1.0, abs=1e-4)
+    end_ns = sounds[-1].capture_ns + sounds[-1].duration_ns
+    assert end_ns == pytest.approx(kept[-1].capture_ns + NS_PER_S / FPS, abs=NS_PER_S / RATE)
+    assert sum(len(sound.samples) for sound in sounds) == pytest.approx(38 / FPS * RATE, abs=1)
+    for sound in sounds:
+        assert ramp_start_s(sound) == pytest.approx((sound.capture_ns - START_NS) / NS_PER_S, abs=2e-4)
+
+
+def test_an_empty_cut_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="earlier time first"):
+        editing.cut(take([frame(0)]), 2, 1)
+    with pytest.raises(InputError, match="Not one frame"):
+        save_take(editing.cut(take([frame(0)]), 5), tmp_path / "x.performance")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fps", [10, 25, 30, 60])
+def test_resampling_keeps_length_and_motion(fps: float) -> None:
+    source = take((frame(i, jaw=i / 100, yaw=i / 100) for i in range(51)), seconds=2)
+    result, sounds = split(editing.resampled(source, fps))
+    assert [params.index for params in result] == list(range(len(result)))
+    assert len(result) == 2 * fps + 1
+    for i, params in enumerate(result):
+        assert params.capture_ns == START_NS + round(i * NS_PER_S / fps)
+        assert params.expression[JAW] == pytest.approx(i / fps * 0.25, abs=1e-5)
+        assert params.rotation[1] == pytest.approx(i / fps * 0.25, abs=1e-4)
+    assert [sound.capture_ns for sound in sounds] == [START_NS + k * NS_PER_S // 10 for k in range(20)]
+
+
+def test_turns_are_interpolated_the_short_way() -> None:
+    one = replace(frame(0), rotation=np.array([0, 3.1, 0], np.float32))
+    other = replace(frame(1), rotation=np.array([0, -3.1, 0], np.float32))
+    half = rotation_matrix(editing.blended(one, other, 0.5).rotation)
+    np.testing.assert_allclose(half, rotation_matrix(np.array([0, np.pi, 0])), atol=1e-5)
+
+
+def test_nothing_is_interpolated_between_two_subjects() -> None:
+    events = [frame(0, jaw=0.2), frame(1, jaw=0.2), somebody(1), frame(2, jaw=0.8)]
+    result = list(editing.resampled(Take(somebody(), FPS, None, events), 100).events)
+    change = next(i for i, event in enumerate(result) if isinstance(event, Subject))
+    before = [event.expression[JAW] for event in result[:change] if isinstance(event, FaceParams)]
+    after = [event.expression[JAW] for event in result[change:] if isinstance(event, FaceParams)]
+    np.testing.assert_allclose(before, 0.2, atol=1e-6)
+    np.testing.assert_allclose(after, 0.8, atol=1e-6)
+    assert (len(before), len(after)) == (8, 1)
+
+
+def test_named_expressions_are_scaled_about_the_persons_own_rest() -> None:
+    neutral = np.zeros(52, np.float32)
+    neutral[JAW] = 0.1
+    source = take([frame(0, jaw=0.3)], subject=somebody(neutral=neutral))
+    (changed,) = faces(editing.adjusted(source, {"jawOpen": 2.0}, {"mouthSmile": 0.4}))
+    assert changed.expression[JAW] == pytest.approx(0.5)
+    assert changed.expression[SMILE] == changed.expression[INDEX["mouthSmileRight"]] == pytest.approx(0.4)
+    with pytest.raises(InputError, match="Did you mean jawOpen"):
+        editing.adjusted(source, {"jawOpne": 2.0})
+
+
+def test_the_heads_motion_is_scaled_about_its_rest() -> None:
+    rest = axis_angle(head_matrix(np.array([0.1, -0.05, 0], np.float32)))
+    person = somebody(rest_rotation=rest)
+    source = take([frame(0, yaw=0.3)], subject=person)
+    (changed,) = faces(editing.adjusted(source, head=0.5))
+    before, after = (relative_motion(params, Reference.of(person)) for params in (frame(0, yaw=0.3), changed))
+    np.testing.assert_allclose(after[HEAD], before[HEAD] / 2, atol=1e-5)
+    np.testing.assert_allclose(after[SHIFT], before[SHIFT] / 2, atol=0.02)
+
+
+def test_smoothing_calms_everything_but_the_blinks() -> None:
+    rng = np.random.default_rng(3)
+    blink = INDEX["eyeBlinkLeft"]
+    frames = []
+    for i in range(60):
+        expression = np.full(52, 0.5, np.float32) + rng.normal(0, 0.05, 52).astype(np.float32)
+        expression[blink] = float(i == 30)
+        turn = (0.2 + rng.normal(0, 0.02, 3)).astype(np.float32)
+        frames.append(replace(frame(i), expression=expression, rotation=turn))
+    result = faces(editing.smoothed(take(frames), 0.08))
+    assert [params.capture_ns for params in result] == [params.capture_ns for params in frames]
+    assert [params.expression[blink] for params in result] == [float(i == 30) for i in range(60)]
+    for name in ("rotation", "expression"):
+        rough, calm = (np.stack([getattr(p, name) for p in some])[:, -1] for some in (frames, result))
+        assert calm.std() < 0.6 * rough.std()
+        assert calm.mean() == pytest.approx(rough.mean(), abs=0.005)
+
+
+def test_smoothing_holds_only_as_many_frames_as_it_needs() -> None:
+    taken = 0
+
+    def counted() -> Iterator[FaceParams]:
+        nonlocal taken
+        for i in range(1000):
+            taken += 1
+            yield frame(i)
+
+    next(iter(editing.smoothed(Take(somebody(), FPS, None, counted()), 0.04).events))
+    assert taken <= 5
+
+
+def test_a_mirrored_take_means_the_mirrored_motion() -> None:
+    rest = np.array([0.1, 0.2, 0.05], np.float32)
+    person = somebody(rest_rotation=rest, rest_gaze=np.array([[-0.05, 0], [0.05, 0.1]], np.float32))
+    result = editing.mirrored_take(take([frame(0, yaw=0.3)], subject=person))
+    (flipped,) = faces(result)
+    before = relative_motion(frame(0, yaw=0.3), Reference.of(person))
+    after = relative_motion(flipped, Reference.of(result.subject))
+    np.testing.assert_allclose(after[HEAD], before[HEAD] * [-1, 1, -1], atol=1e-5)
+    np.testing.assert_array_equal(mirrored(flipped).rotation, frame(0, yaw=0.3).rotation)
+    assert result.subject.camera.cx == 340.0
+
+
+def test_joining_puts_takes_end_to_end_and_fills_with_silence(tmp_path: Path) -> None:
+    loud = take((frame(i) for i in range(25)), seconds=2)  # its sound is longer than its frames
+    silent = take((frame(i, jaw=0.5) for i in range(50)), subject=somebody(1))
+    path = tmp_path / "joined.performance"
+    assert save_take(editing.joined([loud, silent, loud]), path) == 100
+    with PerformanceReader(path) as reader:
+        times = [params.capture_ns for params in reader]
+        assert np.diff(times).tolist() == [NS_PER_S // 25] * 99
+        sounds = [event for event in reader.events() if isinstance(event, AudioFrame)]
+        changes = [event for event in reader.events() if isinstance(event, Subject)]
+    assert [subject.epoch for subject in changes] == [1, 0]
+    ends = [sound.capture_ns + sound.duration_ns for sound in sounds]
+    assert [sound.capture_ns for sound in sounds[1:]] == ends[:-1]
+    assert ends[-1] - times[0] == 4 * NS_PER_S
+    middle = [sound for sound in sounds if 1.2 < (sound.capture_ns - times[0]) / NS_PER_S < 2.8]
+    assert not any(sound.samples.any() for sound in middle)
+
+
+def test_sounds_of_two_formats_are_not_joined() -> None:
+    other = replace(take([frame(0)], seconds=1), sound=SoundFormat(44100, 2))
+    with pytest.raises(InputError, match="--mute"):
+        editing.joined([take([frame(0)], seconds=1), other])
+    assert editing.joined([take([frame(0)], seconds=1), editing.muted(other)]).sound == SoundFormat(RATE, 1)
