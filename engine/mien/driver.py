@@ -17,6 +17,7 @@ from mien.drive.calibration import Calibration
 from mien.drive.easing import HEAD_CHANNELS, MOUTH_CHANNELS, Ease, Schedule
 from mien.drive.editing import Editor
 from mien.drive.idle import idle_motion
+from mien.drive.reach import Reach
 from mien.face.retargeting import (
     MOTION_SIZE,
     Motion,
@@ -61,9 +62,10 @@ class Driver:
     def __init__(self, avatar_subject: Subject, controls: Controls, fps: float = 25.0, seed: int = 0) -> None:
         self._avatar = Reference.of(avatar_subject)
         self._controls = self._followed = controls
-        self._editor = Editor(controls)
+        self._editor = Editor(controls, avatar_subject)
         self._calibration = Calibration()
-        self._recentre = False
+        self._reach = Reach()
+        self._recentre = self._calibrate = False
         self._idle = idle_motion(seed)
         self._frame_ns = round(NS_PER_S / fps)
 
@@ -90,10 +92,15 @@ class Driver:
     def set_avatar(self, subject: Subject) -> None:
         """Another face goes on with the same motion from the next step on."""
         self._avatar = Reference.of(subject)
+        self._editor.set_avatar(subject)
 
     def recentre(self) -> None:
         """What the driver's head and eyes do in the next few frames becomes their rest."""
         self._recentre = True
+
+    def calibrate(self) -> None:
+        """Like `recentre`, and how the face looks in the next second becomes its neutral expression."""
+        self._calibrate = True
 
     def step(self, tracked: FaceParams | None, source: Subject | None, now_ns: int, index: int) -> FaceParams:
         """One frame of the avatar.
@@ -113,9 +120,13 @@ class Driver:
         if self._recentre:
             self._recentre = False
             self._calibration.recentre()
+        if self._calibrate:
+            self._calibrate = False
+            self._calibration.neutral()
         if tracked is not None and tracked.epoch != self._epoch:
             self._epoch = tracked.epoch
             self._calibration.forget()
+            self._reach = Reach()
 
         if controls.paused:
             self._pause()
@@ -150,8 +161,10 @@ class Driver:
         if person is None:
             return False
         if person is not self._person:
+            if self._person is not None and not np.array_equal(person.neutral, self._person.neutral):
+                self._reach.calibrated()
             self._person_reference = Reference.of(person)
-        motion = relative_motion(tracked, self._person_reference)
+        motion = relative_motion(tracked, self._reach.adapted(self._person_reference, tracked))
         if controls.mirror:
             motion = mirrored_motion(motion)
 

@@ -35,6 +35,10 @@ RIGHT_UPPER = (33, 246, 161, 160, 159, 158, 157, 173, 133)
 RIGHT_LOWER = (33, 7, 163, 144, 145, 153, 154, 155, 133)
 """MediaPipe's points along the edges that meet when mouth or lids close, paired, in order of x."""
 
+LIP_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+LIP_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+"""MediaPipe's outer contour of the lips, column by column with `MOUTH_UPPER` and `MOUTH_LOWER`."""
+
 IRIS = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))
 """Centre and rim, the subject's left eye, then the right."""
 

@@ -21,6 +21,11 @@ Ints = NDArray[np.int32]
 
 _NODES = 50
 _BEYOND = 2
+_ROUND = 1.0
+"""How much further away the surface is per cm beyond the head as the model has it: hair goes round the skull, and
+its outline, like that of any ball, hardly moves when the head turns.
+"""
+_MOST_ROUND_CM = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def build(
     x, y = (part.ravel() for part in np.meshgrid(axis, axis))
     still = np.stack([x, y], axis=1)
 
-    filled = _continued(depth_cm, head.triangle[0] >= 0, blur=0.03 * depth_cm.shape[0])
+    filled = _continued(depth_cm, head.triangle[0] >= 0, view.camera.focal * scale)
     column = np.clip((x * scale).astype(int), 0, depth_cm.shape[1] - 1)
     row = np.clip((y * scale).astype(int), 0, depth_cm.shape[0] - 1)
     depth = filled[row, column]
@@ -90,8 +95,8 @@ def build(
     beside = np.abs(x - chin[0]) / face_height
     # The neck goes with the head as far as it is bare; a collar doesn't, and shoulders never do.
     reach = float(np.clip(neck + 0.35, 0.42, 0.6))
-    turn = _fade(1 - (below - 0.02) / reach)
-    turn *= 1 - _fade((below + 0.45) / 0.6) * _fade((beside - 0.4) / 0.6)
+    turn = _fade(1 - (below + 0.15) / reach)
+    turn *= 1 - _fade((below + 0.45) / 0.6) * _fade((beside - 0.2) / 0.6)
     border = np.minimum(x, side - x) / (0.10 * side)
     shift = _fade(1 - (below - 0.05) / max((side - chin[1]) / face_height - 0.1, 0.5))
     shift *= np.where(below > 0, _fade(border * 0.5 + 0.5 * _fade(1 - below * 2)), 1)
@@ -103,18 +108,24 @@ def _fade(x: Any) -> Float:
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
-def _continued(depth: Float, known: NDArray[np.bool_], blur: float) -> Float:
-    """Depth of the nearest known pixel everywhere, smoothed."""
-    _, label = cv2.distanceTransformWithLabels(
+def _continued(depth: Float, known: NDArray[np.bool_], focal: float) -> Float:
+    """Depth of the nearest known pixel and, beyond the known, further and further behind it; smoothed.
+
+    depth: (h, w) cm; focal: px of it.
+    """
+    beyond, label = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     table = np.zeros(int(label.max()) + 1, np.float32)
     table[label[known]] = depth[known]
     nearest = table[label]
-    far = cv2.GaussianBlur(nearest, (0, 0), 4 * blur)
+    blur = 0.01 * depth.shape[0]
+    far = cv2.GaussianBlur(nearest, (0, 0), 2 * blur)
     near = cv2.GaussianBlur(nearest, (0, 0), blur)
     inside = cv2.GaussianBlur(known.astype(np.float32), (0, 0), 2 * blur)
-    return np.asarray(far + (near - far) * inside, np.float32)
+    beyond_cm = cv2.GaussianBlur(beyond, (0, 0), 1.2 * blur) * (float(np.median(depth[known])) / focal)
+    behind = np.minimum(_ROUND * beyond_cm, _MOST_ROUND_CM)
+    return np.asarray(far + (near - far) * inside + behind, np.float32)
 
 
 def _bind(face: Fragments, triangles: Ints, row: Ints, column: Ints, reach: float) -> tuple[Ints, Float]:

@@ -5,19 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.face.rig import INDEX
 from mien.frames import Float
-from mien_photo.anatomy import BLINKS, MOUTH_LOWER, MOUTH_UPPER, Opening, Skin
+from mien_photo.anatomy import BLINKS, LIP_LOWER, LIP_UPPER, MOUTH_LOWER, MOUTH_UPPER, Opening, Skin
 from mien_photo.eyes import View
 from mien_photo.posing import Edges, Likeness, model_aperture, open_share
 
-_LIP_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-_LIP_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
-"""MediaPipe's outer contour of the lips, column by column with `anatomy.MOUTH_UPPER` and `MOUTH_LOWER`."""
-
+_SMILES = (INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"])
 _INNER_SHARE = 0.28
 """Of a lip's height: the part next to the mouth line is dark and shared with the other lip or the teeth."""
+_FULLER_TO = 1.35
+"""In heights of the lip: from here outwards skin stays where it is."""
+_FULLER_POWER = 1.7
+_STRETCHING_SMILE = 0.5
+"""Weight of a smile from which on lips count as stretched wholly."""
 _LASH_CM = 0.30
 _LID_CM = 0.85
+
+
+def smile_of(expression: Float) -> float:
+    """(52,) weights -> 0 to 1, how much the face is drawn by a smile."""
+    return float(np.clip(expression[list(_SMILES)].mean() / _STRETCHING_SMILE, 0, 1))
 
 
 def likeness_of(
@@ -26,7 +34,7 @@ def likeness_of(
     """neutral, expressed: (K, 3) the skin at rest and as in the portrait; points: (478, 2+) px there."""
     source_xy = view.project(expressed)
     mouth, left, right = skin.openings
-    hidden_xy, is_inner = _inner_lips(mouth, expressed, source_xy, points)
+    hidden_xy, is_inner = _inner_lips(mouth, expressed, source_xy, points, smile_of(expression))
     source_xy[mouth.rows[is_inner]] = hidden_xy[is_inner]
     return Likeness(
         neutral=np.ascontiguousarray(neutral, np.float32),
@@ -44,7 +52,7 @@ def likeness_of(
 
 
 def _inner_lips(
-    mouth: Opening, expressed: Float, source_xy: Float, points: Float
+    mouth: Opening, expressed: Float, source_xy: Float, points: Float, stretched: float
 ) -> tuple[Float, NDArray[np.bool_]]:
     """Where inside and edge of the lips find the colour of their visible red, and which are the inside."""
     upper = mouth.pull > 0
@@ -59,7 +67,7 @@ def _inner_lips(
         along(points[list(MOUTH_UPPER), :2]),
         along(points[list(MOUTH_LOWER), :2]),
     )
-    outer = np.where(upper[:, None], along(points[list(_LIP_UPPER), :2]), along(points[list(_LIP_LOWER), :2]))
+    outer = np.where(upper[:, None], along(points[list(LIP_UPPER), :2]), along(points[list(LIP_LOWER), :2]))
     own = source_xy[mouth.rows]
     lip = outer - inner
     height = np.maximum((lip**2).sum(axis=1), 1.0)
@@ -74,14 +82,25 @@ def _inner_lips(
     wanted = np.where(
         is_inner,
         _INNER_SHARE + 0.5 * np.clip(mouth.reach / 1.2, 0, 1),
-        np.clip(share, 0, 1) * (1 - _INNER_SHARE) + _INNER_SHARE,
+        _fuller(share, stretched),
     )
-    wanted = np.where(share > 1, share, wanted)
     on_lip = inner + lip * wanted[:, None]
     # Sideways a point stays where it is: only its height on the lip changes.
     across = own - inner - lip * share[:, None]
     across = np.where(is_inner[:, None], 0, across)
     return np.asarray(on_lip + across, np.float32), is_inner
+
+
+def _fuller(share: Float, stretched: float) -> Float:
+    """Where on a lip, 0 at the mouth line to 1 at its outer contour, lips find their colour whose inner part
+    is hidden. stretched: 0 to 1, how much a smile draws the lips: such lips are thin, pale towards their
+    contour, and fuller at rest.
+    """
+    plain = np.where(share > 1, share, np.clip(share, 0, 1) * (1 - _INNER_SHARE) + _INNER_SHARE)
+    at = np.clip(share, 0, _FULLER_TO) / _FULLER_TO
+    curve = _INNER_SHARE + (_FULLER_TO - _INNER_SHARE) * at**_FULLER_POWER
+    full = np.where(share > _FULLER_TO, share, curve)
+    return np.asarray(plain + (full - plain) * stretched, np.float32)
 
 
 def _nearest(column: Float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -16,10 +16,10 @@ from mien.face.model import FaceModel, PosedFace, Region, load_model
 from mien.face.subject import Subject
 from mien.frames import Bytes, Float
 from mien.stage import Context, FaceLandmarks, Fragments, Kind, Landmarker, Maker, Rasterizer, Segmenter
-from mien_photo import anatomy, crop, eyes, grid, matte, package, teeth
+from mien_photo import anatomy, crop, eyes, folds, grid, matte, package, teeth
 from mien_photo.anatomy import Skin, skin_of
 from mien_photo.eyes import View
-from mien_photo.likeness import likeness_of
+from mien_photo.likeness import likeness_of, smile_of
 
 Ints = NDArray[np.int32]
 
@@ -151,7 +151,8 @@ class _Portrait:
         sure = cv2.resize(known, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
         alpha = cover if cover is not None else matte.refine(self.picture, segmentation, sure)
         alpha = np.asarray(alpha * allowed, np.float32)
-        front, back = matte.separate(self.picture, alpha)
+        rested = folds.softened(self.picture, self.points, smile_of(subject.neutral))
+        front, back = matte.separate(rested, alpha)
 
         height = float(np.linalg.norm(self.points[152, :2] - self.points[10, :2]))
         surroundings = grid.build(

@@ -22,6 +22,12 @@ _PARTED_CM = 0.04
 _SLACK_CM = 0.05
 """What trackers report for closed lips is rarely exactly closed."""
 _LINE_CM = 0.09
+_LASHES_CM = 0.2
+"""How far the upper lashes lie over the lower lid when the eye is shut."""
+_LASHES_SHADE = 0.7
+"""Of the line at their roots: skin shows between them."""
+_LASHES = np.array([0.35, 0.6, 0.8, 0.93, 1.0, 1.05, 1.05, 0.95, 0.7], np.float32)
+"""How dense they are along an eye, from the inner corner to the outer; (P,) as the lids' landmarks."""
 _LIFT_CM = 0.07
 """How far the upper edge comes to the front where edges meet, so that one of them hides the other."""
 _FAR = 6.0
@@ -71,8 +77,9 @@ class SkinPose:
         self.source_xy = likeness.source_xy.copy()
         self.line = np.zeros((len(likeness.neutral), 3), np.float32)
         self.line[:, 1] = _FAR
-        for opening in skin.openings:
-            self.line[opening.rows, 1] = np.minimum(opening.reach / _LINE_CM, _FAR)
+        for k, opening in enumerate(skin.openings):
+            width = np.where((opening.pull < 0) & (k > 0), np.float32(_LASHES_CM), np.float32(_LINE_CM))
+            self.line[opening.rows, 1] = np.minimum(opening.reach / width, _FAR)
         self.gaps = [edges.gap.copy() for edges in likeness.edges]
 
     def update(self, expression: Float) -> None:
@@ -84,12 +91,14 @@ class SkinPose:
                 wanted, reveal, line = _mouth(opening, edges, expression)
             else:
                 wanted, reveal, line = _lids(opening, edges, expression, BLINKS[k - 1])
+                # Pairs are in order of x: the left eye's from the inner corner outwards.
+                line = line * (_LASHES if k == 1 else _LASHES[::-1])
             self.gaps[k] = np.maximum(wanted, 0)
             meeting = wanted - _OVERLAP_CM * (1 - _smooth(wanted / _PARTED_CM))
             change = (meeting - opening.gaps(self.vertices)).astype(np.float32)
             shut = np.float32(1 - _smooth(wanted.max() / 0.4))
             share, lift = np.float32(0.5 if k == 0 else 0.85), np.float32(_LIFT_CM * shut)
-            lower_line = np.float32(1.0 if k == 0 else shut)
+            lower_line = np.float32(1.0 if k == 0 else _LASHES_SHADE * shut)
             smoothing = np.float32(0 if k == 0 else 0.85)
             _move_edges(
                 opening.rows, opening.column, opening.pull, change, share, lift, lower_line, smoothing,
@@ -142,7 +151,7 @@ def _lids(opening: Opening, edges: Edges, expression: Float, blink: int) -> tupl
     wanted = edges.gap * np.minimum(ratio, 1.7)
     closed = 1 - np.median(ratio)
     reveal = np.full(len(wanted), _smooth((closed - 0.1) / 0.6))
-    line = np.full(len(wanted), 0.62 * _smooth((closed - 0.1) / 0.5))
+    line = np.full(len(wanted), 0.7 * _smooth((closed - 0.1) / 0.5))
     return wanted, reveal, line
 
 

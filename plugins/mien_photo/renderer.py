@@ -11,9 +11,10 @@ from mien.face.camera import Camera, rotation_matrix
 from mien.face.model import gaze_rotation, load_model
 from mien.frames import BufferPool, Bytes, FaceParams, Float, VideoFrame
 from mien.render.composition import over
+from mien.render.conditioning import vertex_normals
 from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.stage import Background, Context, Fragments, Kind, Rasterizer, Renderer
-from mien_photo import package, teeth, warp, window
+from mien_photo import package, shading, teeth, warp, window
 from mien_photo.anatomy import Opening, Skin, skin_of
 from mien_photo.package import PhotoAvatar
 from mien_photo.posing import SkinPose
@@ -28,6 +29,8 @@ _LEVELS = ((2, 2), (3, 2), (4, 1))
 """(px of the output per px of the map, samples per px and axis in windows)."""
 _POOL = 8
 _BANDS = 16
+_SOFT = 7
+"""px of the map over which the shading is averaged: its triangles must not be seen."""
 _REFLECTION = 0.55
 """How far the light's reflection on the cornea goes along with the eye: a ball on a ball."""
 
@@ -126,6 +129,7 @@ class _Picture:
             np.uint8
         )
         self.spans = np.empty((_BANDS, 2), np.int32)
+        self.shaded = np.empty(4, np.int32)
         small = cv2.resize(self.source, (used // 4, used // 4), interpolation=cv2.INTER_AREA)
         self.smoothed = cv2.GaussianBlur(small, (0, 0), max(used / 4 / 170, 0.5))
         self.plate = _framed(photo.plate, self.width, self.height)
@@ -137,6 +141,13 @@ class _Picture:
         self.face = SkinPose(skin, photo.likeness)
         self.face.update(np.array(subject.neutral))
         self.portrait_skin = self.face.vertices.copy()
+        light = shading.light_of(
+            self.source,
+            self.face.source_xy * self.used,
+            np.asarray(vertex_normals(self.portrait_skin, skin.triangles) @ self.home.T, np.float32),
+            skin.presence,
+        )
+        self.shading = shading.Shading(skin, self.portrait_skin, self.home, light)
         self.moved = np.zeros_like(self.portrait_skin)
         self.skin_clip = np.empty((len(skin.vertices), 4), np.float32)
         self.grid_clip = np.empty((len(photo.grid.still), 4), np.float32)
@@ -167,6 +178,7 @@ class _Picture:
         width, height = max(self.width // step, 16), max(self.height // step, 16)
         self.map = np.empty((height, width, 2), np.float32)
         self.soft_map = np.empty_like(self.map)
+        self.factor = np.empty((height, width), np.float32)
         self.grid_hits = _fragments(height, width)
         self.skin_hits = _fragments(height, width)
 
@@ -196,7 +208,23 @@ class _Picture:
         for k, (opening, frame) in enumerate(zip(self.skin.openings, self.windows, strict=True)):
             if frame.place(self.camera, pose, face.vertices, opening, _MARGIN_CM[k]):
                 self._open(k, frame, pose, expression, stance, picture)
+        self._shade(stance, picture)
         return picture
+
+    def _shade(self, stance: Stance, picture: Bytes) -> None:
+        """Let the face turn under the light of the portrait."""
+        gain = self.shading.gain(self.face.vertices, stance.rotation)
+        hits = self.skin_hits
+        shading.spread(gain, hits.triangle[0], hits.barycentric[0], self.triangles, self.factor, self.shaded)
+        left, top, right, bottom = self.shaded.tolist()
+        if left >= right:
+            return
+        height, width = self.factor.shape
+        left, top = max(left - _SOFT, 0), max(top - _SOFT, 0)
+        right, bottom = min(right + _SOFT, width), min(bottom + _SOFT, height)
+        part = self.factor[top:bottom, left:right]
+        cv2.blur(part, (_SOFT, _SOFT), dst=part, borderType=cv2.BORDER_REPLICATE)
+        shading.apply(self.factor, left, top, right, bottom, picture)
 
     def _find(self, pose: Float, resting: Float) -> None:
         """Where in the source each pixel of the picture lies: `full_map`."""

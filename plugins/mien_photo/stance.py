@@ -14,8 +14,8 @@ from mien.frames import FaceParams, Float
 _TURN_KNEE = np.radians(20.0)
 _TURN_END = np.radians(32.0)
 _THREE_QUARTER = np.radians(30.0)
-_SHIFT_KNEE_CM = 2.0
-_SHIFT_END_CM = 5.0
+_SHIFT_KNEE_CM = 4.0
+_SHIFT_END_CM = 7.0
 _DEPTH_KNEE = 0.06
 _DEPTH_END = 0.16
 _GAZE_KNEE = np.radians([26.0, 16.0])

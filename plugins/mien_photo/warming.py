@@ -13,7 +13,7 @@ from mien.frames import FaceParams, Float
 from mien.render import composition, projection
 from mien.stage import Fragments, Kind, Rasterizer
 from mien.testing.context import FakeContext
-from mien_photo import package
+from mien_photo import package, shading
 from mien_photo.anatomy import skin_of
 from mien_photo.eyes import IRIS, PATCH, Eye, View
 from mien_photo.grid import Grid
@@ -28,6 +28,7 @@ def warm() -> None:
     """Render one frame; afterwards numba's cache holds every kernel of this plugin."""
     projection.warm()
     composition.warm()
+    shading.warm()
     content = blank(load_model())
     consent = Consent("nobody is shown", "nobody", "public-domain", "2025-01-01")
     context = FakeContext(

@@ -20,7 +20,7 @@ Ints = NDArray[np.int32]
 
 _F = np.float32
 _FOLD_PX = _F(6.0)
-_TEETH_BEHIND_CM = _F(0.22)
+_TEETH_BEHIND_CM = _F(0.14)
 _LIT_CM = _F(0.5)
 """An opening this wide lets all light in that there will be."""
 
@@ -161,6 +161,8 @@ def inside_mouth(
     opened = min(widest / arch[5], _F(1.0))
     ambient = _F(0.72) + _F(0.28) * opened * (_F(2.0) - opened)
     full = _F(1.0) / _through(min(arch[5], _LIT_CM))
+    # Light that comes through lips and cheeks is red; in a grey picture it is grey.
+    warm = _F(1.0) - min((palette[2, 0] - palette[2, 1]) / max(palette[2, 0], _F(1.0)), _F(0.25))
     for x in range(width):
         if bottom[x] < top[x]:
             continue
@@ -254,12 +256,11 @@ def inside_mouth(
                 b += share * (texel[2] * lit - b)
 
             near = from_top / (_F(0.26) - _F(0.08) * overcast)
-            shadow = _F(1.0) - (shading + overcast * (_F(1.9) - shading)) * _F(0.4) * np.exp(-near * near)
+            shadow = _F(1.0) - (shading + overcast * (_F(1.2) - shading)) * _F(0.4) * np.exp(-near * near)
             near = from_bottom / _F(0.16)
             shadow *= _F(1.0) - shading * _F(0.25) * np.exp(-near * near)
             shadow *= entering
-            # Light that comes through lips and cheeks is red.
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r * shadow ** _F(0.75), g * shadow, b * shadow
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r * shadow**warm, g * shadow, b * shadow
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -112,5 +112,4 @@ def test_the_avatar_opens_its_mouth_when_the_driver_does(tmp_path):
 def test_a_real_speaker_moves_the_avatars_mouth(data, tmp_path):
     clip = pipeline.pictures_of(data / "talk" / "anchor_71s_512.mp4")
     shown = [picture.copy() for picture in itertools.islice(clip, FRAMES)]
-    # A real mouth opens by a few pixels only, and a loaded machine drops frames: less than the goal is demanded.
-    assert correlation_through_the_browser(shown, tmp_path) >= 0.7
+    assert correlation_through_the_browser(shown, tmp_path) >= 0.8

@@ -266,6 +266,23 @@ def test_recentring_makes_the_present_pose_the_rest() -> None:
     assert abs(yaw(frames[-1])) < 0.1, "a refined identity does not undo it"
 
 
+def test_a_second_of_rest_makes_pose_and_expression_neutral() -> None:
+    driver = Driver(AVATAR, Controls(), FPS)
+    resting = {"rotation": FAR_OFF, "browDownLeft": 0.3, "jawOpen": 0.015, "mouthSmileLeft": 0.2}
+    frames = run(driver, lambda i: posing(i, **resting), 0, 20)
+    assert frames[-1].expression[INDEX["browDownLeft"]] > 0.2
+    driver.calibrate()
+    frames += run(driver, lambda i: posing(i, **resting), 20, 70)
+    assert abs(yaw(frames[-1])) < 0.1
+    assert frames[-1].expression[INDEX["browDownLeft"]] < 0.01
+    assert frames[-1].expression[INDEX["mouthSmileLeft"]] < 0.01
+    assert head_speed(frames).max() < 4
+    frowning = run(driver, lambda i: posing(i, **(resting | {"browDownLeft": 1.0})), 70, 90)
+    assert frowning[-1].expression[INDEX["browDownLeft"]] == pytest.approx(1, abs=0.05)
+    elsewhere = run(driver, lambda i: replace(posing(i, **resting), epoch=1), 90, 130)
+    assert elsewhere[-1].expression[INDEX["browDownLeft"]] > 0.2, "somebody else has another neutral face"
+
+
 def test_another_source_is_met_without_prejudice() -> None:
     driver = Driver(AVATAR, Controls(), FPS)
     driver.recentre()

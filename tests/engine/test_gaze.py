@@ -7,7 +7,7 @@ import pytest
 from synthetic_face import CAMERA, Person
 
 from mien.face.camera import rotation_matrix
-from mien.face.gaze import gaze_of
+from mien.face.gaze import ASIDE_GAIN, DOWN_GAIN, UP_GAIN, gaze_of
 from mien.frames import Float
 
 pytestmark = pytest.mark.unit
@@ -29,12 +29,25 @@ def _gaze(person: Person, points: Float, turn: tuple[float, float, float], befor
 
 @pytest.mark.parametrize("turn", [(0, 0, 0), (0.2, -0.4, 0.1), (-0.15, 0.5, 0)])
 @pytest.mark.parametrize("gaze", [(0, 0), (20, 0), (-20, 5), (0, 15), (10, -15)])
-def test_known_gaze_is_recovered(
+def test_what_the_irises_show_is_recovered_and_exaggerated(
     person: Person, gaze: tuple[float, float], turn: tuple[float, float, float]
 ) -> None:
     radians = (float(np.radians(gaze[0])), float(np.radians(gaze[1])))
     found = _gaze(person, person.landmarks(turn, gaze=radians), turn)
-    np.testing.assert_allclose(np.degrees(found), [gaze, gaze], atol=1.0)
+    expected = (gaze[0] * ASIDE_GAIN, gaze[1] * (UP_GAIN if gaze[1] > 0 else DOWN_GAIN))
+    np.testing.assert_allclose(np.degrees(found), [expected, expected], atol=1.5)
+
+
+def test_a_falling_lid_does_not_take_the_gaze_along(person: Person) -> None:
+    sunk = person.landmarks(gaze=(0.0, -0.2))
+    rotation, place = np.eye(3, dtype=np.float32), np.array([0, 0, -60], np.float32)
+    radius, before = person.basis.eye_radius, np.zeros((2, 2), np.float32)
+    eyes, points = np.ascontiguousarray(person.eyes), sunk[:, :2].copy()
+    followed, held = (
+        gaze_of(points, CAMERA, rotation, place, eyes, radius, before, np.full(2, closed, np.float32))
+        for closed in (0.1, 0.8)
+    )
+    assert abs(held[0, 1]) < 0.6 * abs(followed[0, 1])
 
 
 def test_shut_eyes_hold_their_gaze(person: Person) -> None:

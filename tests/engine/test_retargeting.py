@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mien.face import lips
 from mien.face.camera import Camera, axis_angle, rotation_matrix
 from mien.face.retargeting import (
     BLINK,
@@ -291,3 +292,17 @@ def test_a_mirror_swaps_sides() -> None:
     assert seen.translation[0] == -5
     assert seen.expression[INDEX["mouthSmileRight"]] == pytest.approx(0.7)
     np.testing.assert_allclose(seen.gaze, [[-0.3, 0.4], [-0.1, 0.2]])
+
+
+def test_what_parts_the_lips_at_rest_is_not_taken_off_a_small_opening() -> None:
+    """Enrolled while talking, with upper lip and chin up: 2 % of the face's height stay 2 %."""
+    driver = subject(
+        neutral=expression(jawOpen=0.07, mouthUpperUpLeft=0.1, mouthUpperUpRight=0.1, mouthFunnel=0.1)
+    )
+    speaking = FaceParams(
+        0, expression=expression(jawOpen=0.11, mouthUpperUpLeft=0.05, mouthUpperUpRight=0.05)
+    )
+    weights = absolute_params(
+        relative_motion(speaking, Reference.of(driver)), Reference.of(subject()), STAMP
+    ).expression
+    assert lips.parted(weights) == pytest.approx(lips.parted(speaking.expression) - 0.02, abs=0.005)

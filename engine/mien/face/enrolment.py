@@ -16,8 +16,9 @@ import numpy as np
 from mien.errors import NoFaceError
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.fitting import Fit, Fitter, Tuning
-from mien.face.fitting_kernels import shape_equations
-from mien.face.landmark_basis import LANDMARKS, LIP_PAIRS, LandmarkBasis
+from mien.face.fitting_kernels import iris_direction, shape_equations
+from mien.face.gaze import IRIS_DEPTH
+from mien.face.landmark_basis import IRISES, LANDMARKS, LIP_PAIRS, LandmarkBasis
 from mien.face.model import FaceModel
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.subject import Subject
@@ -41,6 +42,12 @@ _NOT_NEUTRAL = np.array([name.startswith(("eyeLook", "tongueOut")) for name in A
 _BLINKS = np.array([name.startswith("eyeBlink") for name in ARKIT_NAMES])
 _MOST_NEUTRAL_BLINK = 0.5
 _JAW_OPEN = INDEX["jawOpen"]
+_GAINS = np.ones(EXPRESSIONS, np.float32)
+_GAINS[_JAW_OPEN] = 1.1
+_GAINS[[INDEX["eyeWideLeft"], INDEX["eyeWideRight"]]] = 1.5
+"""A fit is drawn towards rest: it reports nine tenths of a mouth's opening, and two thirds of eyes opened wide."""
+_MOST_EYE_CM = 0.2
+_MOST_CLOSED = 0.4
 _UPPER_LIP, _LOWER_LIP = (np.array(points) for points in zip(*LIP_PAIRS, strict=True))
 _MOST_PARTED = 0.5
 """Of jawOpen, taken out of the offsets in one round."""
@@ -68,6 +75,7 @@ class Enrolment:
         modes = self._modes.shape[1]
         self._identity = np.zeros(len(self._basis.identity), np.float32)
         self._offsets = np.zeros((LANDMARKS, 3), np.float32)
+        self._eyes: list[Float] = []
         self._matrix = np.zeros((modes, modes), np.float32)
         self._right = np.zeros(modes, np.float32)
         self._offset_matrix = np.zeros((LANDMARKS, 3, 3), np.float32)
@@ -142,7 +150,7 @@ class Enrolment:
             camera=self.camera,
             offsets=_frozen(self._offsets),
             neutral=_frozen(neutral),
-            gains=_frozen(np.ones(EXPRESSIONS, np.float32)),
+            gains=_frozen(_GAINS),
             rest_rotation=_frozen(np.median([fit.rotation for fit in calm], axis=0)),
             rest_translation=_frozen(np.median([fit.translation for fit in calm], axis=0)),
             rest_gaze=_frozen(np.median([fit.gaze for fit in calm], axis=0)),
@@ -153,13 +161,15 @@ class Enrolment:
         self._fitter.resume(key.fit)
         key.fit = fit = self._fitter.fit(key.points)
         camera = self.camera
+        rotation = rotation_matrix(fit.rotation)
+        self._note_eyes(key, rotation)
         shape = self._basis.shape(self._identity, np.zeros_like(self._offsets))
         posed = shape + np.tensordot(fit.expression, self._basis.expression, 1).T
         shape_equations(
             np.ascontiguousarray(key.points[:, :2]), np.ascontiguousarray(posed, np.float32),
             self._basis.trust,
             np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
-            self._modes, rotation_matrix(fit.rotation), fit.translation,
+            self._modes, rotation, fit.translation,
             self._matrix, self._right, self._offset_matrix, self._offset_right, self._row, self._reach,
         )  # fmt: skip
 
@@ -180,9 +190,34 @@ class Enrolment:
         offsets = np.linalg.solve(regular, self._offset_right[:, :, None])[:, :, 0]
         sealed = self._sealed(offsets.astype(np.float32)) * (self._basis.trust > 0)[:, None]
         self._offsets = np.clip(sealed, -_MOST_OFFSET_CM, _MOST_OFFSET_CM)
+        if self._eyes:
+            # Corners and irises tell the height of the eyeballs to a millimetre or so, which is five degrees of
+            # gaze: on the whole, whoever sits down before a camera looks nearer to it than that.
+            self._offsets[list(IRISES)] = np.clip(np.median(self._eyes, axis=0), -_MOST_EYE_CM, _MOST_EYE_CM)
+            self._eyes.clear()
         for accumulated in (self._matrix, self._right, self._offset_matrix, self._offset_right):
             accumulated[:] = 0
         self._fitter.use(self.subject())
+
+    def _note_eyes(self, key: _Key, rotation: Float) -> None:
+        """By how much the eyeballs would have to lie elsewhere, (2, 3) cm, to look into the camera."""
+        fit, camera = key.fit, self.camera
+        if fit.closed.max() > _MOST_CLOSED:
+            return
+        offsets = self._offsets.copy()
+        offsets[list(IRISES)] = 0
+        centres = self._basis.placed_eyes(self._identity, offsets)
+        radius = np.float32(IRIS_DEPTH * self._basis.eye_radius)
+        seen = np.empty((2, 2), np.float32)
+        for eye, iris in enumerate(IRISES):
+            iris_direction(
+                np.ascontiguousarray(key.points[iris, :2]),
+                np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
+                rotation, fit.translation, centres[eye], radius, seen[eye],
+            )  # fmt: skip
+        wanted = rotation.T @ -fit.translation - centres
+        wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+        self._eyes.append(radius * (_glance(seen) - wanted) * np.array((1, 1, 0), np.float32))
 
     def _sealed(self, offsets: Float) -> Float:
         """Everybody's lips meet at rest. Somebody who talks while being enrolled would otherwise have the open
@@ -230,6 +265,12 @@ def _distance(a: Fit, b: Fit) -> float:
     pose = a.rotation - b.rotation
     expression = a.expression - b.expression
     return float(np.sqrt(4 * (pose @ pose) + expression @ expression))
+
+
+def _glance(gaze: Float) -> Float:
+    """(2, 2) yaw and pitch -> (2, 3) unit vectors, head space."""
+    yaw, pitch = gaze[:, 0], gaze[:, 1]
+    return np.stack([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], axis=1)
 
 
 def _frozen(array: Float) -> Float:

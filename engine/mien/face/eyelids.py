@@ -12,7 +12,7 @@ from mien.frames import Float
 _SIDES = ("Left", "Right")
 _CLOSED_SHARE = 0.15
 """Distance that landmarks leave between closed lids, as a share of that between open ones."""
-_QUIET, _FULL = 0.18, 0.92
+_QUIET, _FULL = 0.18, 0.84
 """Closure below which lids count as open, and from which on as shut: what lies beyond is noise."""
 
 

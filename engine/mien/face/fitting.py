@@ -15,7 +15,15 @@ from mien.face.camera import Camera, axis_angle, rotation_matrix
 from mien.face.eyelids import Eyelids
 from mien.face.fitting_kernels import POSE, normal_equations, project, rotate_left, solve_boxed
 from mien.face.gaze import gaze_of
-from mien.face.landmark_basis import LANDMARKS, LID_PAIRS, LIP_PAIRS, MESH, OUTER_CORNERS, LandmarkBasis
+from mien.face.landmark_basis import (
+    EYE_CORNERS,
+    LANDMARKS,
+    LID_PAIRS,
+    LIP_PAIRS,
+    MESH,
+    OUTER_CORNERS,
+    LandmarkBasis,
+)
 from mien.face.model import FaceModel
 from mien.face.retargeting import eye_look
 from mien.face.rig import ARKIT_NAMES, INDEX
@@ -90,6 +98,8 @@ _FIXED = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_N
 """eyeLook follows from the irises; no landmark shows a tongue."""
 _LIDS = np.array([name.startswith(("eyeBlink", "eyeWide", "eyeSquint")) for name in ARKIT_NAMES])
 """What sets the height of the open eye at rest."""
+_CORNERS = np.array([point for side in EYE_CORNERS for point in side])
+_TO_CORNERS = 0.5
 _JAW_OPEN, _MOUTH_CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
@@ -131,6 +141,7 @@ class Fitter:
         offsets = np.zeros((LANDMARKS, 3), np.float32) if subject is None else subject.offsets
         self.base = self.basis.shape(identity, offsets)
         self.eye_centres = self.basis.placed_eyes(identity, offsets)
+        self._ahead = np.zeros(2, np.float32) if subject is None else _to_camera(subject)
         self._neutral = np.ascontiguousarray(self.base.T)
         right, left = OUTER_CORNERS
         self._across_cm = float(np.linalg.norm(self.base[left] - self.base[right]))
@@ -143,6 +154,7 @@ class Fitter:
         self._translation = np.zeros(3, np.float32)
         self._expression = np.zeros(EXPRESSIONS, np.float32)
         self._gaze = np.zeros((2, 2), np.float32)
+        self._hold_look()
         self._found = False
 
     def resume(self, fit: Fit) -> None:
@@ -151,6 +163,7 @@ class Fitter:
         self._translation = fit.translation.copy()
         self._expression = fit.expression.copy()
         self._gaze = fit.gaze.copy()
+        self._hold_look()
         self._found = True
 
     def fit(self, points: Float, iterations: int = 2) -> Fit:
@@ -188,9 +201,12 @@ class Fitter:
 
     def _track(self, seen: Float, iterations: int) -> Fit:
         before = self._expression.copy()
-        self._look(seen)
-        for _ in range(iterations):
-            self._iterate(seen, before, np.float32(self.tuning.steadiness))
+        steadiness = np.float32(self.tuning.steadiness)
+        # The irises say nothing before it is known where the head has gone.
+        self._iterate(seen, before, steadiness)
+        self._look(seen, self._closed(seen))
+        for _ in range(iterations - 1):
+            self._iterate(seen, before, steadiness)
         return self._result(seen)
 
     def _acquire(self, points: Float, seen: Float) -> None:
@@ -201,7 +217,7 @@ class Fitter:
         nothing = np.zeros(EXPRESSIONS, np.float32)
         for _ in range(pose_only):
             self._iterate(seen, nothing, np.float32(1e4))
-        self._look(seen)
+        self._look(seen, np.zeros(2, np.float32))
         for _ in range(everything):
             self._iterate(seen, self._expression, np.float32(0))
 
@@ -230,12 +246,35 @@ class Fitter:
         self._rotation = np.ascontiguousarray(rotation)
         self._translation = np.asarray(place - rotation @ origin, np.float32)
 
-    def _look(self, seen: Float) -> None:
-        """Set what the irises decide: gaze and the eyeLook shapes, which carry the lids along."""
+    def _closed(self, seen: Float) -> Float:
+        """How far each lid is closed against the open eye of the present gaze, (2,)."""
+        return self.lids.closed(seen, self.camera, self._rotation, self._translation, self._expression)
+
+    def _eyes_in(self, seen: Float) -> Float:
+        """Eyeball centres, (2, 3) cm, head space, moved sideways to where the eye corners are seen.
+
+        A fit that turns the head too far or too little shifts it in return, and the eyeballs, which lie
+        deeper than the skin, beside the eyes: halfway between the fit and the corners they are nearest to
+        the truth. Not upwards: corners are found higher when the eyes look up.
+        """
+        corners = self.base[_CORNERS] @ self._rotation.T + self._translation
+        px_per_cm = self.camera.focal / -corners[:, 2]
+        aside = (seen[_CORNERS, 0] - self.camera.cx) / px_per_cm - corners[:, 0]
+        moved = np.float32(_TO_CORNERS * aside.mean()) * self._rotation[0]
+        return np.asarray(self.eye_centres + moved, np.float32)
+
+    def _look(self, seen: Float, closed: Float) -> None:
+        """Set what the irises decide: gaze and the eyeLook shapes, which carry the lids along.
+
+        closed: (2,) as far as is known before the gaze is.
+        """
         self._gaze = gaze_of(
             seen, self.camera, self._rotation, self._translation,
-            self.eye_centres, self.basis.eye_radius, self._gaze,
+            self._eyes_in(seen), self.basis.eye_radius, self._gaze, closed, self._ahead,
         )  # fmt: skip
+        self._hold_look()
+
+    def _hold_look(self) -> None:
         look = eye_look(self._gaze)
         self._low[:EXPRESSIONS] = np.where(_FIXED, look, 0)
         self._high[:EXPRESSIONS] = np.where(_FIXED, look, 1)
@@ -274,9 +313,15 @@ class Fitter:
             translation=translation,
             expression=expression,
             gaze=self._gaze.copy(),
-            closed=self.lids.closed(seen, self.camera, self._rotation, translation, expression),
+            closed=self._closed(seen),
             error=distance_px / max(across_px, 1e-6),
         )
+
+
+def _to_camera(subject: Subject) -> Float:
+    """Yaw and pitch, (2,), with which the resting head looks into the camera: where its eyes are at rest."""
+    x, y, z = rotation_matrix(subject.rest_rotation).T @ -subject.rest_translation
+    return np.array([np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))], np.float32)
 
 
 def warm() -> None:

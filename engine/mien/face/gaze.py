@@ -8,16 +8,25 @@ import numpy as np
 
 from mien.face.camera import Camera
 from mien.face.fitting_kernels import iris_direction
-from mien.face.landmark_basis import EYE_CORNERS, LID_PAIRS
+from mien.face.landmark_basis import EYE_CORNERS, IRISES, LID_PAIRS
 from mien.frames import Float
 
-_IRISES = (473, 468)
-"""Iris centres of the subject's left and right eye."""
-_IRIS_DEPTH = 0.88
+IRIS_DEPTH = 0.88
 """Distance of the iris plane from the eyeball's centre, in radii."""
+ASIDE_GAIN, UP_GAIN, DOWN_GAIN = 1.15, 1.3, 2.0
+"""The lids hide part of an iris that looks up, and more of one that looks down; the network finds the middle
+of what is left. People who turn their heads up and down with their eyes on the camera show 0.6 to 0.8 of
+the gaze upwards and downwards; pictures of known gaze 0.9 sideways, 0.75 upwards and 0.4 downwards.
+"""
 _LIMITS = (np.radians(50.0), np.radians(40.0))
 _SHUT, _OPEN = 0.10, 0.22
 """Lid distance, of the eye's width, below which an iris is guessed, and above which it is seen."""
+_BLINKING = (0.40, 0.75)
+"""Closure from which on the gaze is held a little, and nearly altogether."""
+_LEAK = 0.25
+"""How much an eye is believed that looks closed: it may be looking down."""
+_AHEAD = np.zeros(2, np.float32)
+_BOTH_OPEN = np.zeros(2, np.float32)
 _TOGETHER = (0.5, 0.8)
 """How much of the difference between the eyes, in yaw and pitch, is taken for noise: eyes move together."""
 
@@ -30,23 +39,29 @@ def gaze_of(
     eye_centres: Float,
     eye_radius: float,
     before: Float,
+    closed: Float = _BOTH_OPEN,
+    ahead: Float = _AHEAD,
 ) -> Float:
     """Gaze in head space, (2, 2) float32 radians as in `FaceParams`.
 
     points: (478, 2) px; rotation: (3, 3); eye_centres: (2, 3) cm, head space; before: the gaze of the
-    frame before, held by an eye that is shut.
+    frame before, held by an eye that is shut; closed: (2,) in [0, 1], how far each lid is closed, against
+    the open eye of that gaze. A lid that falls faster than the gaze could take it along is a blink, in
+    which the network guesses an iris that sinks with the lid; ahead: (2,) the person's gaze at rest, from
+    which others are exaggerated.
     """
     gaze = np.empty((2, 2), np.float32)
     trust = np.empty(2, np.float32)
-    for eye, (iris, lids, corners) in enumerate(zip(_IRISES, LID_PAIRS, EYE_CORNERS, strict=True)):
+    for eye, (iris, lids, corners) in enumerate(zip(IRISES, LID_PAIRS, EYE_CORNERS, strict=True)):
         if not np.isfinite(points[iris]).all():
             gaze[eye], trust[eye] = before[eye], 0
             continue
-        trust[eye] = _visible(points, lids, corners)
+        trust[eye] = _visible(points, lids, corners) * _open(float(closed[eye]))
         iris_direction(
             points[iris], np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
-            rotation, translation, eye_centres[eye], np.float32(_IRIS_DEPTH * eye_radius), gaze[eye],
+            rotation, translation, eye_centres[eye], np.float32(IRIS_DEPTH * eye_radius), gaze[eye],
         )  # fmt: skip
+    gaze = _exaggerated(gaze - ahead) + ahead
     # A shut eye follows the open one, relative to where both were; with both shut all is held.
     moved = gaze - before
     total = float(trust.sum())
@@ -61,9 +76,20 @@ def gaze_of(
     return np.asarray(np.clip(gaze, [-_LIMITS[0], -_LIMITS[1]], _LIMITS), np.float32)
 
 
+def _exaggerated(gaze: Float) -> Float:
+    """What the irises show, relative to rest -> what the eyes do, (2, 2)."""
+    up = np.where(gaze[:, 1:] > 0, np.float32(UP_GAIN), np.float32(DOWN_GAIN))
+    return np.asarray(gaze * np.concatenate([np.full_like(up, ASIDE_GAIN), up], axis=1), np.float32)
+
+
 def _visible(points: Float, lids: tuple[tuple[int, int], ...], corners: tuple[int, int]) -> float:
     """0: the lids hide the iris, 1: they don't."""
     width = dist(points[corners[0]].tolist(), points[corners[1]].tolist())
     apart = sum(dist(points[upper].tolist(), points[lower].tolist()) for upper, lower in lids[:3]) / 3
     share = (apart / max(width, 1e-6) - _SHUT) / (_OPEN - _SHUT)
     return min(max(share, 0.0), 1.0)
+
+
+def _open(closed: float) -> float:
+    low, high = _BLINKING
+    return min(max((high - closed) / (high - low), _LEAK), 1.0)

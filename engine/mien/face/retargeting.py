@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mien.face import lips
 from mien.face.camera import axis_angle, rotation_matrix
 from mien.face.rig import ARKIT_NAMES, INDEX, MIRROR
 from mien.face.subject import Subject
@@ -156,6 +157,10 @@ for _stems, _most in (
     _NEUTRAL_MOST[names_mask(*_stems)] = _most
 
 
+_MOST_LIPS_CLOSED = 0.02
+"""Whoever speaks while being enrolled has an open mouth; only a fit's bias is taken off."""
+
+
 def rest_expression(subject: Subject) -> Float:
     """(52,) float32: how an avatar looks while its driver is at rest.
 
@@ -171,7 +176,8 @@ class Reference:
 
     rotation: (3, 3); pivot: (3,) cm, camera space; gaze: (2, 2); all at rest. neutral: (52,), what the fit
     reports at rest, as far as that is believed. gains: (52,), what a weight above it counts for.
-    expression: (52,), what an avatar shows at rest.
+    expression: (52,), what an avatar shows at rest. lips_closed: how far apart the fit reports lips that
+    touch, see `mien.face.lips.parted`.
     """
 
     rotation: Float
@@ -180,6 +186,7 @@ class Reference:
     neutral: Float
     gains: Float
     expression: Float
+    lips_closed: float
 
     @classmethod
     def of(cls, subject: Subject) -> Reference:
@@ -192,6 +199,7 @@ class Reference:
             neutral,
             np.asarray(subject.gains / np.maximum(1.0 - neutral, 0.25), np.float32),
             rest_expression(subject),
+            min(max(lips.parted(subject.neutral), 0.0), _MOST_LIPS_CLOSED),
         )
 
 
@@ -222,23 +230,14 @@ def relative_motion(params: FaceParams, driver: Reference) -> Motion:
     for lid in _LIDS:
         if weights[lid] > 0.5:
             weights[lid] = 0.5 + (weights[lid] - 0.5) * _LIDS_FASTER
-    weights[_CLOSE] = weights[_JAW] - _aperture(float(change[_JAW] - change[_CLOSE])) * driver.gains[_JAW]
+    apart = lips.parted(params.expression) - driver.lips_closed
+    lips.set_opening(weights, lips.opening(apart) * float(driver.gains[_JAW]))
     motion[EXPRESSION] = np.minimum(weights, 1.0)
     return motion
 
 
 _LIDS_FASTER = 0.5 / 0.38
 """From half-closed on, so that a blink that reads 0.88 is closed: fits seldom report the last tenth."""
-
-
-def _aperture(opened: float) -> float:
-    """How far the lips are apart, in units of jawOpen, given how much further than at rest the fit says.
-
-    The last sliver (0.05) is noise, and lips that all but touch are read as closed.
-    """
-    opened = max(opened, 0.0)
-    sliver = min(opened / 0.05, 1.0)
-    return opened * sliver * sliver * (3 - 2 * sliver)
 
 
 # --- to a person --------------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ import numpy as np
 from mien.face.camera import Camera
 from mien.frames import EXPRESSIONS, Float
 
+REFLECTANCE = 78
+"""Size of a reflectance vector."""
+
 
 def _frozen(array: Float) -> Float:
     array.setflags(write=False)
@@ -24,7 +27,8 @@ class Subject:
     weights that the fit reports when this person's face rests; relative transfer subtracts them.
     gains: (52,) float32, how much the person's reported weights are amplified so that a full blink
     reads 1. rest: the reference pose for relative transfer, rotation (3,) and translation (3,), and
-    gaze (2, 2). epoch: grows each time any of it is estimated anew.
+    gaze (2, 2). epoch: grows each time any of it is estimated anew. reflectance: (78,) float32, the
+    colouring (`mien.face.reflectance`); zeros, the average face's, until pictures were looked at for it.
     """
 
     model: str
@@ -37,3 +41,4 @@ class Subject:
     rest_translation: Float = field(default_factory=lambda: _frozen(np.array([0, 0, -60], np.float32)))
     rest_gaze: Float = field(default_factory=lambda: _frozen(np.zeros((2, 2), np.float32)))
     epoch: int = 0
+    reflectance: Float = field(default_factory=lambda: _frozen(np.zeros(REFLECTANCE, np.float32)))

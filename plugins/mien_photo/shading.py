@@ -1,0 +1,206 @@
+"""The light stays in the room while the head turns: what that does to the brightness of the skin.
+
+The portrait holds skin colour times light. The light is estimated once, from the portrait, as spherical harmonics;
+in a frame each vertex becomes brighter or darker by what that light gives its normal now over what it gave it in
+the portrait (the ratio image of Liu et al. 2001, "Expressive expression mapping with ratio images", with a model in
+place of the second photograph).
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mien.face.light import COEFFICIENTS, estimate_light, harmonics
+from mien.frames import Bytes, Float
+from mien.render.conditioning import vertex_normals
+from mien_photo.anatomy import Skin
+
+Ints = NDArray[np.int32]
+
+_DARKEST, _BRIGHTEST = np.float32(0.65), np.float32(1.45)
+"""The most that a turn of the head changes."""
+_LEAST_LIT = 0.25
+"""Of the typical shading: deeper shadow is ambient light's, which harmonics don't know."""
+_FRONTAL = 0.3
+"""Cosine to the line of sight from which on the portrait tells a skin colour."""
+_INNER = 0.9
+_STIFF = 3.0
+"""Times the pull of lips and lids: a skin that goes a third of their way is one with them."""
+_SAME = np.float32(0.004)
+"""Less than a grey level: not worth touching the pixel."""
+_SPREAD = 0.004
+"""Standard deviation over which the portrait's skin is averaged, as a share of its side."""
+
+
+def light_of(source: Bytes, source_xy: Float, normals: Float, presence: Float) -> Float:
+    """(9,) float32: the light in which the portrait was taken, as shading per harmonic, without its colour.
+
+    source: (S, S, 3 or 4) uint8; source_xy: (K, 2) px of it, where each vertex of the skin takes its colour; normals:
+    (K, 3) unit, camera space, in the portrait; presence: (K,) 0 to 1, see `Skin`. Zeros where no skin is seen.
+
+    One skin has one albedo here: brows, lips and beard are what the estimate's reweighting is for.
+    """
+    chosen = (presence > _INNER) & (normals[:, 2] > _FRONTAL)
+    if chosen.sum() < COEFFICIENTS:
+        return np.zeros(COEFFICIENTS, np.float32)
+    soft = cv2.GaussianBlur(source[..., :3], (0, 0), max(_SPREAD * source.shape[0], 0.5))
+    at = np.ascontiguousarray(source_xy[chosen] - np.float32(0.5))
+    colours = cv2.remap(soft, at[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0] / 255.0
+    albedo = np.broadcast_to(np.median(colours, axis=0).clip(0.02), colours.shape)
+    light = estimate_light(normals[chosen], np.asarray(albedo, np.float32), np.asarray(colours, np.float32))
+    return np.asarray(light.mean(axis=1), np.float32)
+
+
+class Shading:
+    """How much brighter or darker the skin is than in the portrait. Holds its own buffers: one per thread."""
+
+    def __init__(self, skin: Skin, portrait: Float, home: Float, light: Float) -> None:
+        """portrait: (K, 3) the skin's vertices in the portrait, cm, head space; home: (3, 3) the head's rotation
+        there; light: (9,) see `light_of`.
+        """
+        presence = skin.presence
+        seen = presence > 0
+        self._triangles = np.ascontiguousarray(skin.triangles[seen[skin.triangles].any(axis=1)])
+        self._presence = presence
+        self._form = _polynomial(light)
+        # Edges of lips and lids roll in and out of sight: their light is that of the face around them.
+        self._stiff = np.zeros(len(portrait), np.float32)
+        for opening in skin.openings:
+            self._stiff[opening.rows] = np.maximum(
+                self._stiff[opening.rows], np.minimum(_STIFF * np.abs(opening.pull), 1)
+            )
+        self._own = vertex_normals(portrait, skin.triangles)
+        before = harmonics(self._own @ home.T) @ light
+        self._least = np.float32(max(_LEAST_LIT * float(np.median(before[presence > _INNER])), 1e-3))
+        self._before = np.maximum(before, self._least).astype(np.float32)
+        self._normals = np.empty((len(portrait), 3), np.float32)
+        self._gain = np.ones(len(portrait), np.float32)
+
+    def gain(self, vertices: Float, rotation: Float) -> Float:
+        """vertices: (K, 3) now, head space; rotation: (3, 3) of the head -> (K,) factors, until the next call."""
+        _gains(
+            vertices, self._triangles, rotation, self._form, self._presence, self._own, self._stiff, self._before,
+            self._least, self._normals, self._gain,
+        )  # fmt: skip
+        return self._gain
+
+
+def _polynomial(light: Float) -> Float:
+    """(9,) coefficients of 1, x, y, z, xy, yz, zz, zx, xx - yy that give a unit normal's shading."""
+    n = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    n /= np.linalg.norm(n, axis=1, keepdims=True)
+    x, y, z = n.T
+    terms = np.stack([np.ones_like(x), x, y, z, x * y, y * z, z * z, z * x, x * x - y * y], axis=1)
+    shading: Float = harmonics(n) @ light
+    return np.asarray(np.linalg.solve(terms.T @ terms, terms.T @ shading), np.float32)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _gains(
+    vertices: Float,
+    triangles: Ints,
+    rotation: Float,
+    form: Float,
+    presence: Float,
+    own: Float,
+    stiff: Float,
+    before: Float,
+    least: np.float32,
+    normals: Float,
+    out: Float,
+) -> None:
+    """out: (K,) factors; own: (K, 3) normals in the portrait, head space, stiff: (K,) how far they stay as they were;
+    normals: (K, 3) scratch, sums of the triangles' normals weighted by their area.
+    """
+    one = np.float32(1.0)
+    normals[:] = 0
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        px, py, pz = vertices[a, 0], vertices[a, 1], vertices[a, 2]
+        ux, uy, uz = vertices[b, 0] - px, vertices[b, 1] - py, vertices[b, 2] - pz
+        vx, vy, vz = vertices[c, 0] - px, vertices[c, 1] - py, vertices[c, 2] - pz
+        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for v in (a, b, c):
+            normals[v, 0] += x
+            normals[v, 1] += y
+            normals[v, 2] += z
+    for v in range(out.shape[0]):
+        out[v] = one
+        if presence[v] <= 0:
+            continue
+        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
+        short = (one - stiff[v]) / np.sqrt(max(x * x + y * y + z * z, np.float32(1e-20)))
+        x = x * short + stiff[v] * own[v, 0]
+        y = y * short + stiff[v] * own[v, 1]
+        z = z * short + stiff[v] * own[v, 2]
+        short = one / np.sqrt(max(x * x + y * y + z * z, np.float32(1e-20)))
+        nx = (rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z) * short
+        ny = (rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z) * short
+        nz = (rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z) * short
+        now = form[0] + form[1] * nx + form[2] * ny + form[3] * nz
+        now += form[4] * nx * ny + form[5] * ny * nz + form[6] * nz * nz + form[7] * nz * nx
+        now += form[8] * (nx * nx - ny * ny)
+        ratio = min(max(max(now, least) / before[v], _DARKEST), _BRIGHTEST)
+        out[v] = one + (ratio - one) * presence[v]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def spread(gain: Float, triangle: Ints, barycentric: Float, triangles: Ints, out: Float, box: Ints) -> None:
+    """out: (h, w) float32, the factor of each pixel, 1 off the skin; box: (4,) the part that differs from 1, left,
+    top, right, bottom (excluded), of no area where nothing does.
+
+    triangle, barycentric: (h, w) and (h, w, 2), the skin and its openings as drawn; triangles: (T, 3) theirs.
+    """
+    one = np.float32(1.0)
+    height, width = out.shape
+    left, top, right, bottom = width, height, 0, 0
+    for y in range(height):
+        for x in range(width):
+            t = triangle[y, x]
+            value = one
+            if t >= 0:
+                l0, l1 = barycentric[y, x, 0], barycentric[y, x, 1]
+                value = l0 * gain[triangles[t, 0]] + l1 * gain[triangles[t, 1]]
+                value += (one - l0 - l1) * gain[triangles[t, 2]]
+                if abs(value - one) > _SAME:
+                    left, right = min(left, x), max(right, x + 1)
+                    top, bottom = min(top, y), max(bottom, y + 1)
+            out[y, x] = value
+    box[0], box[1], box[2], box[3] = left, top, right, bottom
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def apply(factor: Float, left: int, top: int, right: int, bottom: int, picture: Bytes) -> None:
+    """Multiply picture (H, W, 3) uint8 by factor (h, w), interpolated between the centres of its pixels.
+
+    left, top, right, bottom (excluded): the part of `factor` that counts.
+    """
+    height, width = picture.shape[0], picture.shape[1]
+    rows, columns = factor.shape
+    one, half = np.float32(1.0), np.float32(0.5)
+    down, across = np.float32(rows / height), np.float32(columns / width)
+    for y in range(int(top / down), min(int(bottom / down) + 1, height)):
+        fy = min(max((np.float32(y) + half) * down - half, np.float32(0)), np.float32(rows - 1.001))
+        j = int(fy)
+        v = fy - np.float32(j)
+        for x in range(int(left / across), min(int(right / across) + 1, width)):
+            fx = min(max((np.float32(x) + half) * across - half, np.float32(0)), np.float32(columns - 1.001))
+            i = int(fx)
+            u = fx - np.float32(i)
+            above = factor[j, i] + u * (factor[j, i + 1] - factor[j, i])
+            below = factor[j + 1, i] + u * (factor[j + 1, i + 1] - factor[j + 1, i])
+            value = above + v * (below - above)
+            if abs(value - one) > _SAME:
+                for k in range(3):
+                    lit = np.float32(picture[y, x, k]) * value + half
+                    picture[y, x, k] = np.uint8(min(lit, np.float32(255.0)))
+
+
+def warm() -> None:
+    """Compile the kernel that a picture of nothing doesn't reach."""
+    apply(np.ones((2, 2), np.float32), 0, 0, 2, 2, np.zeros((4, 4, 3), np.uint8))
