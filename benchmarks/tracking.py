@@ -2,8 +2,10 @@
 
 On clips of people (not part of this project; `--data` names their folder): enrolment on the first second, error
 on the rest, mean over clips. Jitter on a still portrait with a grey level of noise, lag by cross-correlation of
-motion. MediaPipe's FaceLandmarker runs as a peer where its `.task` file is in the assets folder: expressions are
-correlated with its blendshapes. CPU times are scaled by a reference kernel that runs in between (`reference.py`).
+motion; blinks against marks made by eye (`tests/marks`), gaze on pictures of known gaze (`gaze.py`). Peers
+(`peers.py`) run beside: MediaPipe's FaceLandmarker where its files are in the assets folder, whose blendshapes our
+expressions are correlated with, and OpenSeeFace where `--openseeface` names its folder. CPU times are scaled by a
+reference kernel that runs in between (`reference.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import os
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,18 +25,30 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gaze import gaze_errors
 from mien.errors import MienError
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.enrolment import enrol
 from mien.face.fitting import Fitter
-from mien.face.model import FaceModel, load_model
+from mien.face.model import BUILT_IN, FaceModel, load_model
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.tracker import LandmarkTracker
 from mien.frames import Bytes, Float, VideoFrame
 from mien.stage import FaceLandmarks, Kind, Landmarker
+from mien.testing.blinks import BLINKS, MarkedClip, agreement, marked_clips
 from mien.testing.context import FakeContext
 from mien_mediapipe.landmarker import MediaPipeLandmarker
+from peers import FaceLandmarker, OpenSeeFace, Peer, Seen
 from reference import Reference
+
+Maker = Callable[[int, int], Peer]
+"""Makes a peer for pictures of that width and height."""
+Makers = tuple[Maker, ...]
+MARKS = Path(__file__).resolve().parents[1] / "tests" / "marks" / "blinks.json"
+MARKED_S = 16.05
+"""Seconds of a clip in which blinks were marked."""
+PEER = FaceLandmarker.name
+AGREES = 0.7
 
 NOSE, RIGHT, LEFT = 1, 33, 263
 PRESENT = 0.08  # deviation of a peer's weight over a clip, from which on the clip contains the shape
@@ -42,14 +56,35 @@ PRESENT = 0.08  # deviation of a peer's weight over a clip, from which on the cl
 
 @dataclass
 class Clip:
-    """Landmarks (N, 478, 3) px, NaN where lost; seconds (N,); the peer's weights (N, 52), NaN where it lost."""
+    """Landmarks (N, 478, 3) px, NaN where lost; seconds (N,); what each peer saw."""
 
     name: str
     width: int
     height: int
     points: Float
     seconds: Float
-    peer: Float | None
+    peers: dict[str, PeerTrack]
+
+
+@dataclass
+class PeerTrack:
+    """What a peer made of a clip, per frame, NaN where it found nothing or another face than ours: noses (N, 2)
+    px; errors (N, 2), with and without what it learned about the person; weights (N, 52).
+    """
+
+    noses: list[Float] = field(default_factory=list)
+    errors: list[tuple[float, float]] = field(default_factory=list)
+    weights: list[Float] = field(default_factory=list)
+
+    def note(self, peer: Peer, seen: Seen | None, ours: FaceLandmarks | None) -> None:
+        if seen is None or ours is None or np.abs(seen.points[peer.nose] - ours.points[NOSE, :2]).max() > 40:
+            self.noses.append(np.full(2, np.nan, np.float32))
+            self.errors.append((np.nan, np.nan))
+            self.weights.append(np.full(len(ARKIT_NAMES), np.nan, np.float32))
+            return
+        self.noses.append(seen.points[peer.nose])
+        self.errors.append((peer.error(seen.points, seen.modelled), peer.error(seen.points, seen.plain)))
+        self.weights.append(np.full(len(ARKIT_NAMES), np.nan) if seen.weights is None else seen.weights)
 
 
 @dataclass
@@ -73,39 +108,6 @@ class Costs:
         )
 
 
-class Peer:
-    """MediaPipe's FaceLandmarker task: landmarks and blendshapes of its own."""
-
-    def __init__(self, task: Path) -> None:
-        import mediapipe
-        from mediapipe.tasks.python import BaseOptions, vision
-
-        self._image = lambda pixels: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
-        options = vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_path=str(task)),
-            output_face_blendshapes=True,
-            running_mode=vision.RunningMode.VIDEO,
-        )
-        self._landmarker = vision.FaceLandmarker.create_from_options(options)
-        self._ms = 0
-
-    def look(self, pixels: Bytes) -> tuple[Float, Float] | None:
-        """Landmarks (478, 2) px and weights (52,), or None."""
-        self._ms += 40
-        found = self._landmarker.detect_for_video(self._image(np.ascontiguousarray(pixels)), self._ms)
-        if not found.face_blendshapes:
-            return None
-        weights = np.zeros(len(ARKIT_NAMES), np.float32)
-        for one in found.face_blendshapes[0]:
-            if one.category_name in INDEX:
-                weights[INDEX[one.category_name]] = one.score
-        size = np.array([pixels.shape[1], pixels.shape[0]])
-        return np.array([(p.x, p.y) for p in found.face_landmarks[0]], np.float32) * size, weights
-
-    def close(self) -> None:
-        self._landmarker.close()
-
-
 class Replayed(Landmarker):
     """Landmarks that were found before."""
 
@@ -127,27 +129,27 @@ def frames_of(path: Path, seconds: float) -> Iterator[tuple[float, Bytes]]:
             yield picture.time, np.ascontiguousarray(picture.to_ndarray(format="rgb24"))
 
 
-def read(path: Path, seconds: float, task: Path | None, costs: Costs) -> Clip:
+def read(path: Path, seconds: float, makers: Makers, costs: Costs) -> Clip:
     landmarker = MediaPipeLandmarker()
     landmarker.open(FakeContext())
-    peer = Peer(task) if task else None
-    points, times, weights = [], [], []
+    peers: list[Peer] = []
+    points, times, tracks = [], [], {}
     pixels = np.zeros((1, 1, 3), np.uint8)
     for moment, pixels in frames_of(path, seconds):
+        if not times:
+            peers = [make(pixels.shape[1], pixels.shape[0]) for make in makers]
+            tracks = {peer.name: PeerTrack() for peer in peers}
         faces = costs.time("mediapipe", lambda p=pixels: landmarker.detect(p))
         points.append(faces[0].points if faces else np.full((478, 3), np.nan, np.float32))
         times.append(moment)
-        if peer:
-            seen = costs.time("face_landmarker", lambda p=pixels: peer.look(p))
-            far = seen is None or not faces or np.abs(seen[0] - faces[0].points[:, :2]).mean() > 20
-            weights.append(np.full(52, np.nan, np.float32) if far else seen[1])
+        for peer in peers:
+            seen = costs.time(peer.name, lambda p=pixels, peer=peer: peer.look(p))
+            tracks[peer.name].note(peer, seen, faces[0] if faces else None)
     landmarker.close()
-    if peer:
+    for peer in peers:
         peer.close()
     height, width = pixels.shape[:2]
-    return Clip(
-        path.stem, width, height, np.array(points), np.array(times), np.array(weights) if peer else None
-    )
+    return Clip(path.stem, width, height, np.array(points), np.array(times), tracks)
 
 
 def errors(fitter: Fitter, points: Float, costs: Costs | None, expressions: list[Float]) -> float:
@@ -175,23 +177,25 @@ def correlations(ours: Float, theirs: Float) -> dict[str, float]:
     return found
 
 
-def tracked(model: str, clip: Clip) -> Float:
-    """The tracker's own landmarks, filtered, (N, 478, 2) px; NaN where lost."""
+def tracked(model: str, clip: Clip) -> tuple[Float, Float]:
+    """The tracker's own landmarks, filtered, (N, 478, 2) px, and eyeBlink weights, (N, 2); NaN where lost."""
     context = FakeContext(services={Kind.LANDMARKER: lambda: Replayed(clip.points)}, face_model=model)
     tracker = LandmarkTracker()
     tracker.open(context)
     empty = np.zeros((clip.height, clip.width, 3), np.uint8)
-    found, fitter, epoch = [], None, None
+    found, lids, fitter, epoch = [], [], None, None
     for index, moment in enumerate(clip.seconds):
         seen = tracker.process(VideoFrame(empty, round(moment * 1e9), index=index))
         if seen.params is None or seen.subject is None:
             found.append(np.full((478, 2), np.nan, np.float32))
+            lids.append(np.full(2, np.nan, np.float32))
             continue
         if fitter is None or epoch != seen.subject.epoch:
             epoch, fitter = seen.subject.epoch, Fitter(load_model(model), seen.subject.camera, seen.subject)
         head = fitter.posed(seen.params.expression) @ rotation_matrix(seen.params.rotation).T
         found.append(seen.subject.camera.project(head + seen.params.translation))
-    return np.array(found)
+        lids.append(seen.params.expression[list(BLINKS)])
+    return np.array(found), np.array(lids)
 
 
 def lag_frames(raw: Float, smooth: Float) -> float:
@@ -205,28 +209,82 @@ def lag_frames(raw: Float, smooth: Float) -> float:
     return k - 3 + (low - high) / (2 * (low - 2 * mid + high))
 
 
-def still(model: str, portrait: Bytes, frames: int = 110) -> float:
-    """Jitter of the tracked landmarks on a still face, as a share of the landmarker's own."""
+def restless(portrait: Bytes, frames: int = 110) -> list[Bytes]:
+    """A still picture with a grey level of noise, as a camera would show it."""
     rng = np.random.default_rng(1)
+    noisy = (portrait.astype(np.int16) + rng.integers(-1, 2, portrait.shape) for _ in range(frames))
+    return [one.clip(0, 255).astype(np.uint8) for one in noisy]
+
+
+def jitter_px(track: Float) -> float:
+    """Mean step from frame to frame of points (N, P, 2), once they have settled."""
+    return float(np.nanmean(np.abs(np.diff(track[len(track) // 2 :], axis=0))))
+
+
+def still(pictures: list[Bytes]) -> Clip:
+    """The landmarker on a still face."""
     landmarker = MediaPipeLandmarker()
     landmarker.open(FakeContext())
-    noisy = (portrait + rng.integers(-1, 2, portrait.shape) for _ in range(frames))
-    points = [landmarker.detect(one.clip(0, 255).astype(np.uint8))[0].points for one in noisy]
+    points = np.array([landmarker.detect(one)[0].points for one in pictures])
     landmarker.close()
-    height, width = portrait.shape[:2]
-    clip = Clip("still", width, height, np.array(points), np.arange(frames) / 25, None)
-    firm = Fitter(load_model(model), Camera.guess(width, height)).basis.trust > 0
-    settled = slice(frames // 2, None)
-
-    def jitter(track: Float) -> float:
-        return float(np.abs(np.diff(track[settled][:, firm, :2], axis=0)).mean())
-
-    return jitter(tracked(model, clip)) / jitter(clip.points)
+    height, width = pictures[0].shape[:2]
+    return Clip("still", width, height, points, np.arange(len(pictures)) / 25, {})
 
 
-def measure(name: str, model: FaceModel, clips: list[Clip], portrait: Bytes) -> dict[str, Any]:
+def jitter_ratio(model: str, clip: Clip) -> float:
+    """Jitter of the tracked landmarks on a still face, as a share of the landmarker's own."""
+    firm = Fitter(load_model(model), Camera.guess(clip.width, clip.height)).basis.trust > 0
+    return jitter_px(tracked(model, clip)[0][:, firm]) / jitter_px(clip.points[:, firm, :2])
+
+
+def measure_peer(
+    name: str, clips: list[Clip], make: Maker, pictures: list[Bytes], costs: Costs
+) -> dict[str, Any]:
+    """The figures of our own models, for a peer. Its CPU time is of all it does, landmarks included."""
+    raw, lags, found = still(pictures), [], []
+    for clip in clips:
+        track = clip.peers[name]
+        rest = clip.seconds >= clip.seconds[0] + 1
+        found.append(np.nanmean(np.array(track.errors)[rest], axis=0))
+        noses = np.array(track.noses)
+        lags.append(max(lag_frames(clip.points[:, NOSE, axis], noses[:, axis]) for axis in (0, 1)))
+    peer = make(raw.width, raw.height)
+    seen = [peer.look(one) for one in pictures]
+    steps = jitter_px(np.array([one.points[peer.inner] for one in seen if one is not None]))
+    peer.close()
+    closely, plainly = np.nanmean(found, axis=0)
+    cpu_ms, landmarks_ms = costs.median(name), costs.median("mediapipe")
+    return {
+        "reprojection_iod_percent": round(float(closely), 3),
+        "reprojection_no_offsets": round(float(plainly), 3),
+        "fit_cpu_ms": None,
+        "cpu_ms": cpu_ms,
+        "cpu_ms_of_our_landmarks": landmarks_ms,
+        "jitter_ratio": round(steps / jitter_px(raw.points[:, :468, :2]), 3),
+        "lag_frames": round(float(np.mean(lags)), 3),
+    }
+
+
+def blinking(clips: list[Clip], lids: dict[str, Float], marks: list[MarkedClip]) -> dict[str, Any]:
+    """Agreement with the marked blinks, over all marked clips that were run."""
+    found = [agreement(lids[clip.name], mark) for mark in marks for clip in clips if clip.name in mark.clip]
+    if not found:
+        return {}
+    hits = sum(one.hits for one in found)
+    wrong = sum(len(one.missed) + len(one.invented) for one in found)
+    return {
+        "blinks_marked": sum(len(one.closed) for one in found),
+        "blink_f1": round(2 * hits / (2 * hits + wrong), 3),
+        "blink_peak_weight": round(float(np.median([peak for one in found for peak in one.closed])), 3),
+    }
+
+
+def measure(
+    name: str, model: FaceModel, clips: list[Clip], pictures: list[Bytes], marks: list[MarkedClip]
+) -> dict[str, Any]:
     costs = Costs()
-    closely, plainly, lags, agreement = [], [], [], defaultdict(list)
+    lids: dict[str, Float] = {}
+    closely, plainly, lags, correlated = [], [], [], defaultdict(list)
     for clip in clips:
         seen = ~np.isnan(clip.points[:, 0, 0])
         first = clip.seconds < clip.seconds[seen.argmax()] + 1
@@ -237,35 +295,45 @@ def measure(name: str, model: FaceModel, clips: list[Clip], portrait: Bytes) -> 
         closely.append(errors(Fitter(model, camera, subject), clip.points[rest], costs, weights))
         bare = replace(subject, offsets=np.zeros_like(subject.offsets))
         plainly.append(errors(Fitter(model, camera, bare), clip.points[rest], None, []))
-        smooth = tracked(name, clip)
+        smooth, lids[clip.name] = tracked(name, clip)
         lags.append(max(lag_frames(clip.points[:, NOSE, axis], smooth[:, NOSE, axis]) for axis in (0, 1)))
-        if clip.peer is not None:
-            for shape, value in correlations(np.array(weights), clip.peer[rest]).items():
-                agreement[shape].append(value)
+        if PEER in clip.peers:
+            theirs = np.array(clip.peers[PEER].weights)[rest]
+            for shape, value in correlations(np.array(weights), theirs).items():
+                correlated[shape].append(value)
     return {
         "reprojection_iod_percent": round(float(np.mean(closely)), 3),
         "reprojection_no_offsets": round(float(np.mean(plainly)), 3),
         "reprojection_by_clip": {c.name: round(e, 3) for c, e in zip(clips, closely, strict=True)},
         "fit_cpu_ms": costs.median("fit"),
-        "jitter_ratio": round(still(name, portrait), 3),
+        "jitter_ratio": round(jitter_ratio(name, still(pictures)), 3),
         "lag_frames": round(float(np.mean(lags)), 3),
-        "correlation": {k: round(float(np.mean(v)), 2) for k, v in sorted(agreement.items())},
+        **blinking(clips, lids, marks),
+        "correlation": {k: round(float(np.mean(v)), 2) for k, v in sorted(correlated.items())},
+        "agreeing_shapes": sum(float(np.mean(v)) >= AGREES for v in correlated.values()),
         "reference_scale": round(costs.reference.scale, 3) if costs.reference.runs_ms else None,
     }
 
 
 def show(result: dict[str, Any]) -> None:
-    table = Table("", *result["models"], title="Tracking")
-    rows = ["reprojection_iod_percent", "reprojection_no_offsets", "fit_cpu_ms", "jitter_ratio", "lag_frames"]
+    columns = result["models"] | result["peers"]
+    table = Table(title="Tracking")
+    table.add_column("", no_wrap=True)
+    for name in columns:
+        table.add_column(name)
+    rows = (
+        "reprojection_iod_percent", "reprojection_no_offsets", "fit_cpu_ms", "cpu_ms", "jitter_ratio", "lag_frames",
+        "gaze_degrees", "blink_f1", "blink_peak_weight", "agreeing_shapes",
+    )  # fmt: skip
     for row in rows:
-        table.add_row(row, *(str(one[row]) for one in result["models"].values()))
+        values = (one.get(row) for one in columns.values())
+        table.add_row(row, *("" if value is None else str(value) for value in values))
     for shape in sorted({s for one in result["models"].values() for s in one["correlation"]}):
-        values = (one["correlation"].get(shape, "") for one in result["models"].values())
-        table.add_row(f"  agrees on {shape}", *map(str, values))
-    console = Console()
-    console.print(table)
-    for name, peer in result["peers"].items():
-        console.print(f"{name}: {peer}")
+        table.add_row(
+            f"  agrees on {shape}",
+            *(str(one.get("correlation", {}).get(shape, "")) for one in columns.values()),
+        )
+    Console().print(table)
 
 
 def main() -> None:
@@ -275,21 +343,32 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, default=Path(os.environ.get("MIEN_ASSETS", here / "assets")))
     parser.add_argument("--models", nargs="+", default=["mien-head", "ict-facekit"])
     parser.add_argument("--clips", nargs="*", default=[], help="parts of names; all clips without it")
-    parser.add_argument("--seconds", type=float, default=12, help="of each clip")
+    parser.add_argument(
+        "--seconds", type=float, default=9, help="of each clip; more of those with marked blinks"
+    )
+    parser.add_argument("--openseeface", type=Path, help="a checkout of it, with its networks")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     os.environ["MIEN_ASSETS"] = str(options.assets)
 
-    paths = sorted((options.data / "expressive").glob("*.mp4")) + sorted(
-        (options.data / "talk").glob("*.mp4")
-    )
+    paths = [p for folder in ("expressive", "talk") for p in sorted((options.data / folder).glob("*.mp4"))]
     paths = [p for p in paths if not options.clips or any(part in p.stem for part in options.clips)]
     if not paths:
         parser.error(f"no clips in {options.data}; name their folder with --data")
-    task = options.assets / "face_landmarker.task"
+    makers: dict[str, Maker] = {}
+    if FaceLandmarker.runs(options.assets):
+        makers[FaceLandmarker.name] = lambda _width, _height: FaceLandmarker(options.assets)
+    if OpenSeeFace.runs(options.openseeface):
+        makers[OpenSeeFace.name] = lambda width, height: OpenSeeFace(options.openseeface, width, height)
+    marks = [mark for mark in marked_clips(MARKS) if any(mark.is_of(p) for p in paths if p.stem in mark.clip)]
     costs = Costs()
-    clips = [read(path, options.seconds, task if task.is_file() else None, costs) for path in paths]
-    portrait = next(frames_of(paths[0], 1))[1].astype(int)
+    clips = []
+    for path in paths:
+        marked = any(path.stem in mark.clip for mark in marks)
+        clips.append(
+            read(path, max(options.seconds, MARKED_S if marked else 0), tuple(makers.values()), costs)
+        )
+    pictures = restless(next(frames_of(paths[0], 1))[1])
 
     result: dict[str, Any] = {"models": {}, "peers": {}, "clips": [clip.name for clip in clips]}
     for name in options.models:
@@ -298,10 +377,13 @@ def main() -> None:
         except MienError as error:
             Console(stderr=True).print(f"{name} is left out: {error}")
             continue
-        result["models"][name] = measure(name, model, clips, portrait)
+        result["models"][name] = measure(name, model, clips, pictures, marks)
+    if BUILT_IN in result["models"]:
+        off = np.hypot(*gaze_errors().T)
+        result["models"][BUILT_IN] |= {"gaze_degrees": round(float(np.nanmedian(off)), 2)}
     result["landmarks_cpu_ms"] = costs.median("mediapipe")
-    if costs.runs["face_landmarker"]:
-        result["peers"]["face_landmarker"] = {"cpu_ms": costs.median("face_landmarker")}
+    for name, make in makers.items():
+        result["peers"][name] = measure_peer(name, clips, make, pictures, costs)
     show(result)
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -16,5 +16,5 @@ plugin = Plugin(
             Kind.TRACKER, "fit", "mien.face.tracker:LandmarkTracker", "3DMM fit to landmarks, on the CPU"
         ),
     ),
-    warm="mien.face.tracker:warm",
+    warm="mien.face.warming:warm",
 )

@@ -1,4 +1,4 @@
-"""A plain software renderer to look at a model with: z-buffer, smooth normals, two lamps, flat colours."""
+"""A plain software renderer to look at a model with: z-buffer, smooth normals, two lamps, painted skin."""
 
 from __future__ import annotations
 
@@ -6,47 +6,82 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mien.face.model import FaceModel, Region
+from mien.face.camera import Camera, rotation_matrix
+from mien.face.make.complexion import SKIN, complexion
+from mien.face.model import EYES, FaceModel, Region
+from mien.frames import Bytes, Float
 
 COLOURS = {
-    Region.FACE: (224, 172, 148), Region.HEAD: (205, 160, 140), Region.NECK: (214, 164, 142),
+    Region.FACE: SKIN, Region.HEAD: SKIN, Region.NECK: SKIN,
     Region.MOUTH_SOCKET: (70, 22, 24), Region.GUMS: (176, 86, 86), Region.TEETH: (236, 230, 214),
     Region.EYE_LEFT: (240, 238, 234), Region.EYE_RIGHT: (240, 238, 234), Region.TONGUE: (196, 96, 98),
 }  # fmt: skip
 IRIS_DEGREES, PUPIL_DEGREES = 27.0, 11.0
+_IRIS, _LIMBUS = (104, 78, 58), (44, 34, 30)
+_HAIR = (62, 46, 38)
+_PLAIN, _SKIN, _EYE = 0, 1, 2
+_HAIRLINE = 0.5
+"""Height above the eyes, cm, of the hair's edge at the sides; it falls towards the neck."""
+_FINER = 2
+"""Pictures are drawn that many times as large, then averaged."""
 
 
-def picture(
-    model: FaceModel, vertices: NDArray[np.float32], yaw: float = 0, pitch: float = 0, size: int = 256,
-    middle: tuple[float, float] = (0, -2.5), reach: float = 11.0,
-) -> NDArray[np.uint8]:  # fmt: skip
-    """(size, size, 3) uint8 RGB. yaw, pitch: degrees; `reach` cm around `middle` (x, y) are shown."""
-    cy, sy, cp, sp = (f(np.radians(a)) for a in (yaw, pitch) for f in (np.cos, np.sin))
-    turn = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]]) @ np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about = np.array([0, -2.5, -3.0])
-    p = (vertices - about) @ turn.T + about
-    t = model.triangles
-    n = np.cross(p[t[:, 1]] - p[t[:, 0]], p[t[:, 2]] - p[t[:, 0]])
-    normals = np.zeros_like(p)
-    for k in range(3):
-        np.add.at(normals, t[:, k], n)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-9)
-    scale = size * 2 / (2 * reach)
-    screen = np.stack(
-        [size + (p[:, 0] - middle[0]) * scale, size - (p[:, 1] - middle[1]) * scale, p[:, 2]], axis=1
-    )
-    colours = np.array([COLOURS[Region(r)] for r in model.triangle_region], np.float32)
-    eye = np.isin(model.triangle_region, (Region.EYE_LEFT, Region.EYE_RIGHT))
-    out = np.full((2 * size, 2 * size, 3), 250, np.float32)
-    _draw(
-        screen.astype(np.float32), t, normals.astype(np.float32), colours, eye,
-        (model.uv - 0.5) * np.float32(180), np.float32(IRIS_DEGREES), np.float32(PUPIL_DEGREES), out,
-    )  # fmt: skip
-    return out.reshape(size, 2, size, 2, 3).mean(axis=(1, 3)).clip(0, 255).astype(np.uint8)
+class Painter:
+    """Draws one model. The colours of its skin are painted once."""
+
+    def __init__(self, model: FaceModel) -> None:
+        self.model = model
+        self._skin = complexion(model)
+        self._colours = np.array([COLOURS[Region(r)] for r in model.triangle_region], np.float32)
+        middle = model.mean[model.triangles].mean(axis=1)
+        hairy = (model.triangle_region == Region.HEAD) & (middle[:, 1] > _HAIRLINE - 0.45 * middle[:, 2])
+        self._colours[hairy] = _HAIR
+        self._kind = np.full(len(model.triangles), _PLAIN, np.int8)
+        self._kind[model.triangle_region == Region.FACE] = _SKIN
+        self._kind[np.isin(model.triangle_region, EYES)] = _EYE
+
+    def picture(
+        self, vertices: Float, yaw: float = 0, pitch: float = 0, size: int = 256,
+        middle: tuple[float, float] = (0, -2.5), reach: float = 11.0,
+    ) -> Bytes:  # fmt: skip
+        """From afar, (size, size, 3) uint8 RGB. yaw, pitch: degrees; `reach` cm around `middle` (x, y) are
+        shown.
+        """
+        turn = rotation_matrix(np.radians([pitch, 0, 0])) @ rotation_matrix(np.radians([0, yaw, 0]))
+        about = np.array([0, -2.5, -3.0])
+        p = (vertices - about) @ turn.T + about
+        scale = _FINER * size / (2 * reach)
+        half = _FINER * size / 2
+        screen = np.stack(
+            [half + (p[:, 0] - middle[0]) * scale, half - (p[:, 1] - middle[1]) * scale, p[:, 2]], axis=1
+        )
+        return self._drawn(p, screen, size, size)
+
+    def photograph(self, vertices: Float, camera: Camera, rotation: Float, translation: Float) -> Bytes:
+        """As `camera` sees it, (H, W, 3) uint8 RGB. rotation: (3,) axis-angle; translation: (3,) cm."""
+        p = vertices @ rotation_matrix(rotation).T + translation
+        screen = np.column_stack([camera.project(p) * _FINER, -1 / p[:, 2]])
+        return self._drawn(p, screen, camera.width, camera.height)
+
+    def _drawn(self, p: NDArray[np.floating], screen: NDArray[np.floating], width: int, height: int) -> Bytes:  # type: ignore[type-arg]
+        t = self.model.triangles
+        n = np.cross(p[t[:, 1]] - p[t[:, 0]], p[t[:, 2]] - p[t[:, 0]])
+        normals = np.zeros_like(p)
+        for k in range(3):
+            np.add.at(normals, t[:, k], n)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-9)
+        out = np.full((_FINER * height, _FINER * width, 3), 250, np.float32)
+        _draw(
+            screen.astype(np.float32), t, normals.astype(np.float32), self._colours, self._kind, self.model.uv,
+            self._skin, np.array([_IRIS, _LIMBUS], np.float32), np.float32(IRIS_DEGREES),
+            np.float32(PUPIL_DEGREES), out,
+        )  # fmt: skip
+        smooth = out.reshape(height, _FINER, width, _FINER, 3).mean(axis=(1, 3))
+        return np.asarray(smooth.clip(0, 255), np.uint8)
 
 
 @njit(cache=True)
-def _draw(p, t, normals, colours, eye, uv, iris, pupil, out):  # type: ignore[no-untyped-def]
+def _draw(p, t, normals, colours, kind, uv, skin, eye, iris, pupil, out):  # type: ignore[no-untyped-def]
     h, w = out.shape[:2]
     depth = np.full((h, w), np.float32(-1e9))
     for i in range(t.shape[0]):
@@ -76,11 +111,23 @@ def _draw(p, t, normals, colours, eye, uv, iris, pupil, out):  # type: ignore[no
                 length = (nx * nx + ny * ny + nz * nz) ** 0.5 + 1e-9
                 light = 0.26 + 0.58 * max(0.0, (0.35 * nx + 0.5 * ny + 0.79 * nz) / length)
                 light += 0.22 * max(0.0, (-0.8 * nx + 0.1 * ny + 0.59 * nz) / length)
-                k = 1.0
-                if eye[i]:
-                    du = u * uv[a, 0] + v * uv[b, 0] + s * uv[c, 0]
-                    dv = u * uv[a, 1] + v * uv[b, 1] + s * uv[c, 1]
-                    r = (du * du + dv * dv) ** 0.5
-                    k = 0.12 if r < pupil else (0.45 if r < iris else 1.0)
-                for j in range(3):
-                    out[y, x, j] = colours[i, j] * light * k
+                across = u * uv[a, 0] + v * uv[b, 0] + s * uv[c, 0]
+                down = u * uv[a, 1] + v * uv[b, 1] + s * uv[c, 1]
+                if kind[i] == 2:
+                    # The white scatters light, so its shade is soft.
+                    r = 180 * ((across - 0.5) ** 2 + (down - 0.5) ** 2) ** 0.5
+                    light = 0.55 + 0.45 * light
+                    for j in range(3):
+                        colour = colours[i, j]
+                        if r < iris:
+                            ring = min(max((r - 0.72 * iris) / (0.28 * iris), 0.0), 1.0)
+                            colour = eye[0, j] + ring * (eye[1, j] - eye[0, j]) if r > pupil else 12.0
+                        out[y, x, j] = colour * light
+                elif kind[i] == 1:
+                    column = min(int(across * skin.shape[1]), skin.shape[1] - 1)
+                    row = min(int(down * skin.shape[0]), skin.shape[0] - 1)
+                    for j in range(3):
+                        out[y, x, j] = skin[row, column, j] * light
+                else:
+                    for j in range(3):
+                        out[y, x, j] = colours[i, j] * light

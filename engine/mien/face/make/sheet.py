@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.face.make.shading import picture
-from mien.face.model import BUILT_IN, FaceModel, PosedFace, load_model
+from mien.face.make.shading import Painter
+from mien.face.model import BUILT_IN, PosedFace, load_model
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.frames import Float
 
@@ -25,16 +25,18 @@ COMBINED = {
     "oh": "jawOpen .35, mouthFunnel .7",
     "oo": "jawOpen .12, mouthPucker .7, mouthFunnel .3",
     "angry": "browDown .9, noseSneer .6, mouthPress .6, eyeSquint .4",
-    "sad": "browInnerUp .8, mouthFrown .8, mouthShrugLower .5, pitch -.15",
+    "sad": "browInnerUp .8, mouthFrown .8, mouthShrugLower .5, eyeLookDown .3",
     "surprise": "browInnerUp .9, browOuterUp .8, eyeWide 1, jawOpen .5",
     "blink .5": "eyeBlink .5",
     "blink": "eyeBlink 1",
-    "look left": "eyeLookOutLeft .7, eyeLookInRight .7, yaw .45",
-    "look down": "eyeLookDown .8, pitch -.4",
-    "look up": "eyeLookUp .8, pitch .35",
+    "look left": "eyeLookOutLeft .7, eyeLookInRight .7",
+    "look down": "eyeLookDown .8",
+    "look up": "eyeLookUp .8",
     "tongue": "tongueOut 1, jawOpen .4",
 }
-"""Names without a side mean both; yaw and pitch are the gaze, radians."""
+"""Names without a side mean both."""
+TURNS = {"eyeLookOut": (36, 0), "eyeLookIn": (-36, 0), "eyeLookUp": (0, 27), "eyeLookDown": (0, -27)}
+"""Outward yaw and pitch of the gaze, degrees, that each shape belongs to."""
 
 
 def main() -> None:
@@ -46,9 +48,10 @@ def main() -> None:
     parser.add_argument("--zoom", choices=("head", "face", "mouth", "eyes"), default="face")
     given = parser.parse_args()
     model = load_model(given.model)
+    painter = Painter(model)
     names = [n for n in (*ARKIT_NAMES, *COMBINED, *model.identity_names) if wanted(n, given.only)]
     sheet = [
-        grid([row(model, name, given.size, given.zoom) for name in group])
+        grid([row(painter, name, given.size, given.zoom) for name in group])
         for group in (
             [n for n in names if n not in model.identity_names],
             [n for n in names if n in model.identity_names],
@@ -71,38 +74,41 @@ def wanted(name: str, only: str) -> bool:
 
 
 def look(written: str) -> tuple[Float, Float]:
-    """ "jawOpen .5, yaw .2" -> expression (52,), gaze (2, 2)."""
+    """ "jawOpen .5, yaw .2" -> expression (52,), gaze (2, 2). Eyes turn with their eyeLook shapes."""
     expression, gaze = np.zeros(52, np.float32), np.zeros((2, 2), np.float32)
     for part in written.split(","):
         name, weight = part.split()
-        if name in {"yaw", "pitch"}:
-            gaze[:, ("yaw", "pitch").index(name)] = float(weight)
-        else:
-            for each in (name, f"{name}Left", f"{name}Right"):
-                if each in INDEX:
-                    expression[INDEX[each]] = float(weight)
+        for each in (name, f"{name}Left", f"{name}Right"):
+            if each in INDEX:
+                expression[INDEX[each]] = float(weight)
+    for name, turn in TURNS.items():
+        for eye, side, outwards in ((0, "Left", 1), (1, "Right", -1)):
+            gaze[eye] += expression[INDEX[f"{name}{side}"]] * np.radians(turn) * (outwards, 1)
     return expression, gaze
 
 
-def row(model: FaceModel, name: str, size: int, zoom: str) -> Picture:
+def row(painter: Painter, name: str, size: int, zoom: str) -> Picture:
     """Front and three-quarter view, labelled; identity modes at -2.5 and +2.5 standard deviations."""
+    model = painter.model
     place = {
         "head": ((0, -3.5), 16.0),
         "face": ((0, -3.0), 10.0),
         "mouth": ((0, -7.0), 4.6),
         "eyes": ((0, 0), 5.4),
     }[zoom]
+    identity = np.zeros(len(model.identity), np.float32)
     if name in model.identity_names:
-        at = np.zeros(len(model.identity), np.float32)
         views = []
         for sign in (-2.5, 2.5):
-            at[model.identity_names.index(name)] = sign
-            shape = PosedFace(model, at).vertices(np.zeros(52, np.float32))
-            views += [picture(model, shape, 0, 0, size, *place), picture(model, shape, -35, 0, size, *place)]
+            identity[model.identity_names.index(name)] = sign
+            shape = PosedFace(model, identity).vertices(np.zeros(52, np.float32))
+            views += [painter.picture(shape, yaw, 0, size, *place) for yaw in (0, -35)]
     else:
         expression, gaze = look(COMBINED.get(name, f"{name} 1"))
-        shape = PosedFace(model, np.zeros(len(model.identity), np.float32)).vertices(expression, gaze)
-        views = [picture(model, shape, 0, 0, size, *place), picture(model, shape, -38, 0, size, *place)]
+        shape = PosedFace(model, identity).vertices(expression, gaze)
+        # The side that a lopsided shape moves is the one turned to the camera.
+        aside = 38 if name.endswith("Right") else -38
+        views = [painter.picture(shape, yaw, 0, size, *place) for yaw in (0, aside)]
     joined = np.hstack(views)
     cv2.putText(joined, name, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (20, 20, 120), 1, cv2.LINE_AA)
     return joined

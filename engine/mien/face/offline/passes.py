@@ -1,0 +1,234 @@
+"""Reads a clip as often as offline tracking needs it, and writes what comes out.
+
+A clip is read four times: landmarks, key frames, every frame, and last its sound (with the pictures, for an overlay).
+Decoding is a small part of the work, and nothing but a few key frames' faces has to be kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from mien.context import Services, StageContext
+from mien.drive.recorder import Recorder
+from mien.engine import Engine
+from mien.errors import NoFaceError
+from mien.face.camera import Camera
+from mien.face.model import load_model
+from mien.face.offline.checkpoint import Checkpoint
+from mien.face.offline.overlay import Overlay
+from mien.face.offline.tracking import OfflineTracking, Sighting
+from mien.face.subject import Subject
+from mien.face.tracker import LandmarkTracker
+from mien.frames import AudioFrame, Bytes, FaceParams, VideoFrame
+from mien.stage import Kind, Output, Rasterizer, Source, Tracked
+from mien.trace import Passage
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Progress = Callable[[str, int, int | None], None]
+"""Told what is being done, how much of it is done, and how much there is (None: not known)."""
+_SAVE_FRAMES, _SAVE_SHARE = 50, 0.1
+
+
+class ClipTracking:
+    """Offline tracking of the face in one clip, from reading it to writing the performance.
+
+    engine: for the plugins and settings; no session is opened. tell: where notices go, possibly several times.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        clip: Path,
+        checkpoint: Checkpoint,
+        progress: Progress,
+        tell: Callable[[str], None],
+    ) -> None:
+        """Raises what opening the landmarker and the rasterizer raises."""
+        self._engine = engine
+        self._new_source = engine.file_source(clip)
+        self._checkpoint = checkpoint
+        self._progress = progress
+        self._services = Services(engine.registry, engine.config)
+        self._context = StageContext(engine.clock, engine.config, self._services, tell, live=False)
+        plugin = engine.registry.find(Kind.SOURCE, "file").plugin.name
+        self._source_context = self._context.of_plugin(plugin)
+        self._model = load_model(engine.config.use.face_model)
+        self._rasterizer: Rasterizer = self._context.service(Kind.RASTERIZER)
+        self._tracking = OfflineTracking(self._model, self._rasterizer)
+        self._title = clip.name
+        self._stopping = False
+        self._saved = 0
+
+    def close(self) -> None:
+        """Give the landmarker and the rasterizer back."""
+        self._services.close()
+
+    async def run(self) -> bool:
+        """Track every frame; returns whether it went on from an earlier run. Raises `NoFaceError`, `MediaError`.
+
+        When it is cancelled what was worked out is kept in the checkpoint.
+        """
+        held = await asyncio.to_thread(self._checkpoint.load)
+        resumed = held is not None
+        if held is not None:
+            await asyncio.to_thread(self._tracking.restore, held)
+        else:
+            await self._look()
+            await self._save()
+        if self._tracking.person is None:
+            await self._meet()
+            await self._save()
+        try:
+            await self._solve()
+        finally:
+            # Cancelled or failed: what was done needn't be done again.
+            await self._save()
+        return resumed
+
+    async def write(self, out: Path, overlay: Path | None = None) -> Recorder:
+        """Write the performance, with the clip's sound, and to `overlay` the clip with the mesh over it.
+
+        Returns the recorder, finished, which knows how many frames there were.
+        """
+        subject, solved = await asyncio.to_thread(self._tracking.result)
+        drawing = Overlay(self._model, self._rasterizer)
+        source = self._new_source()
+        recorder = Recorder(out, source)
+        film: Output | None = None
+        try:
+            async for item in self._read("Writing", source):
+                if overlay is not None and film is None:
+                    film = await self._film(overlay, source.info.fps)
+                if isinstance(item, AudioFrame):
+                    await recorder.audio(item)
+                    if film is not None:
+                        await film.audio(item)
+                    continue
+                params = solved.get(item.index)
+                recorder.tracked(
+                    Tracked(params, subject), Passage(item.index, item.capture_ns, item.capture_ns)
+                )
+                if film is not None:
+                    await film.video(await _to_end(_over, drawing, subject, params, item))
+            if film is not None:
+                await film.close()
+            await recorder.close()
+        except BaseException:
+            await recorder.abandon()
+            if film is not None:
+                await film.abandon()
+            raise
+        return recorder
+
+    async def _film(self, path: Path, fps: float | None) -> Output:
+        """The overlay's file, opened, at the clip's own rate."""
+        film, plugin = self._engine.output(str(path))
+        config = self._context.config
+        if fps is not None:
+            config = config.model_copy(update={"video": config.video.model_copy(update={"fps": fps})})
+        await film.open(dataclasses.replace(self._context, config=config).of_plugin(plugin))
+        return film
+
+    # --- passes -----------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        tracker = LandmarkTracker()
+        tracker.open(self._context)
+        try:
+            async for item in self._read("Finding the face"):
+                if isinstance(item, VideoFrame):
+                    seen = await _to_end(tracker.process, item)
+                    if seen.params is not None and seen.landmarks is not None:
+                        self._tracking.see(
+                            item.index, Sighting(item.capture_ns, seen.landmarks, seen.params.confidence)
+                        )
+        finally:
+            tracker.close()
+        if not self._tracking.sightings:
+            raise NoFaceError(
+                f"{self._title}: no face was found in any of its frames. Use a clip that shows a face."
+            )
+
+    async def _meet(self) -> None:
+        tracking = self._tracking
+        planned = False
+        wanted: set[int] = set()
+        async for item in self._read("Choosing key frames"):
+            if not isinstance(item, VideoFrame):
+                continue
+            if not planned:
+                planned = True
+                await _to_end(tracking.plan, Camera.guess(item.width, item.height))
+                wanted = set(tracking.keys)
+            if item.index in wanted:
+                wanted.remove(item.index)
+                await _to_end(tracking.keep, item.index, item.pixels)
+            if not wanted:
+                break
+        label, parts = "Getting to know the face", 100
+        self._progress(label, 0, parts)
+
+        def tell(share: float) -> None:
+            if self._stopping:
+                raise InterruptedError
+            self._progress(label, round(parts * share), parts)
+
+        try:
+            await asyncio.to_thread(tracking.meet, tell)
+        except asyncio.CancelledError:
+            self._stopping = True  # it takes half a minute to the end; nobody waits for what it finds
+            raise
+
+    async def _solve(self) -> None:
+        tracking = self._tracking
+        waiting = set(tracking.waiting)
+        async for item in self._read("Fitting every frame"):
+            if isinstance(item, VideoFrame) and item.index in waiting:
+                await _to_end(tracking.solve, item.index, item.pixels)
+                waiting.remove(item.index)
+                done = len(tracking.solved)
+                if done - self._saved > max(_SAVE_FRAMES, _SAVE_SHARE * done):
+                    await self._save()
+            if not waiting:
+                break
+
+    async def _read(self, label: str, source: Source | None = None) -> AsyncIterator[VideoFrame | AudioFrame]:
+        """The clip from its beginning, with progress."""
+        source = source or self._new_source()
+        try:
+            await source.open(self._source_context)
+            done = 0
+            async for item in source.frames():
+                if isinstance(item, FaceParams):
+                    continue
+                yield item
+                if isinstance(item, VideoFrame):
+                    done += 1
+                    self._progress(label, done, source.info.frames)
+        finally:
+            await source.close()
+
+    async def _save(self) -> None:
+        self._saved = len(self._tracking.solved)
+        await asyncio.to_thread(lambda: self._checkpoint.save(self._tracking.arrays()))
+
+
+async def _to_end(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    """Run on a thread. Cancelled, wait for it first: it can't be interrupted, and works on what is saved then."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+def _over(drawing: Overlay, subject: Subject, params: FaceParams | None, frame: VideoFrame) -> VideoFrame:
+    pixels: Bytes = frame.pixels if params is None else drawing.draw(frame.pixels, subject, params)
+    return dataclasses.replace(frame, pixels=pixels)
