@@ -24,7 +24,7 @@ import { Keeper } from './keeper.js';
 
 /**
  * @typedef {{type: 'hello', controls: Record<string, unknown>, expressions: string[],
- *     avatar: {title: string}, snapshot: Snapshot}
+ *     emotions?: string[],     avatar: {title: string}, snapshot: Snapshot}
  *   | {type: 'stats', snapshot: Snapshot}
  *   | {type: 'controls', controls: Record<string, unknown>}
  *   | {type: 'notice', level: 'info' | 'warning' | 'error', text: string}
@@ -32,7 +32,7 @@ import { Keeper } from './keeper.js';
  *   | {type: 'avatar', title: string}} Message
  */
 
-/** @typedef {'recentre' | 'record' | 'stop_recording' | 'release'} Action */
+/** @typedef {'recentre' | 'calibrate' | 'record' | 'stop_recording' | 'release'} Action */
 
 const SILENCE_MS = 4000;
 

@@ -8,6 +8,7 @@
  * @property {{yaw: number, pitch: number, roll: number}} head  degrees
  * @property {{yaw: number, pitch: number}} gaze  degrees
  * @property {Record<string, number>} expression  ARKit name -> offset, -1 to 1
+ * @property {Record<string, number | null>} emotion  name -> how much of it, 0 to 1; null: being taken off
  * @property {number} head_strength  0 to 2
  * @property {number} expression_strength  0 to 2
  * @property {{mode: 'keep' | 'blur' | 'colour' | 'image', colour: string}} background
@@ -24,6 +25,7 @@ export function neutral() {
     head: { yaw: 0, pitch: 0, roll: 0 },
     gaze: { yaw: 0, pitch: 0 },
     expression: {},
+    emotion: {},
     head_strength: 1,
     expression_strength: 1,
     background: { mode: 'keep', colour: '#008000' },

@@ -1,6 +1,7 @@
 // The expression sliders: 52 names in groups, a search, resets, both sides together.
 
 import { make, part, say } from './dom.js';
+import { worn } from './emotionpanel.js';
 import { matches, rows } from './expressions.js';
 import { Slider } from './sliders.js';
 
@@ -35,8 +36,15 @@ export class FacePanel {
       this.search.value = '';
       this.#filter();
     });
-    this.resetAll.addEventListener('click', () => this.#reset([...this.#sliders.keys()]));
-    controls.watch(({ expression }) => this.#show(expression));
+    this.resetAll.addEventListener('click', () => {
+      this.#reset([...this.#sliders.keys()]);
+      const on = worn(controls.value.emotion);
+      if (on.length) controls.edit({ emotion: Object.fromEntries(on.map(([name]) => [name, null])) });
+    });
+    controls.watch(({ expression, emotion }) => {
+      this.#show(expression);
+      this.resetAll.disabled = !Object.values(expression).some(Boolean) && worn(emotion).length === 0;
+    });
   }
 
   /**
@@ -131,7 +139,6 @@ export class FacePanel {
       const moved = names.filter((name) => expression[name]).length;
       say(count, moved ? `${moved} moved` : '');
     }
-    this.resetAll.disabled = !Object.values(expression).some(Boolean);
   }
 
   #filter() {

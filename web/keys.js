@@ -4,6 +4,7 @@
  * @typedef {object} Deeds
  * @property {() => void} pause
  * @property {() => void} recentre
+ * @property {() => void} calibrate
  * @property {() => void} mirror
  * @property {() => void} record
  * @property {() => void} sound
@@ -18,6 +19,7 @@ const KEYS = {
   ' ': 'pause',
   p: 'pause',
   c: 'recentre',
+  n: 'calibrate',
   m: 'mirror',
   r: 'record',
   s: 'sound',

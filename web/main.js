@@ -3,11 +3,13 @@
 import { controlAddress, retakeToken, session, whepPath } from './address.js';
 import { ask, ensureSession } from './api.js';
 import { backgroundPanel } from './background.js';
+import { Calibration } from './calibration.js';
 import { ControlSocket } from './control.js';
 import { ControlState } from './controls.js';
 import { part, say } from './dom.js';
 import { Driver } from './driver.js';
 import { acceptFiles } from './drop.js';
+import { EmotionPanel } from './emotionpanel.js';
 import { FacePanel } from './facepanel.js';
 import { asFailure } from './failures.js';
 import { listenForKeys } from './keys.js';
@@ -93,8 +95,14 @@ const driver = new Driver({
 });
 
 const portrait = new Portrait(notices);
+const emotions = new EmotionPanel(controls);
 const face = new FacePanel(controls);
 const recorder = new Recorder(order, notices);
+const calibration = new Calibration({
+  order: () => order('calibrate'),
+  state: () => facts.snapshot?.state ?? '',
+  notices,
+});
 posePanel(controls);
 strengthPanel(controls);
 backgroundPanel(controls, notices);
@@ -104,6 +112,7 @@ function take(message) {
   switch (message.type) {
     case 'hello':
       face.offer(message.expressions);
+      emotions.offer(message.emotions ?? []);
       controls.receive(message.controls);
       portrait.show(message.avatar?.title ?? '');
       recorder.show(message.snapshot.recording ? 'on' : 'off');
@@ -184,6 +193,7 @@ grow.addEventListener('click', () => {
 listenForKeys({
   pause,
   recentre,
+  calibrate: () => void calibration.start(),
   mirror,
   record: () => recorder.toggle(),
   sound: () => stage.toggleSound(),

@@ -11,6 +11,7 @@ from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from mien.errors import MienError
+from mien.face.emotions import NAMES as EMOTION_NAMES
 from mien.face.rig import ARKIT_NAMES
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 STATS_INTERVAL_S = 0.25
 QUEUE = 64
 """Messages that may wait for a slow page; then the oldest go."""
+
+ACTIONS = ("recentre", "calibrate", "record", "stop_recording", "release")
+"""What a `do` message may ask for."""
 
 Message = dict[str, Any]
 
@@ -101,6 +105,7 @@ class ControlHub:
             "type": "hello",
             "controls": session.controls.model_dump(),
             "expressions": list(ARKIT_NAMES),
+            "emotions": list(EMOTION_NAMES),
             "avatar": {"title": self._avatar_title()},
             "snapshot": session.snapshot(),
         }
@@ -172,6 +177,8 @@ class ControlHub:
         match action:
             case "recentre":
                 session.recentre()
+            case "calibrate":
+                session.calibrate()
             case "record":
                 await session.start_recording()
                 self.broadcast({"type": "recording", "state": "on"})
@@ -184,11 +191,7 @@ class ControlHub:
             case "release":
                 await room.release()
             case _:
-                connection.post(
-                    _error(
-                        f"There is no action '{action}'; known: recentre, record, stop_recording, release."
-                    )
-                )
+                connection.post(_error(f"There is no action '{action}'; known: {', '.join(ACTIONS)}."))
 
 
 def _error(text: str) -> Message:

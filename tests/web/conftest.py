@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, WebSocket
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -26,6 +26,7 @@ FLAGS = [
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 ]
 DESKTOP = {"width": 1440, "height": 900}
+PATIENCE_MS = 15_000
 
 
 @dataclass
@@ -40,61 +41,66 @@ class FakeEngine:
         return f"http://127.0.0.1:{self.port}/"
 
     @classmethod
-    def start(cls, *arguments: str) -> FakeEngine:
-        command = [sys.executable, str(Path(__file__).with_name("fake_engine.py")), *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def start(cls) -> FakeEngine:
+        command = [sys.executable, str(Path(__file__).with_name("fake_engine.py"))]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return cls(process, cls._port_of(process))
+
+    @staticmethod
+    def _port_of(process: subprocess.Popen[str]) -> int:
         assert process.stdout is not None
-        return cls(process, int(process.stdout.readline()))
+        return int(process.stdout.readline())
 
     def stop(self) -> None:
-        """End it; twice does no harm."""
         self.process.terminate()
-        self.process.wait(10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.process.communicate(timeout=10)
 
     def behave(self, **behaviour: Any) -> None:
         """Set fields of `fake_engine.Behaviour`."""
-        body = json.dumps(behaviour).encode()
-        with urlopen(Request(f"{self.url}fake", body, {"Content-Type": "application/json"})):  # noqa: S310
-            pass
+        self._ask("POST", "fake", behaviour)
+
+    def renew(self) -> None:
+        """Everything as in the beginning, but for who is connected."""
+        self._ask("DELETE", "fake")
+
+    def leave(self) -> None:
+        """Vanish, as if it had been stopped."""
+        self._ask("POST", "fake/leave")
+
+    def come_back(self) -> None:
+        """Serve again after `leave`, as if it had been started anew."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        assert self._port_of(self.process) == self.port
 
     def received(self, kind: str) -> list[dict[str, Any]]:
-        """What pages sent, oldest first."""
-        with urlopen(f"{self.url}fake") as response:  # noqa: S310
-            return [one for one in json.load(response)["received"] if one["type"] == kind]
+        """What pages sent since it was new, oldest first."""
+        return [one for one in self._ask("GET", "fake")["received"] if one["type"] == kind]
 
-
-StartEngine = Callable[..., FakeEngine]
+    def _ask(self, method: str, path: str, content: Any = None) -> Any:
+        body = None if content is None else json.dumps(content).encode()
+        request = Request(  # noqa: S310
+            f"{self.url}{path}", body, {"Content-Type": "application/json"}, method=method
+        )
+        with urlopen(request, timeout=30) as response:  # noqa: S310
+            return json.load(response)
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[FakeEngine]:
-    """One that most tests share."""
-    _need_fake_engine()
+def running_engine() -> Iterator[FakeEngine]:
+    for needed in ("aiortc", "cv2", "fastapi", "uvicorn"):
+        pytest.importorskip(needed)
     running = FakeEngine.start()
     yield running
     running.stop()
 
 
 @pytest.fixture
-def start_engine() -> Iterator[StartEngine]:
-    """`start_engine(*arguments)`: one of the test's own."""
-    _need_fake_engine()
-    started: list[FakeEngine] = []
-
-    def start(*arguments: str) -> FakeEngine:
-        started.append(FakeEngine.start(*arguments))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
-
-
-def _need_fake_engine() -> None:
-    for needed in ("aiortc", "cv2", "fastapi", "uvicorn"):
-        pytest.importorskip(needed)
+def engine(running_engine: FakeEngine) -> Iterator[FakeEngine]:
+    """The one that all tests of a module share; each finds it as new."""
+    yield running_engine
+    running_engine.renew()
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +127,7 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
         context = chromium.new_context(**{"viewport": DESKTOP} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(url)
         return page
@@ -129,4 +135,74 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
     yield open_
     for context in contexts:
         context.close()
+    assert complaints == []
+
+
+@dataclass
+class Desk:
+    """A page with a picture on it, at desktop size and with a camera, that tests use one after the other."""
+
+    page: Page
+    sockets: list[WebSocket] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, chromium: Browser, url: str) -> Desk:
+        page = chromium.new_page(viewport=DESKTOP, permissions=["camera", "microphone"])
+        desk = cls(page)
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: desk.complaints.append(str(error)))
+        page.on("websocket", desk._hear)
+        page.goto(url)
+        return desk
+
+    def _hear(self, socket: WebSocket) -> None:
+        self.sockets.append(socket)
+
+    @property
+    def socket(self) -> WebSocket:
+        """The control socket."""
+        return self.sockets[-1]
+
+    def tidy(self) -> None:
+        """Nothing open, nothing said, nothing focused, the first tab in front."""
+        self.page.evaluate(
+            """() => {
+                for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
+                for (const notice of document.querySelectorAll('.notice')) notice.remove();
+                const search = document.getElementById('expression-search');
+                search.value = '';
+                search.dispatchEvent(new Event('input'));
+                document.getElementById('tab-driver').click();
+                document.activeElement.blur();
+            }"""
+        )
+
+
+@pytest.fixture(scope="module")
+def desks() -> Iterator[list[Desk]]:
+    """The desk of the module, once there is one."""
+    opened: list[Desk] = []
+    yield opened
+    for desk in opened:
+        desk.page.close()
+
+
+@pytest.fixture
+def desk(
+    request: pytest.FixtureRequest, chromium: Browser, desks: list[Desk], engine: FakeEngine
+) -> Iterator[Desk]:
+    """Connected and driven; a test leaves the controls as it found them, and the rest is tidied after it."""
+    if not desks:
+        desks.append(Desk.open(chromium, engine.url))
+    (desk,) = desks
+    desk.page.wait_for_selector("html[data-state=driven]")
+    failed = request.session.testsfailed
+    yield desk
+    if request.session.testsfailed > failed:  # who knows what it left behind
+        desks.clear()
+        desk.page.close()
+    else:
+        desk.tidy()
+    complaints, desk.complaints = desk.complaints, []
     assert complaints == []

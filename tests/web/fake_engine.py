@@ -4,7 +4,8 @@ Run by the tests as a program of its own; also good for working on the page:
 
     python tests/web/fake_engine.py --port 8799
 
-`POST /fake` changes how it behaves, `GET /fake` tells what it was sent.
+`POST /fake` changes how it behaves, `GET /fake` tells what it was sent, `DELETE /fake` makes it as new.
+`POST /fake/leave` lets it vanish until a line comes on its standard input: then it serves again, at the same port.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import math
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -36,6 +37,7 @@ from numpy.typing import NDArray
 
 from mien.controls import Controls
 from mien.errors import ConfigError
+from mien.face.emotions import NAMES as EMOTION_NAMES
 from mien.face.rig import ARKIT_NAMES
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -63,6 +65,7 @@ class Behaviour:
     """told to every page once, as a warning"""
     budget_ms: float = 80.0
     avatar_status: int = 200
+    token: str = ""
 
 
 @dataclass
@@ -70,7 +73,6 @@ class Engine:
     """One pretended session."""
 
     behaviour: Behaviour = field(default_factory=Behaviour)
-    token: str = ""
     size: int = 320
     fps: int = 15
     picture: NDArray[np.uint8] | None = None
@@ -87,6 +89,12 @@ class Engine:
     @property
     def state(self) -> str:
         return "paused" if self.controls.paused else self.behaviour.state
+
+    def renew(self) -> None:
+        """Everything as in the beginning, but for who is connected."""
+        self.behaviour, self.controls, self.title = Behaviour(), Controls(), "Mannequin"
+        self.received.clear()
+        self.recording = False
 
     def snapshot(self) -> dict[str, Any]:
         """Figures that breathe, so that the plot has something to show."""
@@ -179,8 +187,8 @@ def without_candidates(sdp: str) -> str:
     return "".join(line for line in sdp.splitlines(True) if not line.startswith("a=candidate"))
 
 
-def build(engine: Engine) -> FastAPI:
-    """The application: the page, the interface, and `/fake`."""
+def build(engine: Engine, end: Callable[[], None]) -> FastAPI:
+    """The application: the page, the interface, and `/fake`. end: ends the server."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -191,6 +199,7 @@ def build(engine: Engine) -> FastAPI:
             await ticking
         for peer in list(engine.peers.values()):
             await peer.close()
+        engine.peers.clear()
 
     app = FastAPI(lifespan=lifespan)
 
@@ -207,8 +216,9 @@ def build(engine: Engine) -> FastAPI:
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Response:
         guarded = request.url.path.startswith(("/api", "/whep", "/whip"))
-        given = request.headers.get("Authorization") == f"Bearer {engine.token}"
-        if engine.token and guarded and not given and request.query_params.get("token") != engine.token:
+        token = engine.behaviour.token
+        given = request.headers.get("Authorization") == f"Bearer {token}"
+        if token and guarded and not given and request.query_params.get("token") != token:
             return problem(401, "The token is missing or wrong.")
         response: Response = await call_next(request)
         response.headers["Cache-Control"] = "no-store"
@@ -227,12 +237,25 @@ def build(engine: Engine) -> FastAPI:
             engine.behaviour.notice = ""
         return {}
 
+    @app.delete("/fake")
+    async def renewed() -> dict[str, Any]:
+        engine.renew()
+        await tell({"type": "controls", "controls": engine.controls.model_dump()})
+        await tell({"type": "avatar", "title": engine.title})
+        await tell({"type": "stats", "snapshot": engine.snapshot()})
+        return {}
+
+    @app.post("/fake/leave")
+    def left() -> dict[str, Any]:
+        end()
+        return {}
+
     @app.get("/api/status")
     def status() -> dict[str, Any]:
         sessions = [{"name": "main", "state": engine.state, "viewers": len(engine.peers)}]
         return {
             "version": "0",
-            "auth_required": bool(engine.token),
+            "auth_required": bool(engine.behaviour.token),
             "capacity": {"max": 1, "used": 1},
             "sessions": sessions,
             "ice_servers": [],
@@ -244,7 +267,8 @@ def build(engine: Engine) -> FastAPI:
 
     @app.websocket("/api/sessions/{name}/control")
     async def control(ws: WebSocket, name: str) -> None:
-        if engine.token and ws.query_params.get("token") != engine.token:
+        token = engine.behaviour.token
+        if token and ws.query_params.get("token") != token:
             await ws.close(4401)
             return
         await ws.accept()
@@ -252,6 +276,7 @@ def build(engine: Engine) -> FastAPI:
             "type": "hello",
             "controls": engine.controls.model_dump(),
             "expressions": list(ARKIT_NAMES),
+            "emotions": list(EMOTION_NAMES),
             "avatar": {"title": engine.title},
             "snapshot": engine.snapshot(),
         }
@@ -371,8 +396,27 @@ def build(engine: Engine) -> FastAPI:
     return app
 
 
+def serve(engine: Engine, port: int) -> int:
+    """Serve until told to leave; the port is written out as soon as it is open."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen()
+    port = int(listening.getsockname()[1])
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+
+    def end() -> None:
+        server.should_exit = True
+
+    app = build(engine, end)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    server.run(sockets=[listening])
+    return port
+
+
 def main() -> None:
-    """Serve until ended; the first line of output is the port."""
+    """Serve until ended, and again after each line of input."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--port", type=int, default=0)
     arguments.add_argument("--token", default="")
@@ -382,18 +426,13 @@ def main() -> None:
     given = arguments.parse_args()
     # aioice leaves loopback out, and these tests have nothing else for sure.
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
-    engine = Engine(token=given.token, size=given.size, fps=given.fps)
+    engine = Engine(Behaviour(token=given.token), size=given.size, fps=given.fps)
     if given.picture:
         pixels = cv2.cvtColor(cv2.imread(str(given.picture)), cv2.COLOR_BGR2RGB)
         engine.picture = np.asarray(cv2.resize(pixels, (given.size, given.size)), np.uint8)
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", given.port))
-    listening.listen()
-    sys.stdout.write(f"{listening.getsockname()[1]}\n")
-    sys.stdout.flush()
-    config = uvicorn.Config(build(engine), log_level="warning", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listening])
+    port = serve(engine, given.port)
+    while sys.stdin.readline():
+        serve(engine, port)
 
 
 if __name__ == "__main__":

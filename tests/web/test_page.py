@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, WebSocket
+    from playwright.sync_api import Page
 
-    from conftest import FakeEngine, OpenPage, StartEngine
+    from conftest import Desk, FakeEngine, OpenPage
 
 pytestmark = pytest.mark.browser
 
 PHONE: Any = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(autouse=True)
-def well_behaved(engine: FakeEngine) -> Iterator[None]:
-    yield
-    engine.behave(
-        whep_status=201,
-        detail="",
-        whep_silent=False,
-        whep_without_path=False,
-        state="driven",
-        avatar_status=200,
-    )
 
 
 def in_state(page: Page, name: str) -> None:
@@ -44,14 +30,6 @@ def is_set(**wanted: Any) -> Any:
         return message["type"] == "set" and wanted.items() <= message["controls"].items()
 
     return holds
-
-
-def open_with_socket(open_page: OpenPage, engine: FakeEngine, **options: Any) -> tuple[Page, WebSocket]:
-    page = open_page("about:blank", **options)
-    with page.expect_websocket() as opened:
-        page.goto(engine.url)
-    in_state(page, "driven")
-    return page, opened.value
 
 
 def picture_of_nobody(folder: Path) -> Path:
@@ -81,9 +59,8 @@ def test_the_picture_plays_and_the_console_is_silent(open_page: OpenPage, engine
     assert said == []
 
 
-def test_the_engines_states_are_shown(open_page: OpenPage, engine: FakeEngine) -> None:
-    page = open_page(engine.url)
-    in_state(page, "driven")
+def test_the_engines_states_are_shown(desk: Desk, engine: FakeEngine) -> None:
+    page = desk.page
     for state, word in (("holding", "no face"), ("idle", "nobody"), ("degraded", "failed")):
         engine.behave(state=state)
         in_state(page, state)
@@ -91,8 +68,8 @@ def test_the_engines_states_are_shown(open_page: OpenPage, engine: FakeEngine) -
 
 
 @pytest.mark.parametrize("key", ["p", "Space"])
-def test_one_key_pauses_and_resumes(open_page: OpenPage, engine: FakeEngine, key: str) -> None:
-    page, socket = open_with_socket(open_page, engine)
+def test_one_key_pauses_and_resumes(desk: Desk, key: str) -> None:
+    page, socket = desk.page, desk.socket
     with socket.expect_event("framesent", is_set(paused=True)):
         page.keyboard.press(key)
     in_state(page, "paused")
@@ -104,8 +81,8 @@ def test_one_key_pauses_and_resumes(open_page: OpenPage, engine: FakeEngine, key
     assert page.locator("#paused").is_hidden()
 
 
-def test_space_on_a_button_presses_the_button_only(open_page: OpenPage, engine: FakeEngine) -> None:
-    page, socket = open_with_socket(open_page, engine)
+def test_space_on_a_button_presses_the_button_only(desk: Desk) -> None:
+    page, socket = desk.page, desk.socket
     page.locator("#mirror").focus()
     with socket.expect_event("framesent", is_set(mirror=True)):
         page.keyboard.press("Space")
@@ -114,10 +91,8 @@ def test_space_on_a_button_presses_the_button_only(open_page: OpenPage, engine: 
         page.keyboard.press("m")
 
 
-def test_a_slider_sends_its_patch_and_both_sides_move_together(
-    open_page: OpenPage, engine: FakeEngine
-) -> None:
-    page, socket = open_with_socket(open_page, engine)
+def test_a_slider_sends_its_patch_and_both_sides_move_together(desk: Desk) -> None:
+    page, socket = desk.page, desk.socket
     page.keyboard.press("/")
     page.keyboard.type("smile")
     assert page.locator("#expressions .row:visible").count() == 1
@@ -131,17 +106,89 @@ def test_a_slider_sends_its_patch_and_both_sides_move_together(
     assert page.locator("#expression-reset").is_disabled()
 
 
-def test_every_expression_has_one_slider(open_page: OpenPage, engine: FakeEngine) -> None:
+def test_every_expression_has_one_slider(desk: Desk) -> None:
     from mien.face.rig import ARKIT_NAMES
 
-    page = open_page(engine.url)
-    in_state(page, "driven")
-    titles = page.locator("#expressions input").evaluate_all("all => all.map(one => one.title)")
+    titles = desk.page.locator("#expressions input").evaluate_all("all => all.map(one => one.title)")
     assert sorted(title.split("(")[1].strip(")") for title in titles) == sorted(ARKIT_NAMES)
 
 
-def test_the_pad_turns_the_gaze_by_keys_and_by_pointer(open_page: OpenPage, engine: FakeEngine) -> None:
-    page, socket = open_with_socket(open_page, engine)
+def test_every_emotion_is_offered_once(desk: Desk) -> None:
+    from mien.face.emotions import NAMES
+
+    chips = desk.page.locator("#emotion-chips button").all_text_contents()
+    listed = desk.page.locator("#emotion-more option").evaluate_all("all => all.map(one => one.value)")
+    assert sorted([*map(str.lower, chips), *filter(None, listed)]) == sorted(NAMES)
+
+
+def test_an_emotion_is_chosen_weakened_replaced_and_taken_off_by_keyboard(desk: Desk) -> None:
+    page, socket = desk.page, desk.socket
+    page.locator("#tab-face").click()
+    happy = page.get_by_role("button", name="Happy", exact=True)
+    happy.focus()
+    with socket.expect_event("framesent", is_set(emotion={"happy": 0.7})):
+        page.keyboard.press("Enter")
+    assert happy.get_attribute("aria-pressed") == "true"
+    page.get_by_role("slider", name="Happy: strength").focus()
+    with socket.expect_event("framesent", is_set(emotion={"happy": 0.68})):
+        page.keyboard.press("ArrowLeft")
+    with socket.expect_event("framesent", is_set(emotion={"happy": None, "awed": 0.68})):
+        page.locator("#emotion-more").select_option("awed")
+    assert happy.get_attribute("aria-pressed") == "false"
+    assert page.locator("#emotion-strengths .row-label").all_text_contents() == ["Awed"]
+    with socket.expect_event("framesent", is_set(emotion={"awed": None})):
+        page.locator("#emotion-more").select_option("More…")
+    assert page.locator("#emotion-strengths .row").count() == 0
+    assert page.locator("#expression-reset").is_disabled()
+
+
+def test_emotions_are_mixed_when_asked_for(desk: Desk) -> None:
+    page, socket = desk.page, desk.socket
+    page.locator("#tab-face").click()
+    page.locator("#emotion-mix").check()
+    page.get_by_role("button", name="Sad", exact=True).click()
+    with socket.expect_event("framesent", is_set(emotion={"angry": 0.68})):
+        page.get_by_role("button", name="Angry", exact=True).click()
+    assert page.locator("#emotion-strengths .row").count() == 2
+    assert page.locator("#emotion-hint").is_visible()
+    with socket.expect_event("framesent", is_set(emotion={"sad": None, "angry": None})):
+        page.locator("#expression-reset").click()
+    assert page.locator("#emotion-strengths .row").count() == 0
+    page.locator("#emotion-mix").uncheck()
+
+
+def test_calibrating_says_what_to_do_and_when_it_is_done(desk: Desk, engine: FakeEngine) -> None:
+    page, button = desk.page, desk.page.locator("#calibrate")
+    button.evaluate(
+        """button => {
+            globalThis.told = [];
+            const text = document.getElementById('calibrating-text');
+            new MutationObserver(() => told.push([text.textContent, button.ariaBusy])).observe(text, {childList: true});
+            button.click();
+            button.click();
+        }"""
+    )
+    page.get_by_text("Calibrated: that is your neutral face now.").wait_for()
+    (ready, busy), (rest, still_busy) = page.evaluate("told")
+    assert "relax your face" in ready
+    assert "for a second" in rest
+    assert busy == still_busy == "true"
+    assert button.get_attribute("aria-busy") == "false"
+    assert page.locator("#calibrating").is_hidden()
+    assert engine.received("do") == [{"type": "do", "action": "calibrate"}]
+
+
+def test_nobody_is_calibrated_while_nobody_drives(desk: Desk, engine: FakeEngine) -> None:
+    engine.behave(state="idle")
+    in_state(desk.page, "idle")
+    desk.page.keyboard.press("n")
+    desk.page.get_by_text("No face drives just now").wait_for()
+    assert desk.page.locator("#calibrating").is_hidden()
+    assert engine.received("do") == []
+
+
+def test_the_pad_turns_the_gaze_by_keys_and_by_pointer(desk: Desk) -> None:
+    page, socket = desk.page, desk.socket
     page.locator("#tab-pose").click()
     point = page.get_by_role("slider", name="Gaze", exact=True)
     point.focus()
@@ -156,11 +203,8 @@ def test_the_pad_turns_the_gaze_by_keys_and_by_pointer(open_page: OpenPage, engi
         page.locator("#gaze-reset").click()
 
 
-def test_no_portrait_without_a_ticked_statement(
-    open_page: OpenPage, engine: FakeEngine, tmp_path: Path
-) -> None:
-    page = open_page(engine.url)
-    in_state(page, "driven")
+def test_no_portrait_without_a_ticked_statement(desk: Desk, engine: FakeEngine, tmp_path: Path) -> None:
+    page = desk.page
     page.set_input_files("#portrait-file", picture_of_nobody(tmp_path))
     accept = page.locator("#portrait-accept")
     assert accept.is_disabled()
@@ -183,10 +227,9 @@ def test_no_portrait_without_a_ticked_statement(
 
 
 def test_a_portrait_without_a_face_says_so_in_the_dialog(
-    open_page: OpenPage, engine: FakeEngine, tmp_path: Path
+    desk: Desk, engine: FakeEngine, tmp_path: Path
 ) -> None:
-    page = open_page(engine.url)
-    in_state(page, "driven")
+    page = desk.page
     engine.behave(avatar_status=422)
     page.set_input_files("#portrait-file", picture_of_nobody(tmp_path))
     page.locator("#portrait-basis-self").check()
@@ -196,11 +239,8 @@ def test_a_portrait_without_a_face_says_so_in_the_dialog(
     assert page.locator("#portrait-dialog").is_visible()
 
 
-def test_a_picture_taken_with_the_camera_needs_the_statement_too(
-    open_page: OpenPage, engine: FakeEngine
-) -> None:
-    page = open_page(engine.url, permissions=["camera", "microphone"])
-    in_state(page, "driven")
+def test_a_picture_taken_with_the_camera_needs_the_statement_too(desk: Desk) -> None:
+    page = desk.page
     page.locator("#tab-scene").click()
     page.locator("#portrait-take").click()
     page.wait_for_selector("#portrait-shutter")
@@ -210,9 +250,8 @@ def test_a_picture_taken_with_the_camera_needs_the_statement_too(
     assert page.locator("#portrait-accept").is_disabled()
 
 
-def test_my_camera_drives_and_stops(open_page: OpenPage, engine: FakeEngine) -> None:
-    page = open_page(engine.url, permissions=["camera", "microphone"])
-    in_state(page, "driven")
+def test_my_camera_drives_and_stops(desk: Desk, engine: FakeEngine) -> None:
+    page = desk.page
     page.keyboard.press("v")
     page.wait_for_selector("#preview[data-link=open]")
     page.locator("#tally-detail:text-is('by your camera')").wait_for()
@@ -237,9 +276,8 @@ def test_a_refused_camera_says_why(open_page: OpenPage, engine: FakeEngine) -> N
     assert page.locator("#camera").inner_text().startswith("Use my camera")
 
 
-def test_a_recording_ends_in_a_link(open_page: OpenPage, engine: FakeEngine) -> None:
-    page = open_page(engine.url)
-    in_state(page, "driven")
+def test_a_recording_ends_in_a_link(desk: Desk) -> None:
+    page = desk.page
     page.keyboard.press("r")
     page.wait_for_selector("#record[aria-pressed=true]")
     assert page.locator("#recording").is_visible()
@@ -266,60 +304,76 @@ def test_an_unknown_session_that_does_not_fit_is_refused(open_page: OpenPage, en
     assert page.get_by_text("room for 1 session").is_visible()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("behaviour", "kind"), [("whep_without_path", "path"), ("whep_silent", "no-picture")]
+    ("behaviour", "reached", "kind"),
+    [("whep_without_path", ["new", "connecting"], "path"), ("whep_silent", ["connected"], "no-picture")],
 )
 def test_a_connection_that_fails_says_why_within_ten_seconds(
-    open_page: OpenPage, engine: FakeEngine, behaviour: str, kind: str
+    open_page: OpenPage, engine: FakeEngine, behaviour: str, reached: list[str], kind: str
 ) -> None:
     engine.behave(**{behaviour: True})
-    page = open_page(engine.url)
-    page.wait_for_selector(f".cover.failed[data-kind={kind}]", timeout=10_000)
+    page = open_page("about:blank")
+    page.add_init_script(
+        """globalThis.answered = new Promise(resolve => {
+            globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+                setRemoteDescription(answer) {
+                    return super.setRemoteDescription(answer).then(() => resolve(this));
+                }
+            };
+        })"""
+    )
+    page.clock.install()
+    page.goto(engine.url)
+    page.evaluate(
+        """async wanted => {
+            const pc = await answered;
+            while (!wanted.includes(pc.connectionState))
+                await new Promise(changed => pc.addEventListener('connectionstatechange', changed, {once: true}));
+        }""",
+        reached,
+    )
+    page.clock.fast_forward(10_000)
+    page.wait_for_selector(f".cover.failed[data-kind={kind}]")
     assert page.locator("#cover-why").inner_text()
     assert page.locator("#cover-mend").inner_text()
 
 
-@pytest.mark.slow
-def test_the_page_comes_back_when_the_engine_does(open_page: OpenPage, start_engine: StartEngine) -> None:
-    first = start_engine()
-    page = open_page(first.url)
-    in_state(page, "driven")
-    first.stop()
-    page.wait_for_selector(".cover.failed[data-kind=engine-gone]", timeout=10_000)
-    start_engine("--port", str(first.port))
-    in_state(page, "driven")
-    assert page.locator("#cover").is_hidden()
+def test_the_page_comes_back_when_the_engine_does(desk: Desk, engine: FakeEngine) -> None:
+    engine.leave()
+    desk.page.wait_for_selector(".cover.failed[data-kind=engine-gone]")
+    engine.come_back()
+    in_state(desk.page, "driven")
+    assert desk.page.locator("#cover").is_hidden()
 
 
 def test_the_token_leaves_the_address_bar_and_a_missing_one_can_be_entered(
-    open_page: OpenPage, start_engine: StartEngine
+    open_page: OpenPage, engine: FakeEngine
 ) -> None:
-    guarded = start_engine("--token", "s3cret")
-    page = open_page(f"{guarded.url}#token=s3cret")
-    in_state(page, "driven")
-    assert "s3cret" not in page.url
+    engine.behave(token="s3cret")  # noqa: S106
+    page = open_page(f"{engine.url}#token=s3cret")
+    page.wait_for_url(engine.url)
     page.reload()
     in_state(page, "driven")
-    stranger = open_page(guarded.url)
+    stranger = open_page(engine.url)
     stranger.wait_for_selector(".cover.failed[data-kind=token]")
     stranger.locator("#token").fill("s3cret")
     stranger.keyboard.press("Enter")
     in_state(stranger, "driven")
-    another = open_page(guarded.url)
+    another = open_page(engine.url)
     another.wait_for_selector(".cover.failed[data-kind=token]")
-    another.goto(f"{guarded.url}#token=s3cret")  # the same page: only the hash changes
+    another.goto(f"{engine.url}#token=s3cret")  # the same page: only the hash changes
     in_state(another, "driven")
 
 
-def test_leaving_the_page_ends_the_connection_at_once(open_page: OpenPage, start_engine: StartEngine) -> None:
-    engine = start_engine()
+def test_leaving_the_page_ends_the_connection_at_once(
+    open_page: OpenPage, desk: Desk, engine: FakeEngine
+) -> None:
+    desk.page.locator("#n-viewers:text-is('1')").wait_for()
     page = open_page(engine.url)
     in_state(page, "driven")
-    other = open_page(engine.url)
-    other.locator("#n-viewers:text-is('2')").wait_for()
+    desk.page.locator("#n-viewers:text-is('2')").wait_for()
     page.goto("about:blank")
-    other.locator("#n-viewers:text-is('1')").wait_for(timeout=3_000)
+    desk.page.locator("#n-viewers:text-is('1')").wait_for(timeout=10_000)  # by itself it would take 30 s
     assert {"type": "delete", "where": "whep"} in engine.received("delete")
 
 
@@ -340,7 +394,8 @@ def test_everything_is_reached_and_seen_by_keyboard_alone(open_page: OpenPage, e
             break
         assert focused[1], f"{focused[0]} has no visible focus"
         order.append(focused[0])
-    first = ["help", "sound", "fullscreen", "camera", "pause", "recentre", "mirror", "record", "tab-driver"]
+    acts = ["camera", "pause", "recentre", "calibrate", "mirror", "record"]
+    first = ["help", "sound", "fullscreen", *acts, "tab-driver"]
     assert order[: len(first)] == first
     assert "plot" in order
 
@@ -383,10 +438,10 @@ def test_the_phone_shows_the_picture_first_and_never_scrolls_sideways(
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_text_stands_out_from_its_ground(open_page: OpenPage, engine: FakeEngine, scheme: str) -> None:
+def test_text_stands_out_from_its_ground(desk: Desk, scheme: Literal["dark", "light"]) -> None:
     """WCAG 2.2, 1.4.3: a contrast of 4.5 for text, faint text included."""
-    page = open_page(engine.url, color_scheme=scheme)
-    ratios = page.evaluate(
+    desk.page.emulate_media(color_scheme=scheme)
+    ratios = desk.page.evaluate(
         """() => {
             const style = getComputedStyle(document.documentElement);
             const light = name => {
@@ -407,8 +462,8 @@ def test_text_stands_out_from_its_ground(open_page: OpenPage, engine: FakeEngine
     assert [pair for pair, ratio in ratios if ratio < 4.5] == []
 
 
-def test_the_modules_agree_with_their_documents(open_page: OpenPage, engine: FakeEngine) -> None:
-    page = open_page(engine.url)
+def test_the_modules_agree_with_their_documents(desk: Desk) -> None:
+    page = desk.page
     servers = page.evaluate(
         """async () => (await import('/assets/exchange.js')).iceServers(
             '<stun:a.example>; rel="ice-server", ' +

@@ -88,6 +88,7 @@ class FakeSession:
         self.on_taken: Callable[[Any], None] | None = None
         self.background: Bytes | None = None
         self.recentred = 0
+        self.calibrated = 0
         self.recording: str | None = None
         self.recordings = Path()
         self.told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
@@ -156,6 +157,9 @@ class FakeSession:
 
     def recentre(self) -> None:
         self.recentred += 1
+
+    def calibrate(self) -> None:
+        self.calibrated += 1
 
     def set_background_image(self, image: Bytes) -> None:
         self.background = image
