@@ -106,11 +106,15 @@ def build(study: Study, triangles: Ints, name: str, source: str) -> FaceModel:
     skin = refined.apply(points)
     lids = Lids(centre, eyes.RADIUS_CM)
     fields = Fields(points, triangles)
-    authored = expressions(points, fields, mirror, lids)
-    shapes = resealed(study.calibrated(authored), fields, mirror)
-    before, after = study.explained(authored), study.explained(shapes)
-    print(f"motion explained: authored {before:.3f}, calibrated {after:.3f}")
-    learned = study.modes(shapes)
+    authored = expressions(points, fields, mirror, lids, studied=True)
+    calibrated = study.calibrated(authored)
+    measured = resealed(calibrated, fields, mirror)
+    learned = study.modes(measured)
+    # What the clips taught about moderate contractions is kept as the muscles go on to full ones.
+    further = expressions(points, fields, mirror, lids) - authored
+    shapes = resealed(calibrated + further, fields, mirror)
+    before, after, full = (study.explained(each) for each in (authored, measured, shapes))
+    print(f"motion explained: authored {before:.3f}, calibrated {after:.3f}, at full contraction {full:.3f}")
     modes = identity.lips_kept_shut(
         np.concatenate([learned, identity.procedural(points, fields, mirror)]), fields
     )

@@ -29,7 +29,9 @@ HINGE = (0.0, -3.2, -6.2)
 GLIDE_CM = 0.25
 """How far the jaw glides forward as it opens."""
 SLIDES = {"jawForward": (0, -0.05, 0.95), "jawLeft": (0.85, 0, 0), "jawRight": (-0.85, 0, 0)}
-TONGUE_JAW = 0.22
+LIP_LAG, FORWARD_LIP_LAG = 0.35, 0.12
+"""How much less than the jaw the lips slide with it: aside, and forward."""
+TONGUE_JAW = 0.34
 """How far the jaw opens for the tongue to come out."""
 
 LIP_ROWS_LEFT = (
@@ -46,21 +48,29 @@ SEALED = (
 """Shapes that keep closed lips closed ("mouth": mouthLeft and mouthRight)."""
 
 
-def expressions(points: Doubles, fields: Fields, mirror: NDArray[np.int64], lids: Lids) -> Doubles:
-    """(52, 468, 3) displacements at weight 1, in the order of `rig.ARKIT_NAMES`."""
+def expressions(
+    points: Doubles, fields: Fields, mirror: NDArray[np.int64], lids: Lids, *, studied: bool = False
+) -> Doubles:
+    """(52, 468, 3) displacements at weight 1, in the order of `rig.ARKIT_NAMES`.
+
+    studied: no further than the people in the clips go, which the clips are explained with; full contraction
+    otherwise.
+    """
     with Path(__file__).with_name("muscles.toml").open("rb") as file:
         muscles = tomllib.load(file)
     author = _Author(points, fields, mirror, muscles)
     shapes: dict[str, Doubles] = {}
     for name, muscle in muscles["left"].items():
-        shapes[f"{name}Left"] = muscle["gain"] * fields.within(_handles(muscle), muscle["reach_cm"])
+        handles, gain = _contraction(muscle, studied)
+        shapes[f"{name}Left"] = gain * fields.within(handles, muscle["reach_cm"])
     for name, muscle in muscles["both"].items():
-        handles = _handles(muscle)
+        handles, gain = _contraction(muscle, studied)
         other = {int(mirror[i]): (-x, y, z) for i, (x, y, z) in handles.items()}
-        shapes[name] = muscle["gain"] * fields.within(other | handles, muscle["reach_cm"])
+        shapes[name] = gain * fields.within(other | handles, muscle["reach_cm"])
     for name, muscle in muscles["whole"].items():
-        shapes[name] = muscle["gain"] * fields.within(_handles(muscle), muscle["reach_cm"])
-    shapes |= author.jaw()
+        handles, gain = _contraction(muscle, studied)
+        shapes[name] = gain * fields.within(handles, muscle["reach_cm"])
+    shapes |= author.jaw(studied)
     shapes["mouthPucker"] = author.rounded(pull=0.54, forward=0.75, up=0.02, down=0.02, fuller=0.10)
     shapes["mouthFunnel"] = author.rounded(pull=0.32, forward=0.62, up=0.42, down=0.52, fuller=0.04)
     shapes |= lids.shapes(points, fields)
@@ -76,8 +86,11 @@ def expressions(points: Doubles, fields: Fields, mirror: NDArray[np.int64], lids
     return np.stack([shapes[name] for name in ARKIT_NAMES])
 
 
-def _handles(muscle: dict[str, Any]) -> Handles:
-    return {i: (x, y, z) for i, x, y, z in muscle["points"]}
+def _contraction(muscle: dict[str, Any], studied: bool) -> tuple[Handles, float]:
+    """The points that a muscle moves, and its gain; `studied` puts the muscle's own `studied` table over both."""
+    less = muscle.get("studied", {}) if studied else {}
+    rows = [*muscle["points"], *less.get("points", [])]
+    return {i: (x, y, z) for i, x, y, z in rows}, less.get("gain", muscle["gain"])
 
 
 def resealed(shapes: Doubles, fields: Fields, mirror: NDArray[np.int64]) -> Doubles:
@@ -131,7 +144,7 @@ class _Author:
         self.fields = fields
         self.mirror = mirror
 
-    def jaw(self) -> dict[str, Doubles]:
+    def jaw(self, studied: bool) -> dict[str, Doubles]:
         """Opening turns the jaw about its hinge and pulls the corners in; the others slide it."""
         weight = self.jaw_weight()[:, None]
         turn = rotation_matrix(np.array([np.radians(JAW_DEGREES), 0, 0])) - np.eye(3)
@@ -140,11 +153,12 @@ class _Author:
             {291: (-0.18, 0, -0.02), 308: (-0.16, 0, -0.02), 432: (-0.22, 0, -0.1)}, 2.4
         )
         opened += corner + corner[self.mirror] * (-1, 1, 1)
-        slid = weight * (1 - 0.35 * self._lip_weight()[:, None])
+        lips = self._lip_weight()[:, None]
+        forward_lag = LIP_LAG if studied else FORWARD_LIP_LAG
         return {
             "jawOpen": opened,
-            "jawForward": slid * SLIDES["jawForward"],
-            "jawLeft": slid * SLIDES["jawLeft"],
+            "jawForward": weight * (1 - forward_lag * lips) * SLIDES["jawForward"],
+            "jawLeft": weight * (1 - LIP_LAG * lips) * SLIDES["jawLeft"],
         }
 
     def jaw_weight(self) -> Doubles:

@@ -216,7 +216,7 @@ def tongue_out(points: Doubles, tip: Doubles) -> Doubles:
     back = ((tip[2] - points[:, 2]) / 4.6).clip(0, 1)[:, None]
     forward = 1 - back**1.5
     return (
-        forward * (0, 1.05, 3.0)
-        + (1 - back) ** 2.5 * (0, -1.4, -0.1)
-        + (points - tip) * (-0.22, 0, 0) * forward
+        forward * (0, 1.6, 3.7)
+        + (1 - back) ** 2.5 * (0, -1.5, -0.1)
+        + (points - tip) * (-0.36, 0, 0) * forward
     )
