@@ -347,8 +347,14 @@ class Fragments:
 class Rasterizer(Opened):
     """Triangles to pixels, after nvdiffrast's conventions: clip-space positions, batch first.
 
-    Thread-safe once opened; counter-clockwise triangles face the camera.
+    Thread-safe once opened; counter-clockwise triangles face the camera. Unlike nvdiffrast's, rows go from the top;
+    `mien.render.fragments` has its packing (u, v, z/w, triangle + 1).
     """
+
+    @property
+    def supports(self) -> frozenset[str]:
+        """Which of the optional operations there are: "texture", "antialias". The others raise."""
+        return frozenset()
 
     @abstractmethod
     def rasterize(
@@ -376,7 +382,34 @@ class Rasterizer(Opened):
         *,
         out: Float | None = None,
     ) -> Float:
-        """attributes: (N, V, C) float32 -> (N, H, W, C) float32, zero where no triangle is."""
+        """attributes: (N, V, C) float32 -> (N, H, W, C) float32, zero where no triangle is.
+
+        (1, V, C) serves all pictures of the batch.
+        """
+
+    def texture(
+        self, texture: Float, uv: Float, *, boundary: str = "wrap", out: Float | None = None
+    ) -> Float:
+        """texture: (N or 1, Th, Tw, C), uv: (N, H, W, 2) float32 -> (N, H, W, C) float32, bilinear.
+
+        (0, 0) is the first texel's outer corner, (1, 1) the last one's. boundary: what lies beyond is the texture
+        again (wrap), its edge (clamp) or nothing (zero). Optional, see `supports`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no texture lookup")
+
+    def antialias(
+        self,
+        colours: Float,
+        fragments: Fragments,
+        positions: Float,
+        triangles: NDArray[np.int32],
+        *,
+        out: Float | None = None,
+    ) -> Float:
+        """colours: (N, H, W, C) float32, drawn from `fragments` of `positions` (N, V, 4) -> the same, with
+        silhouettes mixed with what lies behind them (Laine et al. 2020). Optional, see `supports`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not smooth edges")
 
 
 @dataclass(frozen=True, slots=True)

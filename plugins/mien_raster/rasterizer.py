@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from mien.errors import ConfigError
 from mien.frames import Float
 from mien.stage import Context, Fragments, Rasterizer
-from mien_raster.kernels import interpolate, rasterize_band, to_screen
+from mien_raster.antialiasing import antialias, opposite_corners
+from mien_raster.bands import Bands, balanced, even
+from mien_raster.kernels import rasterize_band, row_costs, to_screen
+from mien_raster.sampling import CLAMP, WRAP, ZERO, interpolate, lookup
 
 Ints = NDArray[np.int32]
 
 _MOST_THREADS = 64
+_BOUNDARIES = {"wrap": WRAP, "clamp": CLAMP, "zero": ZERO}
 
 
 def warm() -> None:
@@ -23,19 +27,26 @@ def warm() -> None:
     positions = np.array([[[-1, -1, 0, 1], [1, -1, 0, 1], [0, 1, 0, 1], [0, 1, 2, 1]]], np.float32)
     triangles = np.array([[0, 1, 2], [0, 1, 3]], np.int32)
     fragments = rasterizer.rasterize(positions, triangles, 4, 4)
-    rasterizer.interpolate(positions, fragments, triangles)
+    drawn = rasterizer.interpolate(positions, fragments, triangles)
+    rasterizer.antialias(drawn, fragments, positions, triangles)
+    rasterizer.texture(drawn, np.zeros((1, 4, 4, 2), np.float32))
+    row_costs(positions[0], triangles, 4, True, np.empty(4, np.float32))
 
 
 class NumbaRasterizer(Rasterizer):
     """Edge functions with a depth buffer in numba; the reference for GPU rasterizers.
 
-    Setting `threads` (default 1): row bands of one picture are drawn on that many threads. The kernels
-    release the GIL; whoever draws several pictures at once on lanes of its own needs only 1.
+    Setting `threads` (default 1): row bands are drawn on that many threads, of which this object owns all but the
+    caller's. The kernels release the GIL; whoever draws several pictures at once on lanes needs only 1.
     """
 
     def __init__(self) -> None:
-        self._threads = 1
-        self._pool: ThreadPoolExecutor | None = None
+        self._bands = Bands()
+        self._neighbours: tuple[Ints, Ints] | None = None
+
+    @property
+    def supports(self) -> frozenset[str]:
+        return frozenset({"texture", "antialias"})
 
     def open(self, context: Context) -> None:
         """Raises `ConfigError` when `threads` is not a whole number from 1 to 64."""
@@ -45,14 +56,11 @@ class NumbaRasterizer(Rasterizer):
                 f"[plugin.raster] threads = {threads!r} is not usable. "
                 f"Give a whole number from 1 to {_MOST_THREADS}."
             )
-        self._threads = threads
-        if threads > 1:
-            self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="raster")
+        self._bands.close()
+        self._bands = Bands(threads)
 
     def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True)
+        self._bands.close()
 
     def rasterize(
         self,
@@ -65,61 +73,108 @@ class NumbaRasterizer(Rasterizer):
         out: Fragments | None = None,
     ) -> Fragments:
         """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes do not fit."""
-        if positions.ndim != 3 or positions.shape[2] != 4:
-            raise ValueError(f"positions must be (N, V, 4), not {positions.shape}")
-        if triangles.ndim != 2 or triangles.shape[1] != 3:
-            raise ValueError(f"triangles must be (T, 3), not {triangles.shape}")
-        batch = positions.shape[0]
-        clip = np.ascontiguousarray(positions, np.float32)
-        corners = np.ascontiguousarray(triangles, np.int32)
+        clip, corners = _clip_space(positions), _corners(triangles)
+        batch = len(clip)
         if out is None:
             out = empty_fragments(batch, height, width)
         elif out.triangle.shape != (batch, height, width):
             raise ValueError(f"out is {out.triangle.shape}, wanted {(batch, height, width)}")
-        screen = np.empty(clip.shape[1:], np.float32)
+        screen = np.empty_like(clip)
+        bands = self._bands.per_picture(batch)
+        jobs = []
         for i in range(batch):
-            to_screen(clip[i], width, height, screen)
-            self._draw(clip[i], screen, corners, cull, out.triangle[i], out.barycentric[i], out.depth[i])
+            to_screen(clip[i], width, height, screen[i])
+            if bands == 1:
+                cuts = [(0, height)]
+            else:
+                costs = np.empty(height, np.float32)
+                row_costs(screen[i], corners, height, cull, costs)
+                cuts = balanced(costs, bands)
+            planes = out.triangle[i], out.barycentric[i], out.depth[i]
+            jobs += [
+                partial(rasterize_band, clip[i], screen[i], corners, top, bottom, cull, *planes)
+                for top, bottom in cuts
+            ]
+        self._bands.run(jobs)
         return out
-
-    def _draw(
-        self,
-        clip: Float,
-        screen: Float,
-        triangles: Ints,
-        cull: bool,
-        triangle: Ints,
-        barycentric: Float,
-        depth: Float,
-    ) -> None:
-        height = triangle.shape[0]
-        edges = [0, height]
-        if self._pool is not None and height >= 2 * self._threads:
-            edges = _band_edges(screen[:, 1], height, self._threads)
-
-        def band(top: int, bottom: int) -> None:
-            rasterize_band(clip, screen, triangles, top, bottom, cull, triangle, barycentric, depth)
-
-        if self._pool is None or len(edges) == 2:
-            band(0, height)
-            return
-        pending = [self._pool.submit(band, *edges[k : k + 2]) for k in range(1, len(edges) - 1)]
-        band(edges[0], edges[1])
-        for future in pending:
-            future.result()
 
     def interpolate(
         self, attributes: Float, fragments: Fragments, triangles: Ints, *, out: Float | None = None
     ) -> Float:
-        """See `mien.stage.Rasterizer`."""
-        corners = np.ascontiguousarray(triangles, np.int32)
+        """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes do not fit."""
+        corners = _corners(triangles)
         values = np.ascontiguousarray(attributes, np.float32)
         batch, height, width = fragments.triangle.shape
+        if values.ndim != 3 or len(values) not in (1, batch):
+            raise ValueError(f"attributes must be ({batch} or 1, V, C), not {values.shape}")
         if out is None:
             out = np.empty((batch, height, width, values.shape[2]), np.float32)
+        jobs = []
         for i in range(batch):
-            interpolate(values[i], fragments.triangle[i], fragments.barycentric[i], corners, out[i])
+            given = values[i % len(values)], fragments.triangle[i], fragments.barycentric[i], corners
+            cuts = even(height, self._bands.per_picture(batch))
+            jobs += [partial(interpolate, *given, top, bottom, out[i]) for top, bottom in cuts]
+        self._bands.run(jobs)
         return out
+
+    def texture(
+        self, texture: Float, uv: Float, *, boundary: str = "wrap", out: Float | None = None
+    ) -> Float:
+        """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes or the name of the boundary do not fit."""
+        if boundary not in _BOUNDARIES:
+            raise ValueError(f"boundary {boundary!r} is not one of {', '.join(_BOUNDARIES)}")
+        texels, places = np.ascontiguousarray(texture, np.float32), np.ascontiguousarray(uv, np.float32)
+        if places.ndim != 4 or places.shape[3] != 2:
+            raise ValueError(f"uv must be (N, H, W, 2), not {places.shape}")
+        batch, height, width = places.shape[:3]
+        if texels.ndim != 4 or len(texels) not in (1, batch) or not texels.size:
+            raise ValueError(f"texture must be ({batch} or 1, Th, Tw, C), not {texels.shape}")
+        if out is None:
+            out = np.empty((batch, height, width, texels.shape[3]), np.float32)
+        jobs = []
+        for i in range(batch):
+            given = texels[i % len(texels)], places[i], _BOUNDARIES[boundary]
+            cuts = even(height, self._bands.per_picture(batch))
+            jobs += [partial(lookup, *given, top, bottom, out[i]) for top, bottom in cuts]
+        self._bands.run(jobs)
+        return out
+
+    def antialias(
+        self,
+        colours: Float,
+        fragments: Fragments,
+        positions: Float,
+        triangles: Ints,
+        *,
+        out: Float | None = None,
+    ) -> Float:
+        """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes do not fit."""
+        clip, corners = _clip_space(positions), _corners(triangles)
+        values = np.ascontiguousarray(colours, np.float32)
+        batch, height, width = fragments.triangle.shape
+        if values.shape[:-1] != (batch, height, width) or len(clip) != batch:
+            raise ValueError(f"colours must be ({batch}, {height}, {width}, C), not {values.shape}")
+        if out is None:
+            out = np.empty_like(values)
+        across = self._across(corners)
+        screen = np.empty_like(clip)
+        jobs = []
+        for i in range(batch):
+            to_screen(clip[i], width, height, screen[i])
+            given = values[i], fragments.triangle[i], fragments.depth[i], screen[i]
+            jobs.append(partial(antialias, *given, corners, across, out[i]))
+        self._bands.run(jobs)
+        return out
+
+    def _across(self, triangles: Ints) -> Ints:
+        """Neighbours are found once for a list that cannot change, such as a model's."""
+        kept = self._neighbours
+        if kept is not None and kept[0] is triangles:
+            return kept[1]
+        across = opposite_corners(triangles)
+        if not triangles.flags.writeable:
+            self._neighbours = triangles, across
+        return across
 
 
 def empty_fragments(batch: int, height: int, width: int) -> Fragments:
@@ -131,8 +186,13 @@ def empty_fragments(batch: int, height: int, width: int) -> Fragments:
     )
 
 
-def _band_edges(rows: Float, height: int, bands: int) -> list[int]:
-    """Rows at which to cut so that each band holds as many corners: strictly growing, 0 to height."""
-    cuts = np.quantile(rows, np.arange(1, bands) / bands)
-    inner = sorted({int(np.clip(cut, 1, height - 1)) for cut in cuts})
-    return [0, *inner, height]
+def _clip_space(positions: Float) -> Float:
+    if positions.ndim != 3 or positions.shape[2] != 4:
+        raise ValueError(f"positions must be (N, V, 4), not {positions.shape}")
+    return np.ascontiguousarray(positions, np.float32)
+
+
+def _corners(triangles: Ints) -> Ints:
+    if triangles.ndim != 2 or triangles.shape[1] != 3:
+        raise ValueError(f"triangles must be (T, 3), not {triangles.shape}")
+    return np.ascontiguousarray(triangles, np.int32)

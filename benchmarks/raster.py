@@ -1,0 +1,146 @@
+"""What rasterizing costs on the CPU: `python benchmarks/raster.py --json OUT`.
+
+A head of 18 k triangles (mien-head, and part of it once more) at 256, 512 and 1024 px, in batches of 1 and 8, on one
+and two threads: median milliseconds per picture of CPU time (raw, and scaled by the reference kernel) and of wall
+time, and interpolation of three attributes. One and two threads take turns, so that their ratio is of the same
+moments. `free` says how much of a second core there was: the wall time of the reference kernel on two threads over
+that on one, 1 when the core was free, 2 when it was taken. With a core that others use, two threads cannot help.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# Idle BLAS threads spin for a while, on the very core that the second thread is to have.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from mien.face.camera import Camera, rotation_matrix
+from mien.face.model import load_model
+from mien.frames import Float
+from mien.render.projection import lens_of, pose_matrix, to_clip
+from mien.testing.context import FakeContext
+from mien_raster.rasterizer import NumbaRasterizer, empty_fragments
+from reference import Reference
+
+TRIANGLES = 18_000
+SIZES, BATCHES, THREADS = (256, 512, 1024), (1, 8), (1, 2)
+GOAL_MS, GOAL_RATIO = 3.0, 0.6
+
+
+def scene(batch: int) -> tuple[Float, np.ndarray]:
+    """Clip space (N, V, 4) of turned heads that fill four tenths of the picture, and their triangles."""
+    model = load_model()
+    lens = lens_of(Camera(512, 512, 1024.0, 256.0, 270.0))
+    clips = np.empty((batch, len(model.mean), 4), np.float32)
+    for k in range(batch):
+        rotation = rotation_matrix(np.array([0.1, 0.3 * np.cos(k), 0.05 * k]))
+        pose = pose_matrix(rotation, np.array([0, 0, -50], np.float32))
+        to_clip(model.mean.astype(np.float32), pose, lens, clips[k])
+    more = model.triangles[: TRIANGLES - len(model.triangles)]
+    return clips, np.ascontiguousarray(np.concatenate([model.triangles, more]))
+
+
+def wall_ms(work: Callable[[], object]) -> float:
+    start = time.perf_counter_ns()
+    work()
+    return (time.perf_counter_ns() - start) / 1e6
+
+
+def second_core(one: Reference, other: Reference) -> float:
+    """Wall time of the reference work on two threads over that on one."""
+    alone = wall_ms(one.measure)
+    beside = threading.Thread(target=other.measure)
+
+    def both() -> None:
+        beside.start()
+        one.measure()
+        beside.join()
+
+    return wall_ms(both) / alone
+
+
+def measured(size: int, batch: int, rounds: int, reference: Reference) -> dict[str, float]:
+    """Milliseconds per picture."""
+    clips, triangles = scene(batch)
+    attributes = np.random.default_rng(0).random((batch, clips.shape[1], 3)).astype(np.float32)
+    rasterizers = {threads: NumbaRasterizer() for threads in THREADS}
+    hits, drawn = empty_fragments(batch, size, size), np.empty((batch, size, size, 3), np.float32)
+    times: dict[str, list[float]] = {}
+
+    def note(name: str, ms: float) -> None:
+        times.setdefault(name, []).append(ms / batch)
+
+    other, free = Reference(), []
+    for threads, rasterizer in rasterizers.items():
+        rasterizer.open(FakeContext(settings={"threads": threads}))
+        rasterizer.rasterize(clips, triangles, size, size, out=hits)
+        rasterizer.interpolate(attributes, hits, triangles, out=drawn)
+    for _ in range(rounds):
+        free.append(second_core(reference, other))
+        for threads, rasterizer in rasterizers.items():
+            start = time.thread_time_ns()
+            note(
+                f"wall_ms_{threads}",
+                wall_ms(lambda r=rasterizer: r.rasterize(clips, triangles, size, size, out=hits)),
+            )
+            if threads == 1:
+                note("cpu_ms", (time.thread_time_ns() - start) / 1e6)
+            interpolation = wall_ms(
+                lambda r=rasterizer: r.interpolate(attributes, hits, triangles, out=drawn)
+            )
+            note(f"interpolate_wall_ms_{threads}", interpolation)
+    for rasterizer in rasterizers.values():
+        rasterizer.close()
+    figures = {name: statistics.median(values) for name, values in times.items()}
+    pairs = zip(times["wall_ms_1"], times["wall_ms_2"], strict=True)
+    figures["cpu_ms_scaled"] = figures["cpu_ms"] * reference.scale
+    figures["ratio"] = statistics.median(two / one for one, two in pairs)
+    figures["ratio_best"] = min(times["wall_ms_2"]) / min(times["wall_ms_1"])
+    figures["free"] = statistics.median(free)
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--json", type=Path, metavar="OUT")
+    options = parser.parse_args()
+
+    reference = Reference()
+    found: dict[str, dict[str, float]] = {}
+    columns = ("cpu_ms", "cpu_ms_scaled", "wall_ms_1", "wall_ms_2", "ratio", "ratio_best", "free")
+    table = Table("size x batch", *columns, title=f"ms per picture, {TRIANGLES} triangles, threads 1 and 2")
+    for size in SIZES:
+        for batch in BATCHES:
+            name = f"{size}x{batch}"
+            found[name] = measured(size, batch, max(options.rounds // batch, 5), reference)
+            table.add_row(name, *(f"{found[name][column]:.2f}" for column in columns))
+    Console().print(table)
+    Console().print(f"goals at 512x1: cpu_ms_scaled {GOAL_MS}, ratio {GOAL_RATIO}")
+    if options.json:
+        machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+        written = {
+            "machine": machine,
+            "triangles": TRIANGLES,
+            "reference_scale": reference.scale,
+            "raster": found,
+        }
+        options.json.write_text(json.dumps(written, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
