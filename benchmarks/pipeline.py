@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from chromium import find_chromium
 from mien.testing.numbers import MODULUS, paint
 from reference import NOMINAL_MS
 
@@ -122,7 +123,7 @@ def drive(
         base = engine.stdout.readline().strip().rstrip("/")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+                executable_path=find_chromium() or None,
                 args=[
                     "--headless=new",
                     "--no-sandbox",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from chromium import find_chromium
+
 KINDS = {"unit", "plugin", "browser", "gpu", "data", "slow"}
+PLUGINS = Path(__file__).with_name("plugins")
 SHARED = Path(os.environ.get("MIEN_SHARED", Path(__file__).parents[2] / "shared"))
 
 REQUIRED = set(filter(None, os.environ.get("MIEN_REQUIRE", "").split(",")))
@@ -21,18 +23,40 @@ def _lacking(kind: str) -> str:
     """Why this machine cannot run tests of `kind`; empty when it can."""
     match kind:
         case "browser":
-            if find_spec("playwright") is None:
-                return "playwright is not installed"
-            return "" if shutil.which("chromium") else "chromium is not installed"
+            needed = ("aiortc", "cv2", "fastapi", "playwright", "uvicorn")
+            return _missing(needed) or ("" if find_chromium() else "chromium is not installed")
         case "plugin":
             needed = ("aiortc", "av", "cv2", "fastapi", "mediapipe", "pythonosc", "pyvirtualcam", "skimage")
-            missing = [name for name in needed if find_spec(name) is None]
-            return f"{', '.join(missing)} not installed" if missing else ""
+            return _missing(needed)
         case "data":
             return "" if (SHARED / "data").is_dir() else "the reference clips are not here"
         case "gpu":
             return "" if find_spec("torch") and Path("/dev/nvidia0").exists() else "no CUDA device"
     return ""
+
+
+def _missing(names: Iterable[str]) -> str:
+    missing = [name for name in names if find_spec(name) is None]
+    return f"{', '.join(missing)} not installed" if missing else ""
+
+
+def _demand(kind: str, reason: str) -> None:
+    """Raises when tests of `kind` must run here and cannot."""
+    if kind in REQUIRED:
+        raise pytest.UsageError(f"tests of kind '{kind}' are required here, but {reason}")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Tests of plugins import what they test; where that is missing they cannot even be collected."""
+    if collection_path == PLUGINS and (reason := _lacking("plugin")):
+        _demand("plugin", reason)
+        return True
+    return None
+
+
+def pytest_report_header() -> list[str]:
+    reason = _lacking("plugin")
+    return [f"tests/plugins is left out: {reason}"] if reason else []
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
@@ -44,8 +68,7 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
             )
         for kind in kinds:
             if reason := _lacking(kind):
-                if kind in REQUIRED:
-                    raise pytest.UsageError(f"tests of kind '{kind}' are required here, but {reason}")
+                _demand(kind, reason)
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

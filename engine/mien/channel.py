@@ -1,13 +1,13 @@
 """Bounded channels between stages.
 
 `Latest` holds one value and the newest wins (video: an old picture is worth nothing). `Fifo` holds up to
-`capacity` values in order and loses none: who puts into a full one waits (sound, offline rendering).
+`capacity` values in order and refuses what it has no room for: nobody waits here, whoever puts decides what becomes
+of it (sound drops and counts it, offline rendering has a bound on what is under way).
 Both are thread-safe, drop values of an older epoch, and count everything they drop.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -61,10 +61,6 @@ class Channel(ABC, Generic[T]):
         """Put without waiting; False when there is no room (never for `Latest`)."""
 
     @abstractmethod
-    async def put(self, value: T) -> None:
-        """Put, waiting for room where the channel is lossless. Called on the event loop."""
-
-    @abstractmethod
     def take(self) -> T | None:
         """Take the next value, or None when empty. Any thread."""
 
@@ -80,13 +76,9 @@ class Channel(ABC, Generic[T]):
         with self._lock:
             self._epoch = max(self._epoch, epoch)
             self._discard_stale()
-        self._wake()
 
     @abstractmethod
     def _discard_stale(self) -> None: ...
-
-    def _wake(self) -> None:
-        """Tell a waiting putter that there is room."""
 
     def _announce(self) -> None:
         if self.on_ready is not None:
@@ -112,9 +104,6 @@ class Latest(Channel[T]):
         self._announce()
         return True
 
-    async def put(self, value: T) -> None:
-        self.try_put(value)
-
     def take(self) -> T | None:
         with self._lock:
             value, self._value = self._value, None
@@ -135,7 +124,7 @@ class Latest(Channel[T]):
 
 
 class Fifo(Channel[T]):
-    """First in, first out, lossless up to `capacity`; then `put` waits and `try_put` refuses."""
+    """First in, first out, lossless up to `capacity`; then `try_put` refuses."""
 
     def __init__(self, name: str, capacity: int) -> None:
         super().__init__(name)
@@ -143,7 +132,6 @@ class Fifo(Channel[T]):
             raise ValueError(f"channel {name}: capacity must be at least 1, not {capacity}")
         self.capacity = capacity
         self._values: deque[T] = deque()
-        self._room: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
     def try_put(self, value: T) -> bool:
         with self._lock:
@@ -158,24 +146,13 @@ class Fifo(Channel[T]):
         self._announce()
         return True
 
-    async def put(self, value: T) -> None:
-        while not self.try_put(value):
-            loop = asyncio.get_running_loop()
-            waiter: asyncio.Future[None] = loop.create_future()
-            with self._lock:
-                if len(self._values) < self.capacity:
-                    continue
-                self._room.append((loop, waiter))
-            await waiter
-
     def take(self) -> T | None:
         with self._lock:
             if not self._values:
                 return None
             value = self._values.popleft()
             self.stats.taken += 1
-        self._wake()
-        return value
+            return value
 
     def peek(self) -> T | None:
         with self._lock:
@@ -188,15 +165,3 @@ class Fifo(Channel[T]):
         kept = [value for value in self._values if value.epoch >= self._epoch]
         self.stats.stale += len(self._values) - len(kept)
         self._values = deque(kept)
-
-    def _wake(self) -> None:
-        with self._lock:
-            waiters, self._room = self._room, deque()
-        for loop, waiter in waiters:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, waiter)
-
-
-def _resolve(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from mien.channel import Fifo, Latest
-from mien.errors import MienError
+from mien.errors import CapacityError, MienError
 from mien.frames import NO_FRAME, AudioFrame, VideoFrame
 from mien.losses import Losses
 from mien.stage import Context, Driven, Output
@@ -35,11 +35,16 @@ class Outputs:
         self._losses = losses
         self._pumps: dict[Output, Pump] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def add(self, output: Output, context: Context, *, pumped: bool) -> None:
-        """Open it and feed it from now on. Raises what `open` raises; then it is closed again."""
+        """Open it and feed it from now on. Raises what `open` raises, and `CapacityError` when all were closed
+        meanwhile; then it is closed again.
+        """
         try:
             await output.open(context)
+            if self._closed:
+                raise CapacityError("The session has ended, so nothing more is written. Open another one.")
         except BaseException:
             await output.abandon()
             raise
@@ -68,6 +73,7 @@ class Outputs:
     async def close(self, *, abandon: bool = False) -> None:
         """Close all of them, whatever any of them raises. abandon: half-written files are removed."""
         self.last_picture = None
+        self._closed = True
         async with AsyncExitStack() as steps:
             if self._closing:
                 steps.push_async_callback(asyncio.wait, set(self._closing))

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from mien.config import Config, explain
 from mien.errors import ConfigError, MissingExtraError, PluginError
 from mien.installation import EVERYTHING, command_here
+from mien.libraries import install_line, library_in, missing_library
 from mien.stage import Check, Kind, Plugin, Provides
 
 GROUP = "mien.plugins"
@@ -121,10 +122,14 @@ class Registry:
         try:
             factory = resolve(offer.provides.factory)
         except (ImportError, OSError) as error:
+            what = f"The {kind} '{offer.provides.name}' of plugin '{offer.plugin.name}'"
+            if library := missing_library(error):
+                raise PluginError(
+                    f"{what} needs the system's {library}, which is missing. "
+                    f"Install it with: {install_line(library)}"
+                ) from error
             raise PluginError(
-                f"The {kind} '{offer.provides.name}' of plugin '{offer.plugin.name}' cannot be loaded: "
-                f"{error}. "
-                "Reinstall it with: "
+                f"{what} cannot be loaded: {error}. Reinstall it with: "
                 + command_here(offer.plugin.install or "pip install --force-reinstall mien")
             ) from error
         return factory(*arguments)
@@ -191,8 +196,16 @@ def _told(plugin: Plugin, reference: str) -> list[Check]:
     try:
         checks: list[Check] = resolve(reference)()
     except Exception as error:  # noqa: BLE001 - a sick plugin must not hide the others
+        if library := missing_library(error):
+            return [Check(plugin.name, False, f"missing {library}", install_line(library))]
         return [Check(plugin.name, False, f"its own check failed: {error}", command_here(plugin.install))]
-    return [replace(check, mend=command_here(check.mend)) for check in checks]
+    return [replace(check, mend=_mend(check)) for check in checks]
+
+
+def _mend(check: Check) -> str:
+    """What mends it; a plugin need not know what its dependency wants of the system."""
+    library = "" if check.ok else library_in(check.detail)
+    return install_line(library) if library else command_here(check.mend)
 
 
 def _unknown(kind: Kind, name: str, known: list[str], broken: tuple[Broken, ...]) -> str:

@@ -18,6 +18,7 @@ from skimage.data import astronaut, coffee
 from mien.cli.main import run_app
 from mien.drive.recorder import Recorder
 from mien.face.performance import PerformanceReader
+from mien.pipeline import IN_FLIGHT
 from mien_av.mp4 import Mp4Output
 
 pytestmark = [pytest.mark.plugin, pytest.mark.slow]
@@ -309,6 +310,9 @@ def test_places_that_cannot_be_written_to(tmp_path, clip, performance, mien):
     assert refused(mien(*render, tmp_path / "x.mp4", "--report", tmp_path / "none" / "r.json"), "no folder")
     assert refused(mien(*render, tmp_path / "x.mp4", "--report", tmp_path / "x.mp4"), "--report")
     assert refused(mien("render", "--drive", clip, "--out", clip), "overwritten")
+    before = clip.read_bytes()
+    assert refused(mien("run", "--source", clip, "--out", clip), "overwritten")
+    assert clip.read_bytes() == before
     assert not list(tmp_path.iterdir())
 
 
@@ -361,7 +365,9 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_while_tracking(tmp_path, clip, on_third, mien):
+def test_ctrl_c_while_tracking(tmp_path, tmp_path_factory, on_third, mien):
+    # Several times what may be under way at once: the event loop must come to hear of the signal before the end.
+    clip = write_clip(tmp_path_factory.mktemp("long") / "face.mp4", [scene(0)] * (4 * IN_FLIGHT))
     on_third(Recorder, "tracked", interrupt)
     said = mien("track", clip, "--out", tmp_path / "x.performance")
     assert said == (130, "", "Interrupted; nothing was written.")

@@ -26,6 +26,7 @@ from mien.testing.stages import MemoryOutput, ScriptedSource
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FRAMES = 200
+SECONDS = 9
 
 
 def speaking(subject):
@@ -80,10 +81,16 @@ def openings(pictures):
 
 
 def correlation_through_the_browser(shown, tmp_path):
-    """Show pictures to Chromium's camera; correlate mouth opening shown and returned, frame by frame."""
+    """Show pictures to Chromium's camera; correlate mouth opening shown and returned, frame by frame.
+
+    Once more where a busy machine let through too few frames to judge by.
+    """
     y4m = tmp_path / "camera.y4m"
     count = pipeline.write_y4m(shown, y4m, len(shown))
-    seen = pipeline.drive(y4m, seconds=9, warmup=4, grab=True)
+    for _ in range(2):
+        seen = pipeline.drive(y4m, seconds=SECONDS, warmup=4, grab=True)
+        if len(seen["pictures"]) >= 0.8 * SECONDS * pipeline.FPS:
+            break
     returned = [
         (number, np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))))
         for number, data in seen["pictures"]
@@ -101,15 +108,17 @@ def correlation_through_the_browser(shown, tmp_path):
     )
     pairs = pairs[~np.isnan(pairs).any(axis=1)]
     assert len(pairs) > 0.95 * len(returned), "a face is in every returned picture"
-    return np.corrcoef(pairs.T)[0, 1]
+    return np.corrcoef(pairs.T)[0, 1], len(returned)
 
 
 def test_the_avatar_opens_its_mouth_when_the_driver_does(tmp_path):
-    assert correlation_through_the_browser(asyncio.run(film()), tmp_path) >= 0.8
+    correlation, frames = correlation_through_the_browser(asyncio.run(film()), tmp_path)
+    assert correlation >= 0.8, f"{frames} frames came back"
 
 
 @pytest.mark.data
 def test_a_real_speaker_moves_the_avatars_mouth(data, tmp_path):
     clip = pipeline.pictures_of(data / "talk" / "anchor_71s_512.mp4")
     shown = [picture.copy() for picture in itertools.islice(clip, FRAMES)]
-    assert correlation_through_the_browser(shown, tmp_path) >= 0.8
+    correlation, frames = correlation_through_the_browser(shown, tmp_path)
+    assert correlation >= 0.8, f"{frames} frames came back"

@@ -1,6 +1,5 @@
 """Bounded channels: newest wins, or nothing is lost."""
 
-import asyncio
 from dataclasses import dataclass
 
 import pytest
@@ -16,10 +15,10 @@ class Value:
     epoch: int = 0
 
 
-async def test_latest_keeps_only_the_newest_and_counts_the_rest():
+def test_latest_keeps_only_the_newest_and_counts_the_rest():
     channel: Latest[Value] = Latest("v")
     for n in range(5):
-        await channel.put(Value(n))
+        channel.try_put(Value(n))
     assert len(channel) == 1
     assert channel.peek() == Value(4)
     assert channel.take() == Value(4)
@@ -27,40 +26,13 @@ async def test_latest_keeps_only_the_newest_and_counts_the_rest():
     assert (channel.stats.put, channel.stats.taken, channel.stats.replaced) == (5, 1, 4)
 
 
-async def test_fifo_makes_the_putter_wait_for_room():
+def test_fifo_keeps_the_order_and_refuses_what_it_has_no_room_for():
     channel: Fifo[Value] = Fifo("f", 2)
-    done: list[int] = []
-
-    async def put_all():
-        for n in range(4):
-            await channel.put(Value(n))
-            done.append(n)
-
-    task = asyncio.create_task(put_all())
-    await asyncio.sleep(0)
-    assert done == [0, 1]
-    assert not channel.try_put(Value(9))
-    taken = []
-    while len(taken) < 4:
-        if (value := channel.take()) is not None:
-            taken.append(value.n)
-        await asyncio.sleep(0)
-    await task
-    assert taken == [0, 1, 2, 3]
-    assert channel.stats.dropped == 0
-
-
-async def test_fifo_is_fair_to_every_waiting_putter():
-    channel: Fifo[Value] = Fifo("f", 1)
-    await channel.put(Value(0))
-    tasks = [asyncio.create_task(channel.put(Value(n))) for n in (1, 2, 3)]
-    seen = []
-    while len(seen) < 4:
-        if (value := channel.take()) is not None:
-            seen.append(value.n)
-        await asyncio.sleep(0)
-    await asyncio.gather(*tasks)
-    assert sorted(seen) == [0, 1, 2, 3]
+    assert [channel.try_put(Value(n)) for n in range(3)] == [True, True, False]
+    assert channel.peek() == channel.take() == Value(0)
+    assert channel.try_put(Value(3))
+    assert [channel.take(), channel.take(), channel.take()] == [Value(1), Value(3), None]
+    assert (channel.stats.put, channel.stats.taken, channel.stats.dropped) == (3, 3, 0)
 
 
 @pytest.mark.parametrize("channel", [Latest("l"), Fifo("f", 3)], ids=["latest", "fifo"])

@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from mien.cli.paths import write_whole
+from mien.errors import MediaError
+
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
 
@@ -79,3 +82,14 @@ def test_mistakes_are_refused_in_one_line(tmp_path, arguments, words):
     assert refused(result, *words)
     assert len(result.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir()), "nothing half-written is left"
+
+
+def test_a_report_is_written_whole_or_not_at_all(tmp_path):
+    report = tmp_path / "r.json"
+    write_whole(report, "first")
+    write_whole(report, "second")
+    assert report.read_text() == "second"
+    (taken := tmp_path / "taken").mkdir()
+    with pytest.raises(MediaError, match="taken cannot be written"):
+        write_whole(taken, "third")
+    assert {path.name for path in tmp_path.iterdir()} == {"r.json", "taken"}

@@ -14,13 +14,16 @@ import pytest
 from mien import installation
 from mien.cli import machine, signals, warm
 from mien.cli.absence import FaceWatch
-from mien.cli.live import _tell_missing
+from mien.cli.live import Live, _tell_missing, check_files, open_main
 from mien.config import load_config
-from mien.errors import ConfigError, MissingExtraError
+from mien.engine import MAIN
+from mien.errors import ConfigError, InputError, MissingExtraError
 from mien.frames import FaceParams
 from mien.notices import Board
 from mien.plugins import Registry
 from mien.stage import Check, Kind, Plugin, Provides, Tracked
+from mien.testing.stages import MemoryOutput
+from world import avatar, world
 
 pytestmark = pytest.mark.unit
 
@@ -184,8 +187,90 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end(may_leave, monkeypatch):
         finally:
             await asyncio.to_thread(left.wait, 30 if may_leave else 0.1)
 
-    assert signals.run_until_signal(work(), lambda: may_leave) == signal.SIGINT
+    async def nothing_to_lose():
+        if not may_leave:
+            await signals.never()
+
+    assert signals.run_until_signal(work(), nothing_to_lose) == signal.SIGINT
     assert left.is_set() is may_leave
+
+
+async def test_files_are_finished_before_what_hangs_and_then_the_program_may_be_left(tmp_path, capsys):
+    hanging = asyncio.Event()
+
+    async def warm_up():  # opens a tracker on a thread, which can't be interrupted
+        try:
+            await hanging.wait()
+        finally:
+            await hanging.wait()
+
+    (film := tmp_path / "x.mp4").touch()
+    async with world() as w:
+        live = Live(load_config())
+        live._engine = w.engine
+        await live.saved()  # nothing is written yet
+        session = await w.engine.open_session(MAIN)
+        await session.add_output(output := MemoryOutput())
+        live._written[str(film)] = output
+        live._hold(warm_up(), "warm-up")
+        await asyncio.sleep(0)
+        stopping = asyncio.create_task(live._stop(w.engine))
+        await live.saved()
+        assert output.closed == 1
+        assert f"Wrote {film}." in capsys.readouterr().out
+        assert not stopping.done()
+        hanging.set()
+        await stopping
+        assert not w.engine.sessions
+
+
+async def test_everything_is_closed_though_the_gateway_fails_to_stop():
+    class Sick:
+        async def stop(self):
+            raise RuntimeError("sick")
+
+    async with world() as w:
+        live = Live(load_config())
+        live._gateway = Sick()
+        session = await w.engine.open_session(MAIN)
+        await session.add_output(output := MemoryOutput())
+        with pytest.raises(RuntimeError, match="sick"):
+            await live._stop(w.engine)
+        assert output.closed == 1
+        assert not w.engine.sessions
+
+
+# --- a start that others cannot spoil ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early", [[MAIN], ["a", "b", "c", "d"]], ids=["its name taken", "full"])
+async def test_a_client_who_was_quicker_gives_way(early):
+    async with world() as w:
+        opening = [
+            asyncio.create_task(w.engine.open_session(name)) for name in early[: w.engine.max_sessions]
+        ]
+        await asyncio.sleep(0)
+        session = await open_main(w.engine, avatar("Mine"))
+        assert w.engine.sessions[MAIN] is session
+        assert session.avatar.content.title == "Mine"
+        await asyncio.gather(*opening)
+
+
+@pytest.mark.parametrize(
+    ("source", "out"),
+    [("{}", "{}"), ("file:{}", "{}"), ("{}", "file:{}"), ("demo", "{}"), ("{}", "{}/x.mp4")],
+)
+def test_what_is_read_is_never_written_to(source, out, tmp_path):
+    (film := tmp_path / "in.mp4").write_bytes(b"precious")
+    package = film if source == "demo" else "builtin"
+    names = {"run.source": source.format(film), "run.out": (out.format(film),), "run.avatar": str(package)}
+    with pytest.raises(InputError, match=r"overwritten|There is no folder"):
+        check_files(Registry.discover(), load_config(options=names))
+
+
+def test_places_that_are_no_files_are_not_looked_at():
+    names = {"run.source": "demo", "run.out": ("web", "virtualcam:/dev/video9", "vmc")}
+    check_files(Registry.discover(), load_config(options=names))
 
 
 # --- nobody there ---------------------------------------------------------------------------------------

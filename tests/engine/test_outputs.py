@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mien.errors import DeviceError
+from mien.errors import CapacityError, DeviceError
 from mien.testing.stages import MemoryOutput
 from world import MS, world
 
@@ -32,3 +32,28 @@ async def test_an_output_that_failed_is_closed_to_the_end_though_its_session_clo
         gate.set()
         await closing
         assert failing.closed == 1
+
+
+async def test_an_output_that_is_open_only_after_its_session_closed_is_given_up():
+    opening, gate = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryOutput):
+        abandoned = 0
+
+        async def open(self, context):
+            opening.set()
+            await gate.wait()
+            await super().open(context)
+
+        async def abandon(self):
+            self.abandoned += 1
+
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        adding = asyncio.create_task(session.add_output(slow := Slow()))
+        await opening.wait()
+        await w.engine.close_session("main")
+        gate.set()
+        with pytest.raises(CapacityError, match="has ended"):
+            await adding
+        assert slow.abandoned == 1

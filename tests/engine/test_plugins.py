@@ -2,6 +2,7 @@
 
 import pytest
 
+from mien.cli.main import run_app
 from mien.errors import MissingExtraError, PluginError
 from mien.plugins import Broken, Registry
 from mien.stage import Check, Kind, Plugin, Provides
@@ -58,6 +59,38 @@ def test_a_factory_that_cannot_be_imported_is_a_plugin_error():
     )
     with pytest.raises(PluginError, match="pip install sick"):
         Registry([sick]).create(Kind.TRACKER, "sick")
+
+
+@pytest.mark.parametrize(
+    ("library", "mend"),
+    [
+        ("libGL.so.1", "sudo apt install libgl1 libglib2.0-0"),
+        ("libGLESv2.so.2", "sudo apt install libegl1 libgles2"),
+        ("libodd.so.7", "apt-file search libodd.so.7"),
+    ],
+)
+def test_a_library_that_the_system_lacks_is_not_pips_to_bring(library, mend, monkeypatch, capsys):
+    def resolve(reference):
+        raise ImportError(f"{library}: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr("mien.plugins.resolve", resolve)
+    registry = Registry([plugin("cam", install="pip install cam", doctor="cam.doctor:checks")])
+    with pytest.raises(PluginError) as caught:
+        registry.create(Kind.TRACKER, "cam")
+    assert mend in str(caught.value)
+    assert "pip" not in str(caught.value)
+    check = registry.checks()[-1]
+    assert library in check.detail
+    assert check.mend.startswith(mend)
+    own = Check("networks", False, f"{library}: cannot open shared object file", "pip install cam")
+    monkeypatch.setattr("mien.plugins.resolve", lambda reference: lambda: [own])
+    assert registry.checks()[-1].mend.startswith(mend)
+    monkeypatch.setattr("mien.cli.app.app", lambda: resolve("late"))
+    with pytest.raises(SystemExit) as end:
+        run_app()
+    assert end.value.code == 2
+    assert mend in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
 
 
 def test_the_engines_own_stages_come_through_the_same_door():

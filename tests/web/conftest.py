@@ -13,10 +13,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from chromium import find_chromium
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, WebSocket
 
-CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--headless=new",
     "--no-sandbox",
@@ -89,8 +90,6 @@ class FakeEngine:
 
 @pytest.fixture(scope="module")
 def running_engine() -> Iterator[FakeEngine]:
-    for needed in ("aiortc", "cv2", "fastapi", "uvicorn"):
-        pytest.importorskip(needed)
     running = FakeEngine.start()
     yield running
     running.stop()
@@ -105,11 +104,10 @@ def engine(running_engine: FakeEngine) -> Iterator[FakeEngine]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt install chromium")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield browser
         browser.close()
 

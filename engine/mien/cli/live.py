@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import typer
 from mien.avatar.package import Avatar
 from mien.cli.absence import FaceWatch
 from mien.cli.machine import gpu, microphone
+from mien.cli.paths import check_out
 from mien.cli.warm import warm_for
 from mien.config import Config
 from mien.engine import MAIN, Engine
@@ -19,6 +21,9 @@ from mien.errors import MienError
 from mien.plugins import Registry
 from mien.session import Session
 from mien.stage import Check, Gateway, Kind, Output
+
+FILES = {"file", "performance"}
+"""Sources and outputs whose argument is a file's path."""
 
 
 class Live:
@@ -28,13 +33,15 @@ class Live:
         self._config = config
         self._engine: Engine | None = None
         self._gateway: Gateway | None = None
-        self._written: list[str] = []
+        self._written: dict[str, Output] = {}
+        self._saved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def may_leave(self) -> bool:
-        """Whether nothing is being written that would be lost if the process ended now."""
+    async def saved(self) -> None:
+        """Return when nothing is being written that would be lost if the process ended now."""
         sessions = self._engine.sessions.values() if self._engine is not None else ()
-        return not self._written and not any(session.snapshot()["recording"] for session in sessions)
+        if self._written or any(session.snapshot()["recording"] for session in sessions):
+            await self._saved.wait()
 
     async def run(self) -> None:
         """Until it is cancelled. Raises `MienError`; then nothing half-written is left."""
@@ -54,6 +61,7 @@ class Live:
     async def _start(self, engine: Engine) -> None:
         """What may be refused comes first, what takes long comes last."""
         config = self._config
+        check_files(engine.registry, config)
         address = ""
         if "web" in config.run.out:
             self._gateway = engine.registry.create(Kind.GATEWAY, config.use.gateway or None)
@@ -67,7 +75,7 @@ class Live:
             avatar = await engine.load_avatar(config.run.avatar)
         _tell_missing(await asyncio.to_thread(_devices, engine.registry))
         await warm_for(engine.registry, config)
-        session = await engine.open_session(MAIN, avatar=avatar)
+        session = await open_main(engine, avatar)
         session.on_tracked = FaceWatch(session).tracked
         self._hold(_tell_notices(session), "notices")
         await self._write_to(session, outputs)
@@ -85,7 +93,7 @@ class Live:
         for spec, output, plugin in outputs:
             await session.add_output(output, plugin)
             typer.echo(f"Writing to {spec}.")
-            self._written.append(spec)
+            self._written[spec] = output
 
     def _hold(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
@@ -93,18 +101,59 @@ class Live:
     async def _stop(self, engine: Engine) -> None:
         for task in self._tasks:
             task.cancel()
-        # Side by side: viewers need not wait for a tracker that is still being opened.
-        ended = asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._gateway is not None:
-            await self._gateway.stop()
-        await ended
-        try:
-            await engine.close_session(MAIN)  # raises what hinders the outputs from being finished
-        finally:
-            await engine.close()
-        for spec in self._written:
-            if Path(spec).is_file():
-                typer.echo(f"Wrote {spec}.")
+        # Every step is taken, whatever the others raise, the last one here first; the last error is raised. Files
+        # come first, then viewers: neither waits for a tracker that is still being opened.
+        async with AsyncExitStack() as steps:
+            steps.push_async_callback(engine.close)
+            steps.push_async_callback(engine.close_session, MAIN)
+            steps.push_async_callback(_ended, self._tasks)
+            if self._gateway is not None:
+                steps.push_async_callback(self._gateway.stop)
+            steps.callback(self._saved.set)
+            for session in engine.sessions.values():
+                steps.push_async_callback(session.stop_recording)
+            main = engine.sessions.get(MAIN)
+            for spec, output in reversed(self._written.items()):
+                steps.push_async_callback(_finish, main, spec, output)
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _finish(session: Session | None, spec: str, output: Output) -> None:
+    """Raises what hinders the file from being finished. session: None when somebody has closed it, and its files."""
+    if session is not None:
+        await session.remove_output(output)
+    if Path(spec).is_file():
+        typer.echo(f"Wrote {spec}.")
+
+
+async def open_main(engine: Engine, avatar: Avatar | None) -> Session:
+    """The session of this run. The gateway serves already: a client who was quicker and has taken its name, or the
+    last room, gives way.
+    """
+    while MAIN in (taken := [*engine.sessions, *engine.opening]) or len(taken) >= engine.max_sessions:
+        early = MAIN if MAIN in taken else taken[-1]
+        await engine.session(early)  # it may still be opening, and can't be closed before
+        await engine.close_session(early)
+    return await engine.open_session(MAIN, avatar=avatar)
+
+
+def check_files(registry: Registry, config: Config) -> None:
+    """Refuse files that have no place to be written to or would overwrite what is read, before anything is opened."""
+    inputs = [_file_of(registry, Kind.SOURCE, config.run.source), config.run.avatar]
+    for spec in config.run.out:
+        if spec != "web" and (path := _file_of(registry, Kind.OUTPUT, spec)):
+            check_out(Path(path), *(Path(read) for read in inputs if read))
+
+
+def _file_of(registry: Registry, kind: Kind, spec: str) -> str:
+    """The path that `--source` or `--out` names, plainly or as in `file:PATH`; empty where it names a device."""
+    name, _, argument = spec.partition(":")
+    if all(name != offer.provides.name for offer in registry.offers(kind)):
+        return spec
+    return argument if name in FILES else ""
 
 
 def _devices(registry: Registry) -> list[Check]:

@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 
-from mien.errors import MienError
+from mien.errors import MienError, PluginError
+from mien.libraries import install_line, missing_library
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -20,6 +21,14 @@ def run_app() -> None:
     except MienError as error:
         sys.stderr.write(f"mien: {error}\n")
         sys.exit(error.exit_code)
+    except ImportError as error:
+        # A stage imports what is heavy when it is opened, and that may want something of the system.
+        if not (library := missing_library(error)):
+            raise
+        sys.stderr.write(
+            f"mien: The system's {library} is missing. Install it with: {install_line(library)}\n"
+        )
+        sys.exit(PluginError.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

@@ -11,7 +11,7 @@ import typer
 
 import mien
 from mien.cli.options import Assignments, ConfigFile, Size
-from mien.cli.paths import check_clip, check_out
+from mien.cli.paths import check_clip, check_out, write_whole
 from mien.config import Config, load_config
 from mien.errors import InputError, MediaError, NoFaceError
 
@@ -68,7 +68,7 @@ async def _render(config: Config, avatar: str, drive: str, out: Path, report: Pa
             )
         summary = _summary(config, session.snapshot(), pictures, session.frames_without_face)
     if report is not None:
-        report.write_text(json.dumps(summary, indent=2) + "\n")
+        write_whole(report, json.dumps(summary, indent=2) + "\n")
     typer.echo(f"Wrote {out}: {frames_of(pictures, session.frames_without_face)}.")
 
 

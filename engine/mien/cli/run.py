@@ -68,4 +68,4 @@ def run(
     from mien.cli.live import Live
 
     live = Live(settings)
-    run_until_signal(live.run(), live.may_leave)
+    run_until_signal(live.run(), live.saved)

@@ -131,20 +131,28 @@ def test_a_camera_that_knows_no_such_size_is_opened_as_it_likes(monkeypatch: pyt
 
 
 class Device:
-    """FFmpeg's test pattern in place of a camera; after `count` pictures it fails, hangs or ends."""
+    """FFmpeg's test pattern in place of a camera; after `count` pictures it fails, hangs or ends.
 
-    def __init__(self, count: int, then: Callable[[], None]) -> None:
+    first: called once the first picture is on its way.
+    """
+
+    def __init__(
+        self, count: int, then: Callable[[], object], first: Callable[[], object] = lambda: None
+    ) -> None:
         self.pattern = av.open("testsrc=size=64x48:rate=30", format="lavfi")
         self.streams = self.pattern.streams
         self.closed = threading.Event()
         self._count = count
         self._then = then
+        self._first = first
 
     def demux(self, stream: Any) -> Any:
         for n, packet in enumerate(self.pattern.demux(stream)):
             if n == self._count:
                 self._then()
                 return
+            if n == 1:
+                self._first()
             yield packet
 
     def close(self) -> None:
@@ -189,17 +197,18 @@ async def test_pictures_arrive_until_it_is_unplugged() -> None:
 
 @pytest.mark.usefixtures("two_cameras")
 async def test_newest_wins() -> None:
-    taken, over = threading.Event(), threading.Event()
+    taken, sent, over = threading.Event(), threading.Event(), threading.Event()
 
     def hang() -> None:
-        taken.set()
+        sent.set()
         over.wait()
 
-    device = Device(20, hang)
+    device = Device(20, hang, first=taken.wait)
     source = await opened(device)
     frames = source.frames()
-    await anext(frames)
-    await asyncio.to_thread(taken.wait)
+    assert (await anext(frames)).index == 0
+    taken.set()
+    await asyncio.to_thread(sent.wait)
     assert (await anext(frames)).index == 19
     over.set()
     await source.close()

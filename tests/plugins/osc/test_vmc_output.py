@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from pythonosc.osc_packet import OscPacket
 
 from mien.clock import NS_PER_S
 from mien.errors import ConfigError, DeviceError, InputError
@@ -18,14 +19,10 @@ from mien.frames import FaceParams, Float
 from mien.stage import Driven
 from mien.testing.clock import VirtualClock
 from mien.testing.context import FakeContext
+from mien_osc.output import VmcOutput, datagrams
+from mien_osc.vmc import messages, quaternion
 
 pytestmark = pytest.mark.plugin
-pytest.importorskip("pythonosc")
-
-from pythonosc.osc_packet import OscPacket  # noqa: E402
-
-from mien_osc.output import VmcOutput, datagrams  # noqa: E402
-from mien_osc.vmc import messages, quaternion  # noqa: E402
 
 Heard = list[tuple[str, list[str | float | int]]]
 

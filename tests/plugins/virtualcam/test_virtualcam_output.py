@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import pyvirtualcam
 
 from mien.errors import ConfigError, DeviceError
 from mien.frames import AudioFrame, Bytes, VideoFrame
@@ -16,7 +17,6 @@ from mien_virtualcam import doctor, setup
 from mien_virtualcam.output import VirtualCameraOutput
 
 pytestmark = pytest.mark.plugin
-pyvirtualcam = pytest.importorskip("pyvirtualcam")
 
 
 class FakeBackend:

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from mien.frames import Bytes
+from mien_virtualcam.widescreen import Widescreen
 
 pytestmark = pytest.mark.plugin
-pytest.importorskip("cv2")
-
-from mien_virtualcam.widescreen import Widescreen  # noqa: E402
 
 
 def scene(side: int = 512) -> Bytes:
