@@ -25,6 +25,8 @@ from mien_webrtc.problems import Problem
 from mien_webrtc.rooms import Rooms
 
 _FORM_FIELDS = 16
+_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".performance", ".webm"}
+"""What an upload's temporary file may be called: the reader is chosen by it. Others are known by content."""
 _AGREED = {"true", "1", "yes", "on"}
 
 
@@ -120,8 +122,8 @@ def router(rooms: Rooms, *, auth_required: bool) -> APIRouter:
         room = await rooms.get(name)
         async with _form(request) as form:
             upload = _file(form, "clip")
-            source = await _clip_source(rooms, upload)
-        await room.drive_with(source)
+            source = await clip_source(rooms, upload)
+            await room.drive_with(source)
         return {"title": source.info.title}
 
     @routes.get("/sessions/{name}/recordings/{recording}.mp4")
@@ -182,10 +184,12 @@ async def _json_object(request: Request) -> dict[str, Any]:
     return value
 
 
-async def _clip_source(rooms: Rooms, upload: UploadFile) -> Source:
+async def clip_source(rooms: Rooms, upload: UploadFile) -> Source:
     """Keep the upload in a temporary file for as long as its source lives."""
     title = Path(upload.filename or "clip").name[:80]
-    suffix = Path(title).suffix[:16]
+    suffix = Path(title).suffix.lower()
+    if suffix not in _SUFFIXES:
+        suffix = ""
 
     handle, name = tempfile.mkstemp(prefix="mien-clip-", suffix=suffix)
     path = Path(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,15 +13,12 @@ from mien.stage import Context, MediaInfo, Source
 
 
 class ClipSource(Source):
-    """Delegates to `source`; deletes `path` when it is closed.
-
-    Or when it is forgotten: a task that is cancelled before its first step never gets to `close`.
-    """
+    """Delegates to `source`; deletes `path` when it is closed, whether it was ever opened or not."""
 
     def __init__(self, source: Source, path: Path, title: str) -> None:
         self._source = source
         self._title = title
-        self._delete = weakref.finalize(self, path.unlink, missing_ok=True)
+        self._path = path
 
     async def open(self, context: Context) -> None:
         await self._source.open(context)
@@ -39,5 +35,7 @@ class ClipSource(Source):
         return self._source.frames()
 
     async def close(self) -> None:
-        await self._source.close()
-        await asyncio.to_thread(self._delete)
+        try:
+            await self._source.close()
+        finally:
+            await asyncio.to_thread(self._path.unlink, missing_ok=True)

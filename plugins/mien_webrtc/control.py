@@ -86,7 +86,7 @@ class ControlHub:
             if connection.socket.client_state is WebSocketState.CONNECTED:
                 try:
                     await connection.socket.close(1001)
-                except RuntimeError:
+                except (RuntimeError, WebSocketDisconnect):  # which one depends on who was first
                     log.debug("a control socket was closed already")
 
     def notice(self, level: str, text: str) -> None:

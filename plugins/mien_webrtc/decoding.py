@@ -128,20 +128,26 @@ class VideoDecoder:
                 if self._closed:
                     return
                 coded = self._queue.popleft()
-            if decoder is None or name != coded.codec:
-                name, decoder = coded.codec, _create(coded.codec)
-            self._decode(decoder, coded)
+            try:
+                if decoder is None or name != coded.codec:
+                    name, decoder = coded.codec, _create(coded.codec)
+                self._decode(decoder, coded)
+            except av.FFmpegError as error:
+                log.debug("a picture could not be decoded: %s", error)
+                self._start_afresh()
+            except Exception:
+                log.exception("a received picture was lost")
+                self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        """A picture was lost here, and those that refer to it with it."""
+        with self._wake:
+            self.given_up += 1
+            self._give_up_waiting()
+            self._blind = True
 
     def _decode(self, decoder: VideoCodecContext, coded: Coded) -> None:
-        try:
-            pictures = decoder.decode(av.Packet(coded.frame.data))
-        except av.FFmpegError as error:
-            log.debug("a picture could not be decoded: %s", error)
-            with self._wake:
-                self.given_up += 1
-                self._give_up_waiting()
-                self._blind = True
-            return
+        pictures = decoder.decode(av.Packet(coded.frame.data))
         if not pictures:
             return
         self._alive_ns = self._clock.now_ns()

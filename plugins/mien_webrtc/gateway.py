@@ -69,10 +69,11 @@ class WebGateway(Gateway):
             raise
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve([listener]), name="web server")
-        await asyncio.wait(
-            {self._serving, asyncio.create_task(self._server.up.wait())},
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        up = asyncio.create_task(self._server.up.wait(), name="web server comes up")
+        try:
+            await asyncio.wait({self._serving, up}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            up.cancel()
         if self._serving.done():
             await self._serving
         host, port = listener.getsockname()[:2]

@@ -63,6 +63,17 @@ def unknown_session(name: str) -> Problem:
     )
 
 
+def starting() -> Problem:
+    """503 for whoever comes before the main session is open."""
+    return Problem(
+        503,
+        "starting",
+        "The engine is starting",
+        "Its main session is not open yet. Try again in a moment.",
+        {"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
 def of_error(error: MienError) -> Problem:
     """The engine's own errors, in HTTP's terms; their messages are written for people."""
     match error:

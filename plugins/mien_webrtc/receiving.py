@@ -29,6 +29,9 @@ from mien_webrtc.opus import RATE, OpusDecoder
 
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
+_FAR = 128
+"""Packets of sound, 2.5 s: none is so late or so early; its sender counts anew."""
+
 
 class RtpPacket(Protocol):
     """What a tap reads of aiortc's packet; `_data` is the payload without the codec's RTP header."""
@@ -110,14 +113,19 @@ class AudioTap:
         self.last_packet_ns = self._clock.now_ns()
         if packet.payload_type not in self._payload_types:
             return False, None
-        if self._next is None:
-            self._next = packet.sequence_number
+        if self._next is None or _FAR <= self._ahead(packet.sequence_number) < 0x10000 - _FAR:
+            self._restart(packet.sequence_number)
         capture_ns = self._arrivals.map(packet.timestamp, self.last_packet_ns)
         if self._ahead(packet.sequence_number) >= 0x8000:
             return False, None  # too late, or a copy
         self._waiting[packet.sequence_number] = (packet._data, capture_ns)
         self._drain()
         return False, None
+
+    def _restart(self, sequence_number: int) -> None:
+        """The stream begins, or its sender started anew: nothing before is worth waiting for."""
+        self._waiting.clear()
+        self._next = sequence_number
 
     def _drain(self) -> None:
         while self._waiting:

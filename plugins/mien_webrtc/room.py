@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from aiortc import RTCPeerConnection, RTCRtpCodecCapability, RTCRtpSender, RTCRtpTransceiver
@@ -60,12 +61,14 @@ class Room:
         self._publisher: tuple[Peer, WhipSource] | None = None
         self._clip: Source | None = None
         self._watchdog: asyncio.Task[None] | None = None
-        self._changing = asyncio.Lock()
+        self._arriving = 0
+        self._watching = asyncio.Lock()  # while viewers and the output change
+        self._driving = asyncio.Lock()  # while one who drives gives way to the next
 
     @property
     def empty(self) -> bool:
-        """Nobody watches, publishes or controls."""
-        return not self.peers and not self.hub.connections
+        """Nobody watches, publishes or controls, or is about to."""
+        return not self.peers and not self.hub.connections and not self._arriving
 
     @property
     def output(self) -> WhepOutput | None:
@@ -81,17 +84,21 @@ class Room:
 
     async def watch(self, offer: Offer, *, loopback: bool) -> tuple[Peer, str]:
         """One more viewer; returns its connection and the answer. Raises `Problem`."""
-        if len(self._viewers) >= self._settings.max_viewers:
-            raise Problem(
-                503,
-                "too-many-viewers",
-                "Too many watch already",
-                f"At most {self._settings.max_viewers} at once; plugin.webrtc.max_viewers says so.",
-                {"Retry-After": str(RETRY_AFTER_S)},
-            )
+        async with self._arrival():
+            return await self._watch(offer, loopback=loopback)
+
+    async def _watch(self, offer: Offer, *, loopback: bool) -> tuple[Peer, str]:
         video = offer.section("video")
         codec = self._codec(video) if video else None
-        async with self._changing:
+        async with self._watching:
+            if len(self._viewers) >= self._settings.max_viewers:
+                raise Problem(
+                    503,
+                    "too-many-viewers",
+                    "Too many watch already",
+                    f"At most {self._settings.max_viewers} at once; plugin.webrtc.max_viewers says so.",
+                    {"Retry-After": str(RETRY_AFTER_S)},
+                )
             if self._output is None:
                 output = WhepOutput(self.name, self._clock, self._server, self._settings, self.session.trace)
                 await self.session.add_output(output, "webrtc")
@@ -126,12 +133,17 @@ class Room:
         self, offer: Offer, *, loopback: bool, title: str = "camera over WHIP"
     ) -> tuple[Peer, str]:
         """Let a publisher drive; returns its connection and the answer. Raises `Problem` 409."""
-        await self._make_way()
-        peer = self._peer("publisher", loopback=loopback)
-        source = WhipSource(self._clock, title, on_closed=peer.end)
-        self._publisher = (peer, source)
-        self.peers[peer.id] = peer
-        self._watch_over()
+        async with self._arrival():
+            return await self._publish(offer, loopback=loopback, title=title)
+
+    async def _publish(self, offer: Offer, *, loopback: bool, title: str) -> tuple[Peer, str]:
+        async with self._driving:
+            await self._make_way()
+            peer = self._peer("publisher", loopback=loopback)
+            source = WhipSource(self._clock, title, on_closed=peer.end)
+            self._publisher = (peer, source)
+            self.peers[peer.id] = peer
+            self._watch_over()
         video = offer.section("video")
 
         def add(pc: RTCPeerConnection) -> None:
@@ -162,9 +174,10 @@ class Room:
     async def drive_with(self, source: Source) -> None:
         """Let a clip drive; it is closed when it cannot. Raises `Problem` 409 while somebody publishes."""
         try:
-            await self._make_way()
-            self._clip = source
-            await self.session.attach_source(source)
+            async with self._arrival(), self._driving:
+                await self._make_way()
+                self._clip = source
+                await self.session.attach_source(source)
         except BaseException:
             await source.close()
             raise
@@ -185,6 +198,16 @@ class Room:
         return f"/api/sessions/{self.name}/recordings/{path.stem}.mp4"
 
     # --- connections ------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _arrival(self) -> AsyncIterator[None]:
+        """Somebody comes: the room is not empty, whoever leaves meanwhile. One who fails has left again."""
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
+            await self.left()
 
     def _peer(self, role: str, *, loopback: bool) -> Peer:
         return Peer(
@@ -239,7 +262,7 @@ class Room:
             await self._on_empty(self)
 
     async def _viewer_left(self, viewer: Viewer) -> None:
-        async with self._changing:
+        async with self._watching:
             self._count()
             if self._output is None:
                 return

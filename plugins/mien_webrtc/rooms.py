@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from mien.engine import Engine
+from mien.engine import MAIN, Engine
 from mien.errors import InputError
 from mien_webrtc.ice import IceServer
-from mien_webrtc.problems import unknown_session
+from mien_webrtc.problems import starting, unknown_session
 from mien_webrtc.room import Room
 from mien_webrtc.settings import WebrtcSettings
 
@@ -17,7 +17,11 @@ LINGER_S = 60.0
 
 
 class Rooms:
-    """Session name -> `Room`. Event loop only."""
+    """Session name -> `Room`. Event loop only.
+
+    The main session is its program's to open, and comes first: until it is there, nobody opens one over
+    the network. Its name and its place in the engine stay free that way.
+    """
 
     def __init__(
         self, engine: Engine, settings: WebrtcSettings, ice_servers: Sequence[IceServer] = ()
@@ -26,10 +30,11 @@ class Rooms:
         self.settings = settings
         self.ice_servers = tuple(ice_servers)
         self._rooms: dict[str, Room] = {}
-        self._lingering: set[asyncio.Task[None]] = set()
+        self._lingering: dict[str, asyncio.Task[None]] = {}
+        self._main_ended = False  # somebody closed it over the network, and may open it anew
 
     async def get(self, name: str) -> Room:
-        """The room of a session, awaited while that is being opened. Raises `Problem` 404."""
+        """The room of a session, awaited while that is being opened. Raises `Problem` 404, 503 at the start."""
         session = await self.engine.session(name)
         room = self._rooms.get(name)
         if room is not None and room.session is not session:
@@ -37,6 +42,7 @@ class Rooms:
             await room.close()
             room = self._rooms.get(name)
         if session is None:
+            self._check_started()
             raise unknown_session(name)
         if room is None:
             room = self._rooms[name] = Room(
@@ -50,8 +56,12 @@ class Rooms:
         return room
 
     async def get_or_open(self, name: str) -> Room:
-        """The room for a publisher, who may open a session by publishing to it. Raises `CapacityError`."""
+        """The room for a publisher, who may open a session by publishing to it.
+
+        Raises `CapacityError`, `Problem` 503 at the start.
+        """
         if await self.engine.session(name) is None:
+            self._check_started()
             try:
                 await self.engine.open_session(name)
             except InputError:
@@ -63,13 +73,9 @@ class Rooms:
                 return room
         return await self.get(name)
 
-    async def forsake(self, room: Room) -> None:
-        """A connection to the room failed; a session that was opened for it goes with it."""
-        if room.empty:
-            await self._emptied(room)
-
     async def open(self, name: str) -> Room:
-        """Open a session. Raises `CapacityError`, `InputError`."""
+        """Open a session. Raises `CapacityError`, `InputError`, `Problem` 503 at the start."""
+        self._check_started()
         session = await self.engine.open_session(name)
         room = await self.get(session.name)
         room.linger_s = LINGER_S
@@ -84,10 +90,16 @@ class Rooms:
     async def close_all(self) -> None:
         """Close every connection; the sessions stay."""
         rooms, self._rooms = list(self._rooms.values()), {}
-        for task in list(self._lingering):
+        lingering, self._lingering = list(self._lingering.values()), {}
+        for task in lingering:
             task.cancel()
-        await asyncio.gather(*self._lingering, return_exceptions=True)
+        await asyncio.gather(*lingering, return_exceptions=True)
         await asyncio.gather(*(room.close() for room in rooms))
+
+    def _check_started(self) -> None:
+        engine = self.engine
+        if not (self._main_ended or MAIN in engine.sessions or MAIN in engine.opening):
+            raise starting()
 
     async def _emptied(self, room: Room) -> None:
         if room.linger_s is None or self._rooms.get(room.name) is not room:
@@ -95,11 +107,15 @@ class Rooms:
         if room.linger_s == 0:
             await self._close(room)
             return
-        task = asyncio.create_task(
+        self._stop_lingering(room.name)
+        self._lingering[room.name] = asyncio.create_task(
             self._close_if_still_empty(room, room.linger_s), name=f"{room.name} lingers"
         )
-        self._lingering.add(task)
-        task.add_done_callback(self._lingering.discard)
+
+    def _stop_lingering(self, name: str) -> None:
+        task = self._lingering.pop(name, None)
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
 
     async def _close_if_still_empty(self, room: Room, after_s: float) -> None:
         await asyncio.sleep(after_s)
@@ -108,5 +124,7 @@ class Rooms:
 
     async def _close(self, room: Room) -> None:
         del self._rooms[room.name]
+        self._stop_lingering(room.name)
+        self._main_ended |= room.name == MAIN
         await room.close()
         await self.engine.close_session(room.name)

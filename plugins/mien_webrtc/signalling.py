@@ -38,15 +38,12 @@ def _add(routes: APIRouter, rooms: Rooms, protocol: str) -> None:
         _require_type(request, SDP)
         _require_acceptable(request)
         viewer = protocol == "whep"
+        # Before a session is opened for it: a body may be long in coming, or never come whole.
+        offer = read_offer(await request.body(), viewer=viewer)
+        loopback = request.client is None or is_loopback(request.client.host)
         room = await (rooms.get(name) if viewer else rooms.get_or_open(name))
-        try:
-            offer = read_offer(await request.body(), viewer=viewer)
-            loopback = request.client is None or is_loopback(request.client.host)
-            join = room.watch if viewer else room.publish
-            peer, answer = await join(offer, loopback=loopback)
-        except Problem:
-            await rooms.forsake(room)
-            raise
+        join = room.watch if viewer else room.publish
+        peer, answer = await join(offer, loopback=loopback)
         headers = {
             "Location": f"/{protocol}/{name}/{peer.id}",
             "ETag": peer.etag,

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import io
 import struct
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
+from starlette.datastructures import UploadFile
 from webrtc_fakes import FakeEngine, http, make_app, make_rooms, pattern, until
 
 from mien.errors import MediaError
 from mien.testing.context import FakeContext
 from mien.testing.stages import ScriptedSource
 from mien_webrtc import page, pictures
+from mien_webrtc.api import clip_source
 from mien_webrtc.clip import ClipSource
 from mien_webrtc.problems import Problem
-from mien_webrtc.room import Room
+from mien_webrtc.room import KEPT_RECORDINGS, Room
 
 pytestmark = pytest.mark.plugin
 
@@ -72,6 +75,41 @@ async def test_a_session_that_nobody_uses_is_closed(
     monkeypatch.setattr("mien_webrtc.rooms.LINGER_S", 0.05)
     await web.post("/api/sessions", json={"name": "second"})
     await until(lambda: list(engine.sessions) == ["main"])
+
+
+async def test_a_session_lingers_from_when_the_last_one_left(engine: FakeEngine) -> None:
+    def timers() -> list[asyncio.Task[Any]]:
+        return [task for task in asyncio.all_tasks() if task.get_name() == "second lingers"]
+
+    rooms = make_rooms(engine)
+    room = await rooms.open("second")
+    [first] = timers()
+    for _ in range(2):  # somebody came and left
+        await room.left()
+    await asyncio.sleep(0)  # the cancellation
+    [last] = timers()
+    assert last is not first
+    await rooms.close("second")
+    await asyncio.sleep(0)
+    assert not timers()
+    assert list(engine.sessions) == ["main"]
+
+
+async def test_nobody_takes_the_place_of_the_main_session_before_it_is_open(
+    web: httpx.AsyncClient, engine: FakeEngine
+) -> None:
+    main = engine.sessions.pop("main")
+    for name in ("main", "other"):
+        early = await web.post("/api/sessions", json={"name": name})
+        assert early.status_code == 503
+        assert early.headers["Retry-After"]
+        assert (await web.get(f"/api/sessions/{name}")).status_code == 503
+    assert not engine.sessions
+    engine.sessions["main"] = main
+    assert (await web.post("/api/sessions", json={"name": "other"})).status_code == 201
+    # One that was closed over the network may be opened over it again.
+    assert (await web.delete("/api/sessions/main")).status_code == 204
+    assert (await web.post("/api/sessions", json={"name": "main"})).status_code == 201
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"name": 3}', b'{"nam": "x"}', b"[" * 60_000])
@@ -193,6 +231,20 @@ async def test_a_clip_drives_and_its_file_goes_with_it(web: httpx.AsyncClient, e
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("A.MOV", ".mov"), ("a\0.mp4", ".mp4"), ("a.m\0p4", ""), ("a.exe", ""), ("a", "")]
+)
+async def test_what_an_upload_is_called_names_no_file(
+    engine: FakeEngine, tmp_path: Path, name: str, suffix: str
+) -> None:
+    source = await clip_source(make_rooms(engine), UploadFile(io.BytesIO(b"a clip"), filename=name))
+    [path] = engine.files
+    assert path.suffix == suffix
+    assert path.read_bytes() == b"a clip"
+    await source.close()
+    assert not path.exists()
+
+
 async def test_a_clip_that_may_not_drive_leaves_no_file(
     web: httpx.AsyncClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,21 +259,25 @@ async def test_a_clip_that_may_not_drive_leaves_no_file(
 
 
 async def test_a_clip_that_never_played_leaves_no_file(engine: FakeEngine, tmp_path: Path) -> None:
-    """Its task is cancelled before its first step, so nobody calls `close`."""
+    """It is closed without ever having been opened."""
     first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
     room = await make_rooms(engine).get("main")
     for path in (first, second):
         path.write_bytes(b"a clip")
         await room.drive_with(ClipSource(ScriptedSource([]), path, path.name))
-    await asyncio.sleep(0)  # the cancellation itself is forgotten
-    gc.collect()
     assert not first.exists()
+    await room.release()
+    assert not second.exists()
 
 
 async def test_recordings_are_offered_once_made(
     web: httpx.AsyncClient, engine: FakeEngine, tmp_path: Path
 ) -> None:
     assert (await web.get("/api/sessions/main/recordings/main-1.mp4")).status_code == 404
+    room = await make_rooms(engine).get("main")
+    paths = [tmp_path / f"main-{n}.mp4" for n in range(KEPT_RECORDINGS + 1)]
+    assert [room.keep_recording(path) for path in paths][1] == "/api/sessions/main/recordings/main-1.mp4"
+    assert list(room.recordings.values()) == paths[1:]  # the oldest is forgotten
     assert (await web.get("/api/sessions/main/recordings/..%2f..%2fetc%2fpasswd.mp4")).status_code == 404
 
 

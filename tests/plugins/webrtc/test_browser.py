@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, async_playwright
-from webrtc_fakes import FakeEngine, showing, until
+from webrtc_fakes import PATIENCE_S, FakeEngine, showing, until
 
+from chromium import find_chromium
 from mien.config import load_config
 from mien.frames import AudioFrame, VideoFrame
 from mien_webrtc.gateway import WebGateway
@@ -92,7 +92,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     )
     address = await gateway.start(engine)  # type: ignore[arg-type]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         page = await browser.new_page()
         await page.goto(f"{address}api/status")
         yield World(engine, page)
@@ -121,7 +121,9 @@ async def test_a_browser_watches(world: World) -> None:
 async def test_a_browser_drives(world: World) -> None:
     session = world.engine.main
     await world.page.evaluate(CONNECT, ["whip", world.engine.config.server.codec])
-    await until(lambda: sum(isinstance(item, VideoFrame) for item in session.taken) > 20, timeout_s=8)
+    await until(
+        lambda: sum(isinstance(item, VideoFrame) for item in session.taken) > 20, timeout_s=PATIENCE_S
+    )
     pictures = [item for item in session.taken if isinstance(item, VideoFrame)]
     sounds = [item for item in session.taken if isinstance(item, AudioFrame)]
     assert pictures[-1].pixels.shape == (240, 320, 3)
@@ -130,5 +132,5 @@ async def test_a_browser_drives(world: World) -> None:
     assert len(sounds) > 20
     assert max(abs(sound.samples).max() for sound in sounds) > 0.05  # and beeps
     await world.page.evaluate("pc.close()")
-    async with asyncio.timeout(8):
-        await until(lambda: session.attached is None, timeout_s=8)
+    async with asyncio.timeout(PATIENCE_S):
+        await until(lambda: session.attached is None, timeout_s=PATIENCE_S)

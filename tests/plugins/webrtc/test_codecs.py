@@ -7,7 +7,7 @@ import queue
 
 import numpy as np
 import pytest
-from webrtc_fakes import count, noise, pattern
+from webrtc_fakes import PATIENCE_S, count, noise, pattern, until
 
 from mien.clock import NS_PER_S, SystemClock
 from mien.errors import ConfigError
@@ -108,8 +108,8 @@ def test_the_decoder_holds_nothing_back(encoder: H264Encoder | Vp8Encoder) -> No
         for n in range(10):
             encoded = encode(encoder, n)
             decoder.put(encoded.codec, AssembledFrame(encoded.data, n, 100 + n, 200 + n))
-            picture = pictures.get(timeout=2)
-            assert count(picture.pixels) == n % 28
+            picture = pictures.get(timeout=PATIENCE_S)
+            assert count(picture.pixels) == n
             assert picture.capture_ns == 100 + n
             assert picture.index == n
     finally:
@@ -133,13 +133,13 @@ def test_the_decoder_waits_for_a_key_frame_and_asks_for_it() -> None:
         assert not decoder.wants_keyframe(now)  # a stream that begins, begins with one anyway
         assert decoder.wants_keyframe(now + NS_PER_S)
         assert put(2, keyframe=True)
-        assert pictures.get(timeout=2).capture_ns == 2
+        assert pictures.get(timeout=PATIENCE_S).capture_ns == 2
         assert not put(3, after_loss=True)
         assert decoder.wants_keyframe(now + 2 * NS_PER_S)
         assert not decoder.wants_keyframe(now + 2 * NS_PER_S + 1)
         assert decoder.wants_keyframe(now + 3 * NS_PER_S)
         assert put(4, keyframe=True, after_loss=True)
-        assert pictures.get(timeout=2).capture_ns == 4
+        assert pictures.get(timeout=PATIENCE_S).capture_ns == 4
     finally:
         decoder.close()
 
@@ -170,9 +170,33 @@ def test_garbage_does_not_stop_the_decoder() -> None:
         decoder.put("H264", AssembledFrame(b"\0\0\1\x65" + bytes(range(256)), 0, 0, 0))
         encoded = encode(encoder, 1)
         decoder.put("H264", AssembledFrame(encoded.data, 1, 1, 1))
-        assert pictures.get(timeout=2).capture_ns == 1
+        assert pictures.get(timeout=PATIENCE_S).capture_ns == 1
     finally:
         decoder.close()
+
+
+async def test_what_goes_wrong_with_one_picture_does_not_end_the_decoder(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    encoder = H264Encoder()
+    encoder.open(FakeContext())
+    pictures: queue.Queue[VideoFrame] = queue.Queue()
+
+    def deliver(picture: VideoFrame) -> None:
+        if picture.capture_ns == 0:
+            raise RuntimeError("nobody is there")
+        pictures.put(picture)
+
+    decoder = VideoDecoder(SystemClock(), deliver)
+    try:
+        decoder.put("H264", AssembledFrame(encode(encoder, 0).data, 0, 0, 0))
+        await until(lambda: decoder.given_up)
+        decoder.put("H264", AssembledFrame(encode(encoder, 1, keyframe=True).data, 1, 1, 1))
+        assert pictures.get(timeout=PATIENCE_S).capture_ns == 1
+        assert decoder.given_up == 1
+    finally:
+        decoder.close()
+    assert "nobody is there" in caplog.text
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(48_000, 1), (48_000, 2), (44_100, 1), (16_000, 1)])

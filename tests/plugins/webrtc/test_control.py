@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from webrtc_fakes import FakeEngine
+from webrtc_fakes import PATIENCE_S, FakeEngine
 from websockets.asyncio.client import ClientConnection, connect
 
 from mien.config import load_config
@@ -37,7 +37,7 @@ async def ordered(control: ClientConnection, **message: Any) -> None:
 
 async def heard(control: ClientConnection, kind: str) -> dict[str, Any]:
     """The next message of that kind."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             message: dict[str, Any] = json.loads(await control.recv())
             if message["type"] == kind:

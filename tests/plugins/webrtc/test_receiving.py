@@ -76,6 +76,14 @@ def test_copies_latecomers_and_strangers_are_ignored() -> None:
     assert len(hear([*order[:6], order[2], stranger, order[5], *order[6:]])) == 10
 
 
+def test_a_sender_that_counts_anew_is_heard_at_once() -> None:
+    before, after = packets(10), packets(10)
+    for packet in after:
+        packet.sequence_number = (packet.sequence_number - 5000) & 0xFFFF
+        packet.timestamp = (packet.timestamp - 777_777) & 0xFFFFFFFF
+    assert len(hear([*before, *after])) == 20
+
+
 def test_the_arrival_clock_follows_the_quickest() -> None:
     arrivals = ArrivalClock(48_000)
     assert arrivals.map(0, 100 * NS_PER_MS) == 100 * NS_PER_MS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from aiortc import RTCPeerConnection
+from starlette.requests import ClientDisconnect
 from webrtc_fakes import FakeEngine, http, make_app, make_rooms
 
 from mien.errors import ConfigError
@@ -185,6 +187,37 @@ async def test_nothing_is_left_of_a_refused_offer(web: httpx.AsyncClient) -> Non
         await web.post("/whep/main", content=b"v=0\r\n", headers=SDP)
     assert (await web.get("/api/status")).json()["sessions"][0]["viewers"] == 0
     await joined(web)
+
+
+async def test_a_body_that_never_comes_whole_opens_no_session() -> None:
+    engine = FakeEngine()
+    app = make_app(make_rooms(engine))
+    messages = [
+        {"type": "http.request", "body": b"v=0", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, object]:
+        assert list(engine.sessions) == ["main"]
+        return messages.pop(0)
+
+    async def send(_: object) -> None:
+        pass
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/sdp")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/whip/guest",
+        "raw_path": b"/whip/guest",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 9),
+    }
+    with contextlib.suppress(ClientDisconnect):
+        await app(scope, receive, send)  # type: ignore[arg-type]
+    assert not messages
+    assert list(engine.sessions) == ["main"]
 
 
 async def test_unknown_sessions_and_connections(web: httpx.AsyncClient) -> None:

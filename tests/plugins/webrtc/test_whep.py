@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
 from httpx import AsyncClient
-from webrtc_fakes import Client, FakeEngine, count, http, make_app, make_rooms, noise, showing, until, viewer
+from webrtc_fakes import (
+    PATIENCE_S,
+    Client,
+    FakeEngine,
+    count,
+    http,
+    make_app,
+    make_rooms,
+    noise,
+    showing,
+    until,
+    viewer,
+)
 
 from mien_webrtc.h264 import H264Encoder
 from mien_webrtc.rooms import Rooms
@@ -48,8 +59,8 @@ async def test_a_viewer_sees_the_pictures(world: World, codec: str) -> None:
     session = world.engine.main
     async with viewer(world.web, codec=codec) as client, showing(session):
         seen = [count(await client.picture()) for _ in range(12)]
-    steps = {(b - a) % 28 for a, b in itertools.pairwise(seen[2:])}
-    assert steps <= {1, 2}
+    assert seen == sorted(seen)  # newest wins: some may be left out
+    assert len(set(seen)) > 6  # one may be shown again when a key frame is wanted
 
 
 async def test_sound_and_picture(world: World) -> None:
@@ -58,26 +69,25 @@ async def test_sound_and_picture(world: World) -> None:
         showing(world.engine.main, sound=True),
     ):
         await client.picture()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             heard = [await client.tracks["audio"].recv() for _ in range(12)]
     assert max(abs(frame.to_ndarray()).max() for frame in heard) > 10_000
 
 
-async def test_one_encoder_feeds_two_viewers_and_the_late_one_sees_at_once(world: World) -> None:
+async def test_one_encoder_feeds_two_viewers_and_the_late_one_gets_a_key_frame(world: World) -> None:
     session = world.engine.main
     async with viewer(world.web) as first, showing(session):
         await first.picture()
-        encoded = world.stream().encoded
+        stream = world.stream()
+        encoded, asked = stream.encoded, stream.keyframes.asked
         async with viewer(world.web) as late:
-            start = session.clock.now_ns()
             await late.picture()
-            waited_s = (session.clock.now_ns() - start) / 1e9
-            stream = world.stream()
+            assert world.stream() is stream
+            assert stream.keyframes.asked > asked
             assert stream.viewers == 2
             assert session.viewers == 2
             await first.picture()
             assert stream.encoded <= encoded + session._index  # not once more per viewer
-        assert waited_s < 1.0
 
 
 async def test_nothing_is_encoded_when_nobody_watches(world: World) -> None:
@@ -90,33 +100,33 @@ async def test_nothing_is_encoded_when_nobody_watches(world: World) -> None:
     assert world.rooms._rooms["main"].output is None
 
 
-async def test_a_lost_picture_is_answered_by_one_key_frame(world: World) -> None:
+async def test_a_lost_picture_is_answered_by_a_key_frame(world: World) -> None:
     async with viewer(world.web) as client, showing(world.engine.main):
         await client.picture()
         stream = world.stream()
-        before = stream.keyframes.granted
+        granted, asked = stream.keyframes.granted, stream.keyframes.asked
         receiver = client.pc.getReceivers()[0]
         [ssrc] = receiver._RTCRtpReceiver__remote_streams
         for _ in range(5):
             await receiver._send_rtcp_pli(ssrc)
-        await until(lambda: stream.keyframes.granted > before)
-        await asyncio.gather(*(client.picture() for _ in range(4)))
-        assert stream.keyframes.granted == before + 1
-        assert stream.keyframes.asked >= before + 5
+        await until(lambda: stream.keyframes.asked >= asked + 5)
+        await until(lambda: stream.keyframes.granted > granted)
+        await client.picture()
 
 
 async def test_a_narrow_way_lowers_the_rate(world: World) -> None:
     async with viewer(world.web) as client, showing(world.engine.main, picture=noise):
+        receiver = client.pc.getReceivers()[0]
+        send = receiver._send_rtcp
+        receiver._send_rtcp = lambda _: asyncio.sleep(0)  # it has an estimate of its own
         await until(lambda: world.stream().encoded > 25)
         stream = world.stream()
         granted = stream.keyframes.granted
-        receiver = client.pc.getReceivers()[0]
         [ssrc] = receiver._RTCRtpReceiver__remote_streams
-        await receiver._send_rtcp(
+        await send(
             RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(600_000, [ssrc]))
         )
         await until(lambda: stream.bitrate.target < 1_000_000)
-        await client.picture()
         assert stream.bitrate.target == pytest.approx(600_000, rel=0.01)
         assert stream.keyframes.granted == granted
 
@@ -126,7 +136,7 @@ async def test_rtp_time_is_capture_time(world: World) -> None:
     async with viewer(world.web) as client, showing(session):
         pictures = []
         for _ in range(8):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE_S):
                 pictures.append(await client.tracks["video"].recv())
     times = {}
     for picture in pictures:
@@ -153,6 +163,22 @@ async def test_a_viewer_that_reports_nothing_is_let_go(world: World, monkeypatch
         await client.picture()
         client.pc.getReceivers()[0]._send_rtcp = lambda _: asyncio.sleep(0)
         await until(lambda: not session.outputs)
+
+
+async def test_two_come_at_once_where_one_fits(world: World) -> None:
+    rooms = make_rooms(world.engine, max_viewers=1)
+    async with http(make_app(rooms)) as web:
+
+        async def watch() -> int:
+            client = Client(web, "/whep/main")
+            client.pc.addTransceiver("video", "recvonly")
+            headers = {"Content-Type": "application/sdp"}
+            response = await web.post(client.path, content=await client.offer(), headers=headers)
+            await client.pc.close()
+            return response.status_code
+
+        assert sorted(await asyncio.gather(watch(), watch())) == [201, 503]
+    await rooms.close_all()
 
 
 async def test_no_more_viewers_than_fit(world: World) -> None:

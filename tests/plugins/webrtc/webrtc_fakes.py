@@ -42,14 +42,19 @@ from mien_webrtc.rooms import Rooms
 from mien_webrtc.settings import WebrtcSettings
 
 TITLE = "test pattern"
+PATIENCE_S = 30.0
+"""How long to wait for what certainly comes, on however busy a machine."""
+
+_LEVELS = 28
 
 
 def pattern(index: int, size: int = 128) -> Bytes:
-    """A picture that can be told from its neighbours: a ramp that moves, and a grey level that counts."""
+    """A picture that tells which one it is: a ramp that moves, and two grey levels that count."""
     x = np.arange(size, dtype=np.int32)
     ramp = ((x[None, :] * 2 + x[:, None] + 4 * index) % 256).astype(np.uint8)
     picture = np.stack([ramp, ramp[::-1], np.full_like(ramp, 128)], axis=-1)
-    picture[: size // 4, : size // 4] = 16 + 8 * (index % 28)
+    picture[: size // 4, : size // 4] = 16 + 8 * (index % _LEVELS)
+    picture[: size // 4, size // 4 : size // 2] = 16 + 8 * (index // _LEVELS % _LEVELS)
     return picture
 
 
@@ -59,10 +64,12 @@ def noise(index: int, size: int = 256) -> Bytes:
 
 
 def count(picture: Bytes) -> int:
-    """The `index % 28` that `pattern` drew, read off a (decoded) picture."""
+    """The index (up to 783) that `pattern` drew, read off a (decoded) picture."""
     size = picture.shape[0]
-    inner = picture[size // 16 : 3 * size // 16, size // 16 : 3 * size // 16]
-    return round((float(inner.mean()) - 16) / 8)
+    places = (size // 16, size // 16 + size // 4)
+    inner = (picture[size // 16 : 3 * size // 16, x : x + size // 8] for x in places)
+    low, high = (round((float(square.mean()) - 16) / 8) for square in inner)
+    return low + _LEVELS * high
 
 
 def avatar(title: str = TITLE) -> Avatar:
@@ -107,6 +114,7 @@ class FakeSession:
         await output.close()
 
     async def attach_source(self, source: Source) -> None:
+        """Like the real one: the source is closed when it ends or another comes, even before its first step."""
         await self._stop_source()
         self.attached = source
         self._task = asyncio.create_task(self._take_from(source))
@@ -116,20 +124,20 @@ class FakeSession:
             await self._stop_source()
 
     async def _stop_source(self) -> None:
-        task, self._task, self.attached = self._task, None, None
+        task, self._task = self._task, None
+        source, self.attached = self.attached, None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if source is not None:
+            await source.close()
 
     async def _take_from(self, source: Source) -> None:
-        try:
-            await source.open(FakeContext(clock=self.clock, live=True))
-            async for item in source.frames():
-                self.taken.append(item)
-                if self.on_taken is not None:
-                    self.on_taken(item)
-        finally:
-            await source.close()
+        await source.open(FakeContext(clock=self.clock, live=True))
+        async for item in source.frames():
+            self.taken.append(item)
+            if self.on_taken is not None:
+                self.on_taken(item)
 
     async def show(self, picture: Bytes | None = None) -> VideoFrame:
         """Hand one picture to the outputs, as if it were captured now."""
@@ -246,7 +254,8 @@ class FakeEngine:
 
 
 def make_rooms(engine: FakeEngine, ice_servers: Sequence[IceServer] = (), **settings: Any) -> Rooms:
-    return Rooms(engine, WebrtcSettings(**settings), ice_servers)  # type: ignore[arg-type]
+    patient = {"connect_timeout_s": 2 * PATIENCE_S, "silence_timeout_s": 2 * PATIENCE_S}
+    return Rooms(engine, WebrtcSettings(**patient | settings), ice_servers)  # type: ignore[arg-type]
 
 
 def make_app(rooms: Rooms, token: str = "") -> FastAPI:
@@ -305,7 +314,7 @@ class Client:
         )
         assert self.response.status_code == 201, self.response.text
         await self.pc.setRemoteDescription(RTCSessionDescription(self.response.text, "answer"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await self.connected.wait()
 
     @property
@@ -317,7 +326,7 @@ class Client:
         await self.web.delete(self.location)
         await self.pc.close()
 
-    async def picture(self, timeout_s: float = 3.0) -> Bytes:
+    async def picture(self, timeout_s: float = PATIENCE_S) -> Bytes:
         async with asyncio.timeout(timeout_s):
             frame = await self.tracks["video"].recv()
         assert isinstance(frame, av.VideoFrame)
@@ -407,7 +416,7 @@ class PatternTrack(MediaStreamTrack):
         return frame
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 4.0) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
     """Return once the condition holds; real sockets and threads give no event to wait for."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110
