@@ -283,6 +283,17 @@ def test_a_second_of_rest_makes_pose_and_expression_neutral() -> None:
     assert elsewhere[-1].expression[INDEX["browDownLeft"]] > 0.2, "somebody else has another neutral face"
 
 
+def test_a_face_that_is_hardly_seen_does_not_become_neutral() -> None:
+    driver = Driver(AVATAR, Controls(), FPS)
+    run(driver, lambda i: posing(i, browDownLeft=0.3), 0, 20)
+    driver.calibrate()
+    run(driver, lambda i: posing(i, browDownLeft=0.3) if i % 30 == 20 else None, 20, 60)
+    frames = run(driver, lambda i: posing(i, browDownLeft=0.3), 60, 80)
+    assert frames[-1].expression[INDEX["browDownLeft"]] > 0.2, "not yet seen for a second on end"
+    frames = run(driver, lambda i: posing(i, browDownLeft=0.3), 80, 110)
+    assert frames[-1].expression[INDEX["browDownLeft"]] < 0.01
+
+
 def test_another_source_is_met_without_prejudice() -> None:
     driver = Driver(AVATAR, Controls(), FPS)
     driver.recentre()

@@ -133,6 +133,27 @@ def test_somebody_else_is_got_to_know_anew(rig: Rig, person: Person) -> None:
     assert now_off < known_off
 
 
+def test_somebody_else_who_was_in_view_already_is_got_to_know_anew(rig: Rig, person: Person) -> None:
+    """The landmarker goes over to whoever is left within the same picture: no picture is without a face."""
+    apart = np.array([150, 0, 0], np.float32)
+    known = rig.watch(points - apart for points in speaking(person, 60))[-1].subject
+    frames = [points + apart for points in speaking(Person(seed=99, identity=1.4, offsets=0.2), 60)]
+    now = rig.watch(frames)[-1].subject
+    alone = Rig().watch(frames[11:])[-1].subject
+    assert known is not None
+    assert now is not None
+    assert alone is not None
+    assert now.epoch > known.epoch
+    np.testing.assert_allclose(now.identity, alone.identity, atol=1e-4)
+
+
+def test_a_person_who_jumps_to_another_place_stays_known(rig: Rig, person: Person) -> None:
+    apart = np.array([150, 0, 0], np.float32)
+    known = rig.watch(points - apart for points in speaking(person, 60))[-1].subject
+    now = rig.watch(points + apart for points in speaking(person, 20))[-1].subject
+    assert now is known
+
+
 def test_the_followed_face_is_kept_when_a_larger_one_comes(rig: Rig, person: Person) -> None:
     near = person.landmarks(translation=(-8, 0, -60))
     rig.see(near)

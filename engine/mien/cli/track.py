@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from mien.cli.options import Assignments, ConfigFile
 from mien.cli.paths import check_clip, check_out
 from mien.config import Config, load_config
 from mien.errors import InputError
+
+if TYPE_CHECKING:
+    from mien.engine import Engine
 
 
 class Quality(StrEnum):
@@ -57,6 +60,8 @@ def track(
     if overlay is not None:
         if quality is not Quality.HIGH:
             raise InputError("--overlay shows what offline tracking found. Add --quality high.")
+        if overlay.suffix.lower() != ".mp4":
+            raise InputError(f"{overlay} would not be an MP4 file. Name it {overlay.stem}.mp4.")
         check_out(overlay, clip)
     if quality is Quality.HIGH:
         _track_closely(settings, clip, out, overlay)
@@ -100,12 +105,12 @@ async def _solve(config: Config, clip: Path, out: Path, overlay: Path | None) ->
 
     engine = Engine(config, clock=OfflineClock(), live=False)
     try:
-        checkpoint = Checkpoint.beside(out, fingerprint(clip, model=config.use.face_model))
+        checkpoint = Checkpoint.beside(out, fingerprint(clip, **_makers(engine)))
         with _progress() as tell:
-            tracking = ClipTracking(engine, clip, checkpoint, tell, _once())
+            tracking = ClipTracking(engine, clip, checkpoint, tell, _once(), overlay)
             try:
                 resumed = await tracking.run()
-                recorder = await tracking.write(out, overlay)
+                recorder = await tracking.write(out)
             finally:
                 tracking.close()
         checkpoint.remove()
@@ -115,6 +120,20 @@ async def _solve(config: Config, clip: Path, out: Path, overlay: Path | None) ->
     typer.echo(f"Wrote {out}: {frames_of(recorder.frames, recorder.without_face)}{again}.")
     if overlay is not None:
         typer.echo(f"Wrote {overlay}: the mesh over the clip.")
+
+
+def _makers(engine: Engine) -> dict[str, str]:
+    """What besides the clip a checkpoint depends on. Raises `ConfigError`, `PackageError`, `PluginError`."""
+    from mien.avatar.fitted import fingerprint
+    from mien.stage import Kind
+
+    use = engine.config.use
+    landmarker = engine.registry.find(Kind.LANDMARKER, use.landmarker or None)
+    return {
+        "model": use.face_model,
+        "model_fingerprint": fingerprint(use.face_model),
+        "landmarker": landmarker.provides.name,
+    }
 
 
 def _once() -> Callable[[str], None]:

@@ -17,6 +17,8 @@ FRAMES = 5
 """A median over so many outvotes two bad ones, and takes a fifth of a second."""
 _NEUTRAL_NS = NS_PER_S
 """A resting face is looked at for so long: a median over it outvotes a blink."""
+_NEUTRAL_FRAMES, _LONGEST_GAP_NS = 10, NS_PER_S // 5
+"""In so many frames at least, and without a longer gap: nobody knows what a lost face did meanwhile."""
 
 
 class Calibration:
@@ -39,7 +41,9 @@ class Calibration:
         self._wanted = FRAMES
 
     def neutral(self) -> None:
-        """What the face does in the next second, in the median, is how it rests: pose, gaze and expression."""
+        """What the face does in the next second in which it is seen throughout, in the median, is how it rests:
+        pose, gaze and expression.
+        """
         self._resting = []
 
     def forget(self) -> None:
@@ -66,15 +70,21 @@ class Calibration:
             self._wanted -= 1
             if self._wanted == 0 and self._base is not None:
                 self._rest, self._person = _at_rest(self._base, self._frames), None
-        if self._resting is not None and self._base is not None:
-            self._resting.append(params)
-            if params.capture_ns - self._resting[0].capture_ns >= _NEUTRAL_NS:
-                self._rest, self._person = _at_rest(self._base, self._resting), None
-                self._neutral = _median([frame.expression for frame in self._resting])
-                self._resting = None
+        if self._resting is not None and self._base is not None and self._rested(self._resting, params):
+            self._rest, self._person = _at_rest(self._base, self._resting), None
+            self._neutral = _median([frame.expression for frame in self._resting])
+            self._resting = None
         if self._person is None and self._base is not None:
             self._person = _with_rest(self._base, self._rest, self._neutral)
         return self._person
+
+    @staticmethod
+    def _rested(resting: list[FaceParams], params: FaceParams) -> bool:
+        """Take one frame in; whether `resting` now shows enough. Lost frames never come: they are gaps."""
+        if resting and params.capture_ns - resting[-1].capture_ns > _LONGEST_GAP_NS:
+            resting.clear()
+        resting.append(params)
+        return len(resting) >= _NEUTRAL_FRAMES and params.capture_ns - resting[0].capture_ns >= _NEUTRAL_NS
 
 
 def _same(one: Subject, other: Subject) -> bool:

@@ -7,12 +7,14 @@ recording that was cut off by a crash can be read up to its last whole record.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import math
 import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +23,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from mien import __version__
-from mien.errors import PackageError
+from mien.errors import InputError, PackageError
 from mien.face.camera import Camera
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.subject import REFLECTANCE, Subject
@@ -39,14 +41,63 @@ _SOUND = struct.Struct("<q")  # capture time ns of the first sample; then int16 
 _END = struct.Struct("<Q")  # number of face records
 _GROUPS = (("rotation", (3,)), ("translation", (3,)), ("gaze", (2, 2)), ("light", (9, 3)))
 _FIXED = 3 + 3 + 4 + 27
+_FPS_LIMIT = 1000
+_MOST_HZ, _MOST_CHANNELS = 768_000, 64
+_MOST_NS = 1 << 62
+_MOST_PX = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
-    """16-bit PCM: samples per second, channels."""
+    """16-bit PCM: samples per second, 1 to 768000; channels, 1 to 64. Others raise `ValueError`."""
 
     rate: int
     channels: int
+
+    def __post_init__(self) -> None:
+        bounded("sound rate", self.rate, 1, _MOST_HZ)
+        bounded("sound channels", self.channels, 1, _MOST_CHANNELS)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any] | None) -> Self | None:
+        """Raises `KeyError`, `TypeError` or `ValueError`."""
+        return None if values is None else cls(whole(values["rate"]), whole(values["channels"]))
+
+
+# --- numbers out of files -----------------------------------------------------------------------------
+
+
+def whole(value: Any) -> int:
+    """A whole number, also one that is written 25.0. Raises `TypeError` or `ValueError`."""
+    try:
+        return int(value)
+    except OverflowError:
+        raise ValueError(f"{value} is no whole number") from None
+
+
+def bounded(name: str, value: float, low: float, high: float) -> float:
+    """`value`, when it lies between the two; not a number lies nowhere. Raises `ValueError`."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value:g}, not between {low:g} and {high:g}")
+    return value
+
+
+def time_ns(value: Any) -> int:
+    """A time that a record can hold. Raises `TypeError` or `ValueError`."""
+    result = whole(value)
+    bounded("capture_ns", result, -_MOST_NS, _MOST_NS)
+    return result
+
+
+def frame_rate(value: Any) -> float:
+    """Frames per second that a file may announce. Raises `TypeError` or `ValueError`."""
+    try:
+        fps = float(value)
+    except OverflowError:
+        fps = math.inf
+    if not 0 < fps < _FPS_LIMIT:
+        raise ValueError(f"{fps:g} frames per second, not between 0 and {_FPS_LIMIT}")
+    return fps
 
 
 # --- subjects as JSON ---------------------------------------------------------------------------------
@@ -83,20 +134,25 @@ def subject_from_json(values: dict[str, Any]) -> Subject:
         expected = {"offsets": (478, 3), "neutral": (EXPRESSIONS,), "gains": (EXPRESSIONS,),
                     "rest_rotation": (3,), "rest_translation": (3,), "rest_gaze": (2, 2),
                     "reflectance": (REFLECTANCE,)}  # fmt: skip
-        if name in expected and array.shape != expected[name]:
+        if array.shape != expected.get(name, (array.size,)):
             raise ValueError(f"{name} has the shape {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} is not finite")
         array.setflags(write=False)
         arrays[name] = array
-    camera = values["camera"]
     return Subject(
-        str(values["model"]),
-        camera=Camera(int(camera["width"]), int(camera["height"]),
-                      *(float(camera[name]) for name in ("focal", "cx", "cy"))),
-        epoch=int(values["epoch"]),
-        **arrays,
-    )  # fmt: skip
+        str(values["model"]), camera=_camera(values["camera"]), epoch=whole(values["epoch"]), **arrays
+    )
+
+
+def _camera(values: Mapping[str, Any]) -> Camera:
+    width, height = (whole(values[name]) for name in ("width", "height"))
+    for name, size in (("width", width), ("height", height)):
+        bounded(f"camera {name}", size, 1, _MOST_PX)
+    places = {name: float(values[name]) for name in ("focal", "cx", "cy")}
+    for name, place in places.items():
+        bounded(f"camera {name}", place, 1e-3 if name == "focal" else -100.0 * _MOST_PX, 100.0 * _MOST_PX)
+    return Camera(width, height, **places)
 
 
 def _object(text: bytes) -> dict[str, Any]:
@@ -113,11 +169,26 @@ def _object(text: bytes) -> dict[str, Any]:
 # --- writing ------------------------------------------------------------------------------------------
 
 
+def claim_partial(path: Path) -> Path:
+    """Make the empty file in which what becomes `path` grows: `NAME.part` beside it, or `NAME.2.part` and so on
+    where others lie. Those may be what a crash has left, or another writer's. Raises `OSError`.
+    """
+    for number in itertools.count(1):
+        partial = path.with_name(f"{path.name}{'' if number == 1 else f'.{number}'}.part")
+        try:
+            partial.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return partial
+    raise AssertionError("numbers do not end")
+
+
 class PerformanceWriter:
     """Writes frames as they come. The file appears under its name when `close` is called; until then, and
-    after a crash, what was written lies beside it as `NAME.part`.
+    after a crash, what was written lies beside it as `claim_partial` says.
 
     subject: whose face it is. fps: nominal, of the recording. sound: given when `add_sound` will be called.
+    Raises `InputError` for a rate that no reader takes, `PackageError` when nothing can be written.
     """
 
     def __init__(
@@ -125,10 +196,16 @@ class PerformanceWriter:
     ) -> None:
         self.path = Path(path)
         self.frames = 0
-        self._partial = self.path.with_name(self.path.name + ".part")
         self._sound = sound
         self._subject = subject
         try:
+            frame_rate(fps)
+        except ValueError as error:
+            raise InputError(
+                f"{self.path.name} cannot have {error}. Give the recording another rate."
+            ) from None
+        try:
+            self._partial = claim_partial(self.path)
             self._file: BinaryIO | None = self._partial.open("wb")
         except OSError as error:
             raise PackageError(
@@ -187,7 +264,8 @@ class PerformanceWriter:
         if self._file is not None:
             self._file.close()
             self._file = None
-        self._partial.unlink(missing_ok=True)
+            # Once closed, the name may be another's.
+            self._partial.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -288,14 +366,11 @@ class PerformanceReader:
         header = self._header
         try:
             self.subject = subject_from_json(header["subject"])
-            self.fps = float(header["fps"])
-            sound = header["sound"]
-            self.sound = None if sound is None else SoundFormat(int(sound["rate"]), int(sound["channels"]))
+            self.fps = frame_rate(header["fps"])
+            self.sound = SoundFormat.from_json(header["sound"])
             names = [str(name) for name in header["expressions"]]
         except (KeyError, TypeError, ValueError) as error:
             raise PackageError(f"{self.path} has a damaged header ({error}). Record it anew.") from None
-        if not 0 < self.fps < 1000:
-            raise PackageError(f"{self.path} claims {self.fps} frames per second. Record it anew.")
         self._names = len(names)
         # Told by name, so that a file outlives a change of order or number here.
         self._columns = np.array([place for place, name in enumerate(names) if name in INDEX], np.intp)
@@ -337,7 +412,8 @@ class PerformanceReader:
                 np.isfinite(np.frombuffer(payload, "<f4", offset=_FACE.size - 4)).all()
             )
         if tag == b"SND ":
-            return self.sound is not None and (len(payload) - _SOUND.size) % (2 * self.sound.channels) == 0
+            size = len(payload) - _SOUND.size
+            return self.sound is not None and size >= 0 and size % (2 * self.sound.channels) == 0
         if tag == b"SUBJ":
             try:
                 subject_from_json(_object(payload))

@@ -19,6 +19,9 @@ from mien.stage import Context, FaceLandmarks, Kind, Landmarker, Tracked, Tracke
 _BLINKS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 _GOOD_ERROR, _BAD_ERROR = 0.025, 0.08
 """Of the eye distance: a fit that is to be trusted, and one that isn't."""
+_JUMP, _OTHER_SIZE = 0.7, 1.5
+"""Of the face's size: a face that is further off than this from one picture to the next, or so many times larger or
+smaller, may be somebody else's. Heads that touch are about this far apart."""
 _STRANGER_FRAMES = 12
 """Frames after re-acquisition over which a face is judged to be somebody else's."""
 _STRANGER_ERROR = 1.8
@@ -29,8 +32,8 @@ class LandmarkTracker(Tracker):
     """Pictures in, `FaceParams` of the followed face out, under `Camera.guess` of the picture's size.
 
     Who it is, is learned on the way: a first guess from the first picture, the `Subject` proper after a
-    second, refined from then on (`Acquaintance`). A face that comes back after a loss is checked against
-    the one that was known.
+    second, refined from then on (`Acquaintance`). A face that comes back after a loss, or is suddenly
+    elsewhere, is checked against the one that was known.
     """
 
     def __init__(self) -> None:
@@ -64,8 +67,11 @@ class LandmarkTracker(Tracker):
                 self._known.lost()
             return Tracked(None, None if self._known is None else self._known.subject, 0)
         face = self._choose(faces)
-        self._last = face.points
         known = self._known
+        if known is not None and self._last is not None and _elsewhere(face.points, self._last):
+            # The landmarker goes over to somebody else in view within one picture, without an empty one.
+            known.lost()
+        self._last = face.points
         if known is None or not known.matches(frame.width, frame.height):
             known = self._meet(self._model, frame)
         fit = known.see(face.points, frame.capture_ns)
@@ -92,11 +98,23 @@ class LandmarkTracker(Tracker):
         if self._last is None or len(faces) == 1:
             return faces[0]
         last = self._last[:, :2]
-        size = float(np.ptp(last, axis=0).max())
+        size = _size(last)
         moved = [face.points[:, :2].mean(axis=0) - last.mean(axis=0) for face in faces]
         distances = np.linalg.norm(moved, axis=1)
         nearest = int(np.argmin(distances))
         return faces[nearest] if distances[nearest] < size else faces[0]
+
+
+def _elsewhere(points: Float, last: Float) -> bool:
+    """Whether the face jumped between two pictures, as one person's hardly does. Both: (478, 3) px."""
+    size, before = _size(points), _size(last)
+    moved = float(np.linalg.norm(points[:, :2].mean(axis=0) - last[:, :2].mean(axis=0)))
+    return moved > _JUMP * before or max(size, before) > _OTHER_SIZE * min(size, before)
+
+
+def _size(points: Float) -> float:
+    """The longer side of the box around them, px."""
+    return float(np.ptp(points[:, :2], axis=0).max())
 
 
 class Acquaintance:
@@ -123,7 +141,7 @@ class Acquaintance:
         return self._subject if self._subject is not None else self._enrolment.subject(self._epoch)
 
     def is_stranger(self) -> bool:
-        """Whether the face that came back after a loss is that of somebody else. Asked after each frame;
+        """Whether the face that came back after `lost` is that of somebody else. Asked after each frame;
         answers once enough of them were seen.
         """
         if self._check is None or len(self._check) < _STRANGER_FRAMES:
@@ -137,7 +155,7 @@ class Acquaintance:
         return (self.camera.width, self.camera.height) == (width, height)
 
     def lost(self) -> None:
-        """The face is out of sight."""
+        """The face is, or was, out of sight: what is seen next may be somebody else's."""
         if self._published >= len(_PUBLISH_AFTER_S):
             self._check = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mien.errors import InputError
+from mien.face.performance import claim_partial
 from mien.performance import jsonlines, livelink, wav
 from mien.performance.take import Take
 
@@ -14,7 +15,10 @@ def write_as(take: Take, path: Path) -> str:
 
     The file appears when it is whole. Raises `InputError`; then nothing is left behind.
     """
-    partial = path.with_name(path.name + ".part")
+    try:
+        partial = claim_partial(path)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}.") from None
     try:
         match path.suffix.lower():
             case jsonlines.SUFFIX:

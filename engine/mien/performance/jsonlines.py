@@ -16,7 +16,16 @@ import numpy as np
 
 from mien import __version__
 from mien.errors import InputError
-from mien.face.performance import FORMAT, VERSION, SoundFormat, subject_from_json, subject_to_json
+from mien.face.performance import (
+    FORMAT,
+    VERSION,
+    SoundFormat,
+    frame_rate,
+    subject_from_json,
+    subject_to_json,
+    time_ns,
+    whole,
+)
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.frames import EXPRESSIONS, AudioFrame, FaceParams, Float
 from mien.performance.take import Event, Take
@@ -92,21 +101,13 @@ def read_jsonl(path: Path) -> Take:
         number, header = next(lines)
         if header.get("format") != FORMAT:
             raise InputError(f"{path} is not a performance in JSON lines: its first line is no header.")
-        announced = header.get("sound")
-        sound = announced and SoundFormat(int(announced["rate"]), int(announced["channels"]))
-        subject, fps = subject_from_json(header["subject"]), _rate(header["fps"])
+        sound = SoundFormat.from_json(header.get("sound"))
+        subject, fps = subject_from_json(header["subject"]), frame_rate(header["fps"])
         return Take(subject, fps, sound, _events(path, lines, sound))
     except StopIteration:
         raise InputError(f"{path} is empty. Export a performance to see what belongs in it.") from None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}, line {number}: this header cannot be used ({error!r}).") from None
-
-
-def _rate(value: Any) -> float:
-    fps = float(value)
-    if not 0 < fps < 1000:
-        raise ValueError(f"fps {fps:g}")
-    return fps
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -144,12 +145,12 @@ def _events(
                     raise ValueError("the header announces no sound")
                 pcm = np.frombuffer(base64.b64decode(value["pcm16"], validate=True), "<i2")
                 samples = (pcm.astype(np.float32) / 32767).reshape(-1, sound.channels)
-                yield AudioFrame(samples, sound.rate, int(value["capture_ns"]))
+                yield AudioFrame(samples, sound.rate, time_ns(value["capture_ns"]))
             elif kind == "subject":
                 yield subject_from_json(value)
             else:
                 raise ValueError(f"type {kind!r} is none of face, sound, subject")
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{path}, line {number}: {detail}.") from None
 
@@ -159,22 +160,29 @@ def _face(value: dict[str, Any]) -> FaceParams:
         name: _array(name, value[name], shape) for name, shape in _GROUPS.items() if name in value
     }
     expression = np.zeros(EXPRESSIONS, np.float32)
-    for name, weight in value.get("expression", {}).items():
+    weights = value.get("expression", {})
+    if not isinstance(weights, dict):
+        raise ValueError("expression is not an object of names and weights")  # noqa: TRY004 - bad data
+    for name, weight in weights.items():
         if name not in INDEX:
             raise ValueError(f"{name} is no ARKit expression")
         expression[INDEX[name]] = _array(name, weight, ())
     confidence = float(_array("confidence", value.get("confidence", 1.0), ()))
     return FaceParams(
-        int(value["capture_ns"]),
+        time_ns(value["capture_ns"]),
         expression=expression,
         confidence=min(max(confidence, 0.0), 1.0),
-        index=int(value.get("index", 0)),
+        index=whole(value.get("index", 0)),
         **groups,
     )
 
 
 def _array(name: str, value: Any, shape: tuple[int, ...]) -> Float:
-    array = np.asarray(value, np.float32)
+    try:
+        with np.errstate(over="ignore"):
+            array = np.asarray(value, np.float32)
+    except OverflowError:
+        array = np.float32(np.nan)[None]
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(
             f"{name} is not {'x'.join(map(str, shape)) or 'one'} finite number{'s' * bool(shape)}"

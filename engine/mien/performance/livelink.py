@@ -60,7 +60,9 @@ TIMECODE_RATE = 60
 """Frames in a second of timecode, unless a file shows another."""
 
 _RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120, 240)
-_TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)[:;](\d+(?:\.\d+)?)")
+_TIMECODE = re.compile(r"([01]?\d|2[0-3]):([0-5]\d):([0-5]\d)[:;](\d{1,3}(?:\.\d{1,9})?)", re.ASCII)
+_FASTEST, _SLOWEST = 240, 1
+"""Frames per second between which a recording lies."""
 _DAY_NS = 24 * 3600 * NS_PER_S
 _DISTANCE_CM = 45.0
 """How far from the phone people hold their face; it only matters as a rest."""
@@ -146,13 +148,13 @@ def read_livelink(path: Path, *, estimate_rest: bool = True, sound: AudioFrame |
         )
     else:
         gaze = _gaze_of(expression)
-    interval_ns = float(np.median(np.diff(times_ns))) if len(times_ns) > 1 else NS_PER_S / 30
+    fps = _rate(path, times_ns)
     subject = _subject(head[kept], gaze[kept], expression[kept], estimate_rest)
     faces = _faces(times_ns, head, gaze, expression, kept)
     if sound is None:
-        return Take(subject, NS_PER_S / interval_ns, None, faces)
+        return Take(subject, fps, None, faces)
     form = SoundFormat(sound.rate, sound.samples.shape[1])
-    return Take(subject, NS_PER_S / interval_ns, form, _with_sound(faces, sound, int(times_ns[0])))
+    return Take(subject, fps, form, _with_sound(faces, sound, int(times_ns[0])))
 
 
 def _table(path: Path) -> tuple[list[str], list[str], Float, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
@@ -216,6 +218,20 @@ def _times_ns(path: Path, codes: list[str]) -> np.ndarray[tuple[int], np.dtype[n
     midnights = np.concatenate([[0], np.cumsum(np.diff(times_ns) < -_DAY_NS // 2)])
     times_ns = times_ns + midnights * _DAY_NS
     return np.asarray(np.maximum.accumulate(times_ns - times_ns[0]), np.int64)
+
+
+def _rate(path: Path, times_ns: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
+    """Frames per second by the median interval; 30 for a single frame."""
+    if len(times_ns) < 2:
+        return 30.0
+    interval_ns = float(np.median(np.diff(times_ns)))
+    # Timecodes are rounded.
+    if not 0.99 * NS_PER_S / _FASTEST <= interval_ns <= 1.01 * NS_PER_S / _SLOWEST:
+        raise InputError(
+            f"{path}: its timecodes lie {interval_ns / 1e6:g} ms apart, which is no recording of {_SLOWEST} to "
+            f"{_FASTEST} frames per second. Export it anew."
+        )
+    return NS_PER_S / interval_ns
 
 
 def _timecode_rate(fields: list[tuple[int, float]]) -> int:

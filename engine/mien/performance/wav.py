@@ -9,6 +9,7 @@ import numpy as np
 
 from mien.clock import NS_PER_S
 from mien.errors import InputError
+from mien.face.performance import SoundFormat
 from mien.frames import AudioFrame, FaceParams
 from mien.performance.take import Take
 
@@ -21,8 +22,9 @@ def read_wav(path: Path) -> AudioFrame:
         with wave.open(str(path), "rb") as file:
             if file.getsampwidth() != 2:
                 raise InputError(f"{path} has {8 * file.getsampwidth()}-bit samples. Convert it to 16 bits.")
-            pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
-            return AudioFrame((pcm / np.float32(32767)).astype(np.float32), file.getframerate(), 0)
+            form = SoundFormat(file.getframerate(), file.getnchannels())
+            pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, form.channels)
+            return AudioFrame((pcm / np.float32(32767)).astype(np.float32), form.rate, 0)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
     except (wave.Error, EOFError, ValueError) as error:

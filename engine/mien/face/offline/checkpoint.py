@@ -20,7 +20,11 @@ _FORMAT = 1
 
 
 def fingerprint(clip: Path, **settings: Any) -> str:
-    """What a checkpoint must have been made from to be of use: this file, these settings, this version."""
+    """What a checkpoint must have been made from to be of use: this file, these settings, this version.
+
+    settings: whatever else changes the result, JSON values; of a face model its content's fingerprint too, not
+    only its name.
+    """
     status = clip.stat()
     return json.dumps(
         {

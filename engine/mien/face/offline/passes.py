@@ -7,8 +7,9 @@ Decoding is a small part of the work, and nothing but a few key frames' faces ha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -29,6 +30,7 @@ from mien.trace import Passage
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 Progress = Callable[[str, int, int | None], None]
 """Told what is being done, how much of it is done, and how much there is (None: not known)."""
@@ -39,6 +41,7 @@ class ClipTracking:
     """Offline tracking of the face in one clip, from reading it to writing the performance.
 
     engine: for the plugins and settings; no session is opened. tell: where notices go, possibly several times.
+    overlay: where `write` also puts the clip with the mesh over it.
     """
 
     def __init__(
@@ -48,9 +51,10 @@ class ClipTracking:
         checkpoint: Checkpoint,
         progress: Progress,
         tell: Callable[[str], None],
+        overlay: Path | None = None,
     ) -> None:
-        """Raises what opening the landmarker and the rasterizer raises."""
-        self._engine = engine
+        """Raises what making the overlay's output and opening the rasterizer raise."""
+        self._film = None if overlay is None else engine.output(str(overlay))
         self._new_source = engine.file_source(clip)
         self._checkpoint = checkpoint
         self._progress = progress
@@ -74,11 +78,8 @@ class ClipTracking:
 
         When it is cancelled what was worked out is kept in the checkpoint.
         """
-        held = await asyncio.to_thread(self._checkpoint.load)
-        resumed = held is not None
-        if held is not None:
-            await asyncio.to_thread(self._tracking.restore, held)
-        else:
+        resumed = await asyncio.to_thread(self._restore)
+        if not resumed:
             await self._look()
             await self._save()
         if self._tracking.person is None:
@@ -91,8 +92,21 @@ class ClipTracking:
             await self._save()
         return resumed
 
-    async def write(self, out: Path, overlay: Path | None = None) -> Recorder:
-        """Write the performance, with the clip's sound, and to `overlay` the clip with the mesh over it.
+    def _restore(self) -> bool:
+        """Go on from the checkpoint. One that can't be gone on from is as good as none."""
+        held = self._checkpoint.load()
+        if held is None:
+            return False
+        tracking = OfflineTracking(self._model, self._rasterizer)
+        try:
+            tracking.restore(held)
+        except (LookupError, TypeError, ValueError):
+            return False
+        self._tracking = tracking
+        return True
+
+    async def write(self, out: Path) -> Recorder:
+        """Write the performance, with the clip's sound, and the overlay if one is wanted. Once only.
 
         Returns the recorder, finished, which knows how many frames there were.
         """
@@ -102,20 +116,21 @@ class ClipTracking:
         recorder = Recorder(out, source)
         film: Output | None = None
         try:
-            async for item in self._read("Writing", source):
-                if overlay is not None and film is None:
-                    film = await self._film(overlay, source.info.fps)
-                if isinstance(item, AudioFrame):
-                    await recorder.audio(item)
+            async with contextlib.aclosing(self._read("Writing", source)) as items:
+                async for item in items:
+                    if self._film is not None and film is None:
+                        film = await self._open_film(*self._film, source.info.fps)
+                    if isinstance(item, AudioFrame):
+                        await recorder.audio(item)
+                        if film is not None:
+                            await film.audio(item)
+                        continue
+                    params = solved.get(item.index)
+                    recorder.tracked(
+                        Tracked(params, subject), Passage(item.index, item.capture_ns, item.capture_ns)
+                    )
                     if film is not None:
-                        await film.audio(item)
-                    continue
-                params = solved.get(item.index)
-                recorder.tracked(
-                    Tracked(params, subject), Passage(item.index, item.capture_ns, item.capture_ns)
-                )
-                if film is not None:
-                    await film.video(await _to_end(_over, drawing, subject, params, item))
+                        await film.video(await _to_end(_over, drawing, subject, params, item))
             if film is not None:
                 await film.close()
             await recorder.close()
@@ -126,9 +141,8 @@ class ClipTracking:
             raise
         return recorder
 
-    async def _film(self, path: Path, fps: float | None) -> Output:
+    async def _open_film(self, film: Output, plugin: str, fps: float | None) -> Output:
         """The overlay's file, opened, at the clip's own rate."""
-        film, plugin = self._engine.output(str(path))
         config = self._context.config
         if fps is not None:
             config = config.model_copy(update={"video": config.video.model_copy(update={"fps": fps})})
@@ -141,13 +155,14 @@ class ClipTracking:
         tracker = LandmarkTracker()
         tracker.open(self._context)
         try:
-            async for item in self._read("Finding the face"):
-                if isinstance(item, VideoFrame):
-                    seen = await _to_end(tracker.process, item)
-                    if seen.params is not None and seen.landmarks is not None:
-                        self._tracking.see(
-                            item.index, Sighting(item.capture_ns, seen.landmarks, seen.params.confidence)
-                        )
+            async with contextlib.aclosing(self._read("Finding the face")) as items:
+                async for item in items:
+                    if isinstance(item, VideoFrame):
+                        seen = await _to_end(tracker.process, item)
+                        if seen.params is not None and seen.landmarks is not None:
+                            self._tracking.see(
+                                item.index, Sighting(item.capture_ns, seen.landmarks, seen.params.confidence)
+                            )
         finally:
             tracker.close()
         if not self._tracking.sightings:
@@ -159,18 +174,19 @@ class ClipTracking:
         tracking = self._tracking
         planned = False
         wanted: set[int] = set()
-        async for item in self._read("Choosing key frames"):
-            if not isinstance(item, VideoFrame):
-                continue
-            if not planned:
-                planned = True
-                await _to_end(tracking.plan, Camera.guess(item.width, item.height))
-                wanted = set(tracking.keys)
-            if item.index in wanted:
-                wanted.remove(item.index)
-                await _to_end(tracking.keep, item.index, item.pixels)
-            if not wanted:
-                break
+        async with contextlib.aclosing(self._read("Choosing key frames")) as items:
+            async for item in items:
+                if not isinstance(item, VideoFrame):
+                    continue
+                if not planned:
+                    planned = True
+                    await _to_end(tracking.plan, Camera.guess(item.width, item.height))
+                    wanted = set(tracking.keys)
+                if item.index in wanted:
+                    wanted.remove(item.index)
+                    await _to_end(tracking.keep, item.index, item.pixels)
+                if not wanted:
+                    break
         label, parts = "Getting to know the face", 100
         self._progress(label, 0, parts)
 
@@ -188,35 +204,49 @@ class ClipTracking:
     async def _solve(self) -> None:
         tracking = self._tracking
         waiting = set(tracking.waiting)
-        async for item in self._read("Fitting every frame"):
-            if isinstance(item, VideoFrame) and item.index in waiting:
-                await _to_end(tracking.solve, item.index, item.pixels)
-                waiting.remove(item.index)
-                done = len(tracking.solved)
-                if done - self._saved > max(_SAVE_FRAMES, _SAVE_SHARE * done):
-                    await self._save()
-            if not waiting:
-                break
+        async with contextlib.aclosing(self._read("Fitting every frame")) as items:
+            async for item in items:
+                if isinstance(item, VideoFrame) and item.index in waiting:
+                    await _to_end(tracking.solve, item.index, item.pixels)
+                    waiting.remove(item.index)
+                    done = len(tracking.solved)
+                    if done - self._saved > max(_SAVE_FRAMES, _SAVE_SHARE * done):
+                        await self._save()
+                if not waiting:
+                    break
 
-    async def _read(self, label: str, source: Source | None = None) -> AsyncIterator[VideoFrame | AudioFrame]:
-        """The clip from its beginning, with progress."""
+    async def _read(
+        self, label: str, source: Source | None = None
+    ) -> AsyncGenerator[VideoFrame | AudioFrame, None]:
+        """The clip from its beginning, with progress. Who may leave early closes it: the source is closed then."""
         source = source or self._new_source()
         try:
             await source.open(self._source_context)
             done = 0
-            async for item in source.frames():
-                if isinstance(item, FaceParams):
-                    continue
-                yield item
-                if isinstance(item, VideoFrame):
-                    done += 1
-                    self._progress(label, done, source.info.frames)
+            async with _closing(source.frames()) as items:
+                async for item in items:
+                    if isinstance(item, FaceParams):
+                        continue
+                    yield item
+                    if isinstance(item, VideoFrame):
+                        done += 1
+                        self._progress(label, done, source.info.frames)
         finally:
             await source.close()
 
     async def _save(self) -> None:
         self._saved = len(self._tracking.solved)
         await asyncio.to_thread(lambda: self._checkpoint.save(self._tracking.arrays()))
+
+
+@contextlib.asynccontextmanager
+async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close what is iterated over if it is a generator, as a source's frames mostly are."""
+    try:
+        yield items
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
 
 
 async def _to_end(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
