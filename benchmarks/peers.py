@@ -1,6 +1,6 @@
 """Other face trackers, run beside ours: MediaPipe's FaceLandmarker, and OpenSeeFace where its folder is given.
 
-3DDFA_V2 is no peer here: its repository lacks the Basel model and the converted networks that it runs on.
+3DDFA_V2 is no peer here, because it cannot run: the Basel Face Model and the default weights are not to be had.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ def test_version_and_help():
     ("arguments", "words"),
     [
         (["run", "--set", "video.fsp=3"], ["video.fsp", "video.fps"]),
-        (["run", "--source", "nowhere.mp4"], ["nowhere.mp4", "demo"]),
-        (["run", "--avatar", "nobody.avatar"], ["nobody.avatar"]),
+        (["run", "--port", "0", "--source", "nowhere.mp4"], ["nowhere.mp4", "demo"]),
+        (["run", "--port", "0", "--avatar", "nobody.avatar"], ["nobody.avatar"]),
         (["run", "--config", "none.toml"], ["none.toml"]),
         (["render", "--drive", "none.mp4", "--out", "o.mp4"], ["none.mp4"]),
         (["render", "--avatar", "none.avatar", "--drive", "none.mp4", "--out", "o.mp4"], ["none."]),

@@ -259,6 +259,10 @@ def rewritten(head: FaceModel, tmp_path: Path, **changes: np.ndarray | None) -> 
     [
         ({"mean": None}, "mean is missing"),
         ({"format": np.array(99)}, "format 99"),
+        ({"format": np.array("one")}, "format is <U3"),
+        ({"format": np.array([1, 1])}, "format is int64"),
+        ({"expression_names": np.array("smile")}, "expression_names is <U5"),
+        ({"identity_names": np.array("tall")}, "identity_names is <U4"),
         ({"expression_names": np.array(["smile"] * 52)}, "ARKit"),
         ({"triangles": np.full((5, 3), 65000, np.uint16)}, "triangles points outside"),
         ({"eye_centres": np.zeros((2, 2), np.float32)}, "eye_centres"),

@@ -194,6 +194,17 @@ def test_a_wrong_basel_of_2017_is_refused(tmp_path: Path, changes: dict[str, Any
     assert str(path) in str(caught.value)
 
 
+@needs_hdf
+def test_what_a_small_file_says_to_be_large_is_not_unpacked(tmp_path: Path) -> None:
+    h5py = importlib.import_module("h5py")
+    path = tmp_path / "model2019_bfm.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("shape/model/mean", "shape/model/pcaBasis"):
+            file.create_dataset(name, (1 << 20, 1 << 20), "f4", chunks=(1024, 1024))
+    with pytest.raises(PackageError, match="no face model is that large"):
+        import_model(path)
+
+
 def test_without_h5py_the_install_line_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     path = tmp_path / "model2019_bfm.h5"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copyreg
 import os
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
 from engine.published_models import chumpy, stand_in_of
 from mien.errors import PackageError
+from mien.face.importers.raw import Parts
 from mien.face.importers.unpickling import read_pickle
 
 pytestmark = pytest.mark.unit
@@ -103,6 +107,83 @@ def test_allowed_names_cannot_be_led_astray(tmp_path: Path) -> None:
         path.write_bytes(program)
         with pytest.raises(PackageError, match=r"model\.pkl"):
             read_pickle(path)
+
+
+class Altered:
+    """Pickled as `held` with another state."""
+
+    def __init__(self, held: Any, **state: Any) -> None:
+        self.held, self.state = held, state
+
+    def __reduce__(self) -> Any:
+        kind = type(self.held)
+        return copyreg._reconstructor, (kind, object, None), {**vars(self.held), **self.state}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("make", [csc_matrix, csr_matrix])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"indices": np.array([0, 1, 10**6], np.int32)},
+        {"indices": np.array([0, 1, -(10**6)], np.int32)},
+        {"indices": np.array([0.0, 1.0, 2.0])},
+        {"indptr": np.array([0, 1, 2, 10**6], np.int32)},
+        {"indptr": np.array([0, 3, 1, 3], np.int32)},
+        {"data": np.zeros((3, 1))},
+        {"_shape": (10**9, 3)},
+        {"_shape": (1 << 40, 1 << 40)},
+        {"_shape": (-3, 3)},
+        {"_shape": "33"},
+    ],
+)
+def test_a_sparse_array_that_points_astray_is_refused(
+    tmp_path: Path, make: Any, state: dict[str, Any]
+) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps({"J_regressor": Altered(make(np.eye(3)), **state)}, protocol=2))
+    with pytest.raises(PackageError, match=r"model\.pkl"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize("place", [3, -1, 10**9])
+def test_coordinates_that_lie_outside_are_refused(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "model.pkl"
+    row = np.array([0, 1, place], np.int32)
+    held = Altered(coo_matrix(np.eye(3)), row=row, coords=(row, np.arange(3)))
+    path.write_bytes(pickle.dumps({"a": held}, protocol=2))
+    with pytest.raises(PackageError, match=r"model\.pkl"):
+        read_pickle(path)
+
+
+def test_a_sparse_array_is_unpacked_only_in_the_shape_that_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps({"a": coo_matrix(([1.0], ([0], [0])), (10**4, 10**4))}, protocol=2))
+    values = read_pickle(path)
+    values["a"].toarray = lambda: pytest.fail("unpacked")
+    with pytest.raises(PackageError, match="expected 5 x any"):
+        Parts(path, "FLAME", values).floats("a", 5, None)
+
+
+@pytest.mark.parametrize("array", [np.arange(4.0), np.array([b"abcd"])], ids=["numbers", "text"])
+def test_a_type_cannot_be_altered_after_use(tmp_path: Path, array: np.ndarray) -> None:
+    """A state written a second time into the type of an array, with 1 MB for each element."""
+    path = tmp_path / "model.pkl"
+    plain = pickletools.optimize(pickle.dumps({"kind": array.dtype, "a": array}, protocol=2))
+    again = b"(I3\nS'<'\nNNNI1000000\nI1\nI0\ntb0."
+    for memo in (arg for op, arg, _ in pickletools.genops(plain) if op.name == "BINPUT"):
+        path.write_bytes(plain[:-1] + b"h" + bytes([memo]) + again)
+        with contextlib.suppress(PackageError):
+            assert read_pickle(path)["a"].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(["text"]), np.array([b"x"]), np.zeros(2, "V8"), np.zeros(2, complex)]
+)
+def test_arrays_of_no_numbers_are_refused(tmp_path: Path, array: np.ndarray) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps({"a": array}, protocol=2))
+    with pytest.raises(PackageError, match="an array of"):
+        read_pickle(path)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 200, -1])

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from drawn_person import SIDE, Scene, state
 
-from mien.cli.track import track
+from mien.cli.track import Quality, track
 from mien.clock import OfflineClock
 from mien.config import Config
 from mien.engine import Engine
-from mien.errors import InputError, NoFaceError
+from mien.errors import InputError, NoFaceError, PluginError
 from mien.face.offline import bundle, tracking
-from mien.face.offline.checkpoint import Checkpoint
+from mien.face.offline.checkpoint import Checkpoint, fingerprint
 from mien.face.offline.passes import ClipTracking
 from mien.face.performance import PerformanceReader
 from mien.face.rig import INDEX
@@ -31,9 +31,19 @@ class DrawnClip(Source):
     """Frames that carry their number in the first pixel."""
 
     pictures: tuple[np.ndarray, ...] = ()
+    unclosed = 0
+    """by the task that opened them: what is left to the garbage collector, a task of the event loop's closes"""
 
     def __init__(self, path):
         self.path = path
+
+    async def open(self, context):
+        self.reader = asyncio.current_task()
+        DrawnClip.unclosed += 1
+
+    async def close(self):
+        if self.reader is asyncio.current_task():
+            DrawnClip.unclosed -= 1
 
     @property
     def info(self):
@@ -86,15 +96,17 @@ def run(_clip, tmp_path, monkeypatch):
         ),
     )
 
-    async def track_clip(out, progress=lambda *_: None):
+    async def track_clip(out, progress=lambda *_: None, overlay=None):
         engine = Engine(Config(), Registry([plugin]), OfflineClock(), live=False)
         try:
-            clip = ClipTracking(engine, path, Checkpoint.beside(out, "this clip"), progress, lambda _: None)
+            checkpoint = Checkpoint.beside(out, "this clip")
+            clip = ClipTracking(engine, path, checkpoint, progress, lambda _: None, overlay)
             try:
                 resumed = await clip.run()
                 return resumed, await clip.write(out)
             finally:
                 clip.close()
+                assert DrawnClip.unclosed == 0, "who reads a source closes it"
         finally:
             await engine.close()
 
@@ -106,6 +118,45 @@ def test_an_overlay_needs_offline_tracking(tmp_path):
     clip.write_bytes(b"x")
     with pytest.raises(InputError, match="--quality high"):
         track(clip, tmp_path / "out.performance", overlay=tmp_path / "over.mp4")
+
+
+@pytest.mark.parametrize("name", ["over", "over.avi", "over.performance"])
+def test_an_overlay_that_could_not_be_written_is_refused_before_any_work(tmp_path, name):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"no clip at all: reading it would fail")
+    with pytest.raises(InputError, match=r"Name it over\.mp4"):
+        track(clip, tmp_path / "out.performance", quality=Quality.HIGH, overlay=tmp_path / name)
+
+
+async def test_without_an_output_for_the_overlay_nothing_is_begun(run, tmp_path):
+    steps = []
+    with pytest.raises(PluginError, match="output"):
+        await run(tmp_path / "out.performance", lambda *step: steps.append(step), tmp_path / "over.mp4")
+    assert not steps
+
+
+def test_a_checkpoint_is_bound_to_what_made_it(tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x")
+    made = {"model": "mien-head", "model_fingerprint": "0" * 16, "landmarker": "one"}
+    kept = Checkpoint.beside(tmp_path / "out.performance", fingerprint(clip, **made))
+    kept.save({"seen": np.zeros(1)})
+    for change in ({}, {"model_fingerprint": "1" * 16}, {"landmarker": "other"}):
+        again = Checkpoint(kept.path, fingerprint(clip, **(made | change)))
+        assert (again.load() is None) is bool(change)
+
+
+async def test_a_checkpoint_that_cannot_be_gone_on_from_is_none(run, tmp_path):
+    out = tmp_path / "out.performance"
+    damaged = {"seen": np.arange(3), "capture_ns": np.zeros(1, np.int64), "points": np.zeros(1)}
+    Checkpoint.beside(out, "this clip").save(damaged)
+
+    def interrupt(step, done, _total):
+        assert step == "Finding the face", "it begins anew"
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await run(out, interrupt)
 
 
 async def test_an_interrupted_run_goes_on_to_the_same_result(run, tmp_path):
@@ -121,13 +172,9 @@ async def test_an_interrupted_run_goes_on_to_the_same_result(run, tmp_path):
     held = Checkpoint.beside(pieces, "this clip").load()
     assert held["done"].tolist() == [0, 1, 2]
 
-    # The same person, with no frame fitted yet: what an uninterrupted run has before its last pass.
-    solved = ("done", "information", *(name for name in held if name.startswith("frame_")))
-    Checkpoint.beside(whole, "this clip").save(held | {name: held[name][:0] for name in solved})
-
     for out in (pieces, whole):
         resumed, recorder = await run(out)
-        assert resumed
+        assert resumed is (out is pieces)
         assert (recorder.frames, recorder.without_face) == (FRAMES, 1)
     with PerformanceReader(whole) as first, PerformanceReader(pieces) as second:
         assert first.subject.camera == second.subject.camera

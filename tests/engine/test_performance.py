@@ -12,7 +12,7 @@ import pytest
 
 from mien.clock import NS_PER_S, Clock
 from mien.drive.sources import PerformanceSource
-from mien.errors import PackageError
+from mien.errors import InputError, PackageError
 from mien.face.camera import Camera
 from mien.face.performance import PerformanceReader, PerformanceWriter, SoundFormat
 from mien.face.rig import ARKIT_NAMES
@@ -153,6 +153,26 @@ def test_after_a_crash_the_part_can_be_read(tmp_path: Path) -> None:
         assert len(list(reader)) == 10
         assert "10 frames were recovered" in reader.notice
     writer.abandon()
+
+
+def test_two_writers_of_one_name_keep_apart(tmp_path: Path) -> None:
+    path = tmp_path / "a.performance"
+    first, second = PerformanceWriter(path, somebody(), 25), PerformanceWriter(path, somebody(), 25)
+    for writer, count in ((first, 3), (second, 2)):
+        for frame in some_frames(count):
+            writer.add(frame)
+    second.close()
+    with PerformanceReader(path) as reader:
+        assert len(reader) == 2
+    first.abandon()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.performance"]
+
+
+@pytest.mark.parametrize("fps", [0, -1, 1000, 6000, float("nan"), float("inf")])
+def test_a_rate_that_no_reader_takes_is_not_written(tmp_path: Path, fps: float) -> None:
+    with pytest.raises(InputError, match="frames per second"):
+        PerformanceWriter(tmp_path / "a.performance", somebody(), fps)
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_truncation_is_survived(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 from mien.cli.app import app
 from mien.clock import NS_PER_S
-from mien.errors import InputError
+from mien.errors import InputError, PackageError
 from mien.face.camera import Camera
 from mien.face.performance import PerformanceReader, SoundFormat
 from mien.face.retargeting import EXPRESSION, GAZE, HEAD, Reference, absolute_params, relative_motion
@@ -92,6 +93,72 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, expected: str) -> None:
     assert expected in str(raised.value)
 
 
+SOUND = {"type": "sound", "capture_ns": 0, "pcm16": ""}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"capture_ns": 1e30},
+        {"capture_ns": 10**400},
+        {"capture_ns": float("inf")},
+        {"capture_ns": 1, "expression": []},
+        {"capture_ns": 1, "expression": {"jawOpen": 10**400}},
+        {"capture_ns": 1, "confidence": 1e300},
+        {"capture_ns": 1, "index": float("inf")},
+        {"capture_ns": 1, "rotation": {"x": 1}},
+        {**SOUND, "capture_ns": -(1 << 63)},
+        {**SOUND, "pcm16": 3},
+        {"type": "subject", "camera": []},
+    ],
+)
+def test_absurd_lines_are_named(tmp_path: Path, line: dict[str, Any]) -> None:
+    path = tmp_path / "bad.jsonl"
+    jsonlines.write_jsonl(some_take(1), path)
+    path.write_text(path.read_text() + json.dumps({"type": "face", **line}) + "\n")
+    with pytest.raises(InputError, match=r"bad\.jsonl, line 5"):
+        save_take(jsonlines.read_jsonl(path), tmp_path / "out.performance")
+
+
+ABSURD_HEADERS: list[dict[str, Any]] = [
+    {"sound": {"rate": 0, "channels": 1}},
+    {"sound": {"rate": RATE, "channels": 0}},
+    {"sound": {"rate": float("inf"), "channels": 1}},
+    {"sound": {"rate": 10**400, "channels": 1}},
+    {"sound": []},
+    {"fps": 10**400},
+    {"fps": float("nan")},
+    {"fps": 1000},
+    {"camera": {"width": float("inf")}},
+    {"camera": {"width": 0}},
+    {"camera": {"focal": float("nan")}},
+    {"camera": {"cx": 10**400}},
+    {"epoch": float("inf")},
+    {"identity": {"shape": [1, 1], "data": "AAAAAA=="}},
+    {"subject": []},
+]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".performance"])
+@pytest.mark.parametrize("changes", ABSURD_HEADERS)
+def test_absurd_headers_are_refused(tmp_path: Path, suffix: str, changes: dict[str, Any]) -> None:
+    path = tmp_path / f"bad{suffix}"
+    if suffix == ".jsonl":
+        jsonlines.write_jsonl(some_take(1), path)
+    else:
+        save_take(some_take(1), path)
+    first, rest = path.read_bytes().split(b"\n", 1)
+    header = json.loads(first)
+    for name, value in changes.items():
+        if name == "camera":
+            header["subject"]["camera"] |= value
+        else:
+            (header if name in header else header["subject"])[name] = value
+    path.write_bytes(json.dumps(header).encode() + b"\n" + rest)
+    with pytest.raises((InputError, PackageError), match=r"bad\..*header"):
+        jsonlines.read_jsonl(path) if suffix == ".jsonl" else PerformanceReader(path)
+
+
 def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
     for name, text in (("a.jsonl", '{"x": 1}\n'), ("b.jsonl", ""), ("c.csv", "a,b\n1,2\n"), ("d.csv", "")):
         path = tmp_path / name
@@ -172,6 +239,11 @@ def test_the_rest_is_read_off_the_recording(tmp_path: Path) -> None:
         ("00:00:00:01.0,61,0.5", "line 3: 3 values where 63 belong"),
         (row("00:00:00:01.0").replace("0.0000000000", "x", 1), "line 3: this row has no numbers"),
         (row("noon"), "'noon' is no timecode"),
+        (row("99999999999999:00:00:01.0"), "is no timecode"),
+        (row(f"00:00:00:{'9' * 400}"), "is no timecode"),
+        (row("00:00:00:00.0"), "lie 0 ms apart"),
+        (row("00:00:00:00.01"), "lie 0.166667 ms apart"),
+        (row("00:00:09:00.0"), "lie 9000 ms apart"),
         (row("00:00:00:01.0", JawOpen=float("inf")), "not finite"),
     ],
 )
@@ -221,6 +293,9 @@ def test_sound_goes_out_and_comes_back_in_step(tmp_path: Path) -> None:
     heard = [event for event in take.events if isinstance(event, AudioFrame)]
     np.testing.assert_allclose(np.concatenate([e.samples for e in heard]), spoken, atol=1e-4)
     assert [e.capture_ns for e in heard] == [i * NS_PER_S // 10 for i in range(8)]
+    path.write_bytes(path.read_bytes()[:24] + bytes(4) + path.read_bytes()[28:])
+    with pytest.raises(InputError, match="sound rate is 0"):
+        wav.read_wav(path)
     with pytest.raises(InputError, match="no sound"):
         wav.write_wav(some_take(sound=False), path)
 
@@ -252,6 +327,23 @@ def test_the_commands_work_in_a_row(tmp_path: Path) -> None:
     assert "frames per second" in mien("info", a)
     with PerformanceReader(a) as reader:
         assert reader.complete
+
+
+def test_what_a_crash_left_is_not_overwritten(tmp_path: Path) -> None:
+    part, out = tmp_path / "take.performance.part", tmp_path / "take.performance"
+    save_take(some_take(), tmp_path / "whole.performance")
+    part.write_bytes((tmp_path / "whole.performance").read_bytes()[:-30])
+    before = part.read_bytes()
+    with pytest.raises(InputError, match=r"unfinished take\.performance"):
+        mien("cut", part, "--to", 100000, "--out", out)
+    with PerformanceReader(part) as reader:
+        assert save_take(Take.of(reader), out) == len(reader)
+    mien("cut", part, "--out", tmp_path / "saved.performance")
+    (tmp_path / "a.csv.part").write_text("mine")
+    mien("export", out, "--out", tmp_path / "a.csv")
+    assert part.read_bytes() == before
+    assert (tmp_path / "a.csv.part").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 6
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from mien.frames import AudioFrame, FaceParams, VideoFrame
 from mien.stage import Output, Source, Tracked
 from mien.trace import Passage
 
+_MOST_FPS, _USUAL_FPS = 240.0, 25.0
+
 
 class Recorder(Output):
     """An output for the sound of a clip, and the place where the tracker's results go.
@@ -81,7 +83,9 @@ class Recorder(Output):
                 first = self._early_sound[0]
                 sound = SoundFormat(first.rate, first.samples.shape[1])
             self._last = next((params for _, _, params, _ in self._early if params), None)
-            self._writer = PerformanceWriter(self._path, self._subject, info.fps or 25.0, sound)
+            # Clips that browsers record claim their time base as their rate: 1000.
+            fps = info.fps if info.fps and info.fps <= _MOST_FPS else _USUAL_FPS
+            self._writer = PerformanceWriter(self._path, self._subject, fps, sound)
         for index, capture_ns, params, subject in self._early:
             if subject is not None:
                 self._writer.set_subject(subject)

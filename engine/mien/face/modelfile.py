@@ -87,12 +87,12 @@ def read(path: Path) -> FaceModel:
     """Reads and checks a model. Raises PackageError."""
     arrays = read_arrays(path)
     field = _Fields(path, arrays)
-    version = int(field.get("format"))
+    version = field.integers("format").item()
     if version > FORMAT:
         raise PackageError(
             f"{path}: face model format {version}, this mien reads up to {FORMAT}. Update mien."
         )
-    if tuple(field.get("expression_names")) != ARKIT_NAMES:
+    if field.names("expression_names") != ARKIT_NAMES:
         raise PackageError(
             f"{path}: expression_names are not the {EXPRESSIONS} ARKit names in Apple's order."
         )
@@ -108,7 +108,7 @@ def read(path: Path) -> FaceModel:
         sparse.starts[-1] == len(sparse.rows) == len(sparse.deltas)
     ):  # fmt: skip
         raise PackageError(f"{path}: expression_starts do not match expression_rows. Get a fresh copy.")
-    names = tuple(str(name) for name in field.get("identity_names"))
+    names = field.names("identity_names")
     triangles = field.indices("triangles", count, None, 3)
     return FaceModel(
         name=str(field.get("name")),
@@ -134,13 +134,13 @@ def read(path: Path) -> FaceModel:
 
 
 def _mapping(field: _Fields) -> ExpressionMapping:
-    names = tuple(str(name) for name in field.get("own_names"))
+    names = field.names("own_names")
     return ExpressionMapping(
         names=names,
         to_own=field.floats("own_of_arkit", EXPRESSIONS, len(names)),
         from_own=field.floats("arkit_of_own", len(names), EXPRESSIONS),
         error=field.floats("own_error", EXPRESSIONS),
-        taken=tuple(str(name) for name in field.get("own_taken")),
+        taken=field.names("own_taken"),
     )
 
 
@@ -177,6 +177,9 @@ class _Fields:
 
     def integers(self, key: str, *shape: int | None) -> NDArray[np.int32]:
         return np.ascontiguousarray(self._shaped(key, "iu", shape), np.int32)
+
+    def names(self, key: str) -> tuple[str, ...]:
+        return tuple(str(name) for name in self._shaped(key, "U", (None,)))
 
     def indices(self, key: str, below: int, *shape: int | None) -> NDArray[np.int32]:
         array = self.integers(key, *shape)

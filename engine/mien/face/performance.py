@@ -75,10 +75,18 @@ def whole(value: Any) -> int:
         raise ValueError(f"{value} is no whole number") from None
 
 
+def _number(value: Any) -> float:
+    """Raises `TypeError` or `ValueError`."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def bounded(name: str, value: float, low: float, high: float) -> float:
     """`value`, when it lies between the two; not a number lies nowhere. Raises `ValueError`."""
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value:g}, not between {low:g} and {high:g}")
+        raise ValueError(f"{name} is {value}, not between {low:g} and {high:g}")
     return value
 
 
@@ -91,10 +99,7 @@ def time_ns(value: Any) -> int:
 
 def frame_rate(value: Any) -> float:
     """Frames per second that a file may announce. Raises `TypeError` or `ValueError`."""
-    try:
-        fps = float(value)
-    except OverflowError:
-        fps = math.inf
+    fps = _number(value)
     if not 0 < fps < _FPS_LIMIT:
         raise ValueError(f"{fps:g} frames per second, not between 0 and {_FPS_LIMIT}")
     return fps
@@ -149,7 +154,7 @@ def _camera(values: Mapping[str, Any]) -> Camera:
     width, height = (whole(values[name]) for name in ("width", "height"))
     for name, size in (("width", width), ("height", height)):
         bounded(f"camera {name}", size, 1, _MOST_PX)
-    places = {name: float(values[name]) for name in ("focal", "cx", "cy")}
+    places = {name: _number(values[name]) for name in ("focal", "cx", "cy")}
     for name, place in places.items():
         bounded(f"camera {name}", place, 1e-3 if name == "focal" else -100.0 * _MOST_PX, 100.0 * _MOST_PX)
     return Camera(width, height, **places)

@@ -182,7 +182,7 @@ def _array(name: str, value: Any, shape: tuple[int, ...]) -> Float:
         with np.errstate(over="ignore"):
             array = np.asarray(value, np.float32)
     except OverflowError:
-        array = np.float32(np.nan)[None]
+        array = np.full(shape, np.nan, np.float32)
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(
             f"{name} is not {'x'.join(map(str, shape)) or 'one'} finite number{'s' * bool(shape)}"

@@ -28,6 +28,7 @@ import numpy as np
 
 from mien.errors import MissingExtraError, PackageError
 from mien.face.importers.raw import ALBEDO_MODES, MODES, Parts, RawModel
+from mien.face.importers.unpickling import MOST_BYTES
 from mien.frames import Float
 
 _SOURCE = "Basel Face Model {year}, University of Basel; licence of faces.dmi.unibas.ch"
@@ -162,13 +163,20 @@ def _h5(path: Path) -> dict[str, Any]:
         ) from error
     try:
         with h5py.File(path, "r") as file:
-            found: dict[str, Any] = {}
+            wanted: dict[str, Any] = {}
 
-            def keep(name: str, item: Any) -> None:
-                if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiuSO":
-                    found[name] = item[()]
+            def want(name: str, item: Any) -> None:
+                # Text of any length only alone: a list of it could name the same piece over and over.
+                if isinstance(item, h5py.Dataset) and (
+                    item.dtype.kind in "fiuS" or (item.dtype.kind == "O" and item.size == 1)
+                ):
+                    wanted[name] = item
 
-            file.visititems(keep)
-            return found
+            file.visititems(want)
+            size = sum((item.size or 0) * item.dtype.itemsize for item in wanted.values())
+            # What is compressed, or was never written, says so in few bytes.
+            if size > MOST_BYTES:
+                raise PackageError(f"{path}: unpacks to {size >> 20} MB, no face model is that large.")
+            return {name: item[()] for name, item in wanted.items()}
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise PackageError(f"{path}: not a readable HDF5 file ({error}). Get a fresh copy.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.errors import PackageError
 from mien.face.importers.skinning import Jaw
+from mien.face.importers.unpickling import MOST_BYTES
 from mien.frames import Float
 
 MODES = 100
@@ -91,11 +93,15 @@ class Parts:
         if key not in self._values:
             raise self.wrong(f"{key} is missing")
         value = self._values[key]
-        array = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
+        sparse = hasattr(value, "toarray")
+        array: Any = value if sparse else np.asarray(value)
         fits = array.ndim == len(shape) and all(
             want in (None, have) for want, have in zip(shape, array.shape, strict=True)
         )
         if array.dtype.kind not in kinds or not fits:
             wanted = " x ".join("any" if n is None else str(n) for n in shape)
             raise self.wrong(f"{key} is {array.dtype} {array.shape}, expected {wanted}")
-        return array
+        # Only now, for a few numbers may tell of a sparse array as large as memory.
+        if sparse and math.prod(array.shape) * array.dtype.itemsize > MOST_BYTES:
+            raise self.wrong(f"{key} is as large as {array.shape}")
+        return np.asarray(array.toarray()) if sparse else array

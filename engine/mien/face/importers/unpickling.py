@@ -1,16 +1,18 @@
 """Reads the pickles that models are published as without executing anything in them.
 
 A pickle is a program: it names functions and calls them. Here every name that it may use stands for something
-inert of this module, which only ever builds numpy arrays, sparse matrices and plain data. Any other
-name is refused. FLAME's files come from Python 2 and hold objects of chumpy, a package long abandoned: of
+inert of this module: numpy's arrays and types too, for a pickle may write whatever state it likes into what
+it has made. Arrays come of it only in `_Array` and `_sparse`, which check what they are given. Any other name is
+refused. FLAME's files come from Python 2 and hold objects of chumpy, a package long abandoned: of
 these only the values are read.
 """
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +23,9 @@ from scipy.sparse import coo_array, csc_array, csr_array
 from mien.errors import PackageError
 
 MOST_BYTES = 1 << 30
-_PLAIN_TYPE = re.compile(r"[<>|=]?[biufcSUV?]\d{0,4}$")
+"""Of a file, and of any array that is told of in fewer numbers."""
+_NUMBERS = re.compile(r"[<>|=]?(?:\?|b1|[iu][1248]|f[248])", re.ASCII)
+_ORDERS = frozenset("<>|=")
 
 
 class _Inert:
@@ -43,11 +47,48 @@ class _Inert:
         self.state = state[0] if isinstance(state, tuple) else state
 
 
-class _Ndarray:
-    """Stands for the class numpy.ndarray where a pickle names it; never made."""
+class _Dtype(_Inert):
+    """Stands for numpy.dtype: truth values, whole numbers or floats."""
 
-    def __new__(cls, *_: object) -> Self:
-        raise pickle.UnpicklingError("numpy.ndarray made in an unusual way")
+    name: str
+
+    def __new__(cls, name: object = None, *_: object) -> Self:
+        if not isinstance(name, str) or not _NUMBERS.fullmatch(name):
+            raise pickle.UnpicklingError(f"an array of {name!r}")
+        made = super().__new__(cls)
+        made.name = name
+        return made
+
+    def __setstate__(self, state: Any) -> None:
+        """(version, byte order, ...): of the rest a number has nothing, and its size is in its name."""
+        if state[1] not in _ORDERS:
+            raise pickle.UnpicklingError(f"the byte order {state[1]!r}")
+        self.name = state[1] + self.name.lstrip("<>|=")
+
+
+class _Array(_Inert):
+    """Stands for numpy.ndarray; `values` is the real one, made once its contents are there."""
+
+    values: NDArray[Any] | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        """(version, shape, dtype, whether by columns, bytes); Python 2 leaves the version out of old files."""
+        shape, kind, by_columns, raw = state[-4:]
+        if isinstance(raw, str):
+            raw = raw.encode("latin1")
+        self.fill(raw, kind, shape, "F" if by_columns else "C")
+
+    def fill(self, raw: object, kind: object, shape: Any, order: Any) -> None:
+        if not isinstance(kind, _Dtype) or not isinstance(raw, (bytes, bytearray)):
+            raise pickle.UnpicklingError("an array of an unusual kind")
+        self.values = np.frombuffer(bytes(raw), np.dtype(kind.name)).reshape(_shape(shape), order=order)
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    """Raises `UnpicklingError` unless it is a tuple of sizes."""
+    if not isinstance(shape, (tuple, list)) or not all(isinstance(n, int) and n >= 0 for n in shape):
+        raise pickle.UnpicklingError(f"the shape {shape!r}")
+    return tuple(shape)
 
 
 class _Chumpy(_Inert):
@@ -70,32 +111,25 @@ class _Coo(_Inert):
     """scipy's sparse matrix by coordinates."""
 
 
-def _empty(kind: object, shape: object, _dtype: object) -> NDArray[Any]:
-    """numpy.core.multiarray._reconstruct: an empty array, filled by its state afterwards."""
-    if kind is not _Ndarray or tuple(np.atleast_1d(np.asarray(shape))) != (0,):
+def _empty(kind: object, _shape: object, _dtype: object) -> _Array:
+    """numpy.core.multiarray._reconstruct: an array that is filled by its state afterwards."""
+    if kind is not _Array:
         raise pickle.UnpicklingError("an array of an unusual kind")
-    return np.empty(0, np.int8)
-
-
-def _dtype(name: object, *_: object) -> np.dtype[Any]:
-    if not isinstance(name, str) or not _PLAIN_TYPE.match(name):
-        raise pickle.UnpicklingError(f"an array of {name!r}")
-    # A copy: the byte order that follows would be written into numpy's own.
-    return np.dtype(name, False, True)
+    return _Array()
 
 
 def _scalar(kind: object, value: object = b"") -> Any:
-    if not isinstance(kind, np.dtype):
-        raise pickle.UnpicklingError("a number of an unusual kind")
-    raw = value.encode("latin1") if isinstance(value, str) else value
-    return np.frombuffer(raw, kind)[0] if isinstance(raw, bytes) else kind.type(0)
+    """numpy.core.multiarray.scalar, as a number of Python's."""
+    made = _Array()
+    made.fill(value.encode("latin1") if isinstance(value, str) else value, kind, (), "C")
+    return made.values.item() if made.values is not None else None
 
 
-def _from_buffer(buffer: object, kind: object, shape: Any, order: Any) -> NDArray[Any]:
+def _from_buffer(buffer: object, kind: object, shape: Any, order: Any) -> _Array:
     """numpy's own for pickles of protocol 5."""
-    if not isinstance(kind, np.dtype) or not isinstance(buffer, (bytes, bytearray)):
-        raise pickle.UnpicklingError("an array of an unusual kind")
-    return np.frombuffer(buffer, kind).reshape(shape, order=order)
+    made = _Array()
+    made.fill(buffer, kind, shape, order)
+    return made
 
 
 def _rebuilt(kind: object, *_: object) -> object:
@@ -113,8 +147,8 @@ def _encoded(text: object, _codec: object = "latin1") -> bytes:
 
 
 _ALLOWED: dict[tuple[str, str], object] = {
-    ("numpy", "ndarray"): _Ndarray,
-    ("numpy", "dtype"): _dtype,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _encoded,
     ("copy_reg", "_reconstructor"): _rebuilt,
     ("copyreg", "_reconstructor"): _rebuilt,
@@ -186,17 +220,37 @@ def _value(held: object) -> Any:
             return _value(held.state["x"])
         case _Select():
             flat = np.asarray(_value(held.state["a"])).ravel()
-            return flat[np.asarray(held.state["idxs"])].reshape(held.state["preferred_shape"])
-        case _Csc() | _Csr():
-            state = held.state
-            build: Callable[..., Any] = csc_array if isinstance(held, _Csc) else csr_array
-            return build((state["data"], state["indices"], state["indptr"]), shape=state["_shape"])
-        case _Coo():
-            state = held.state
-            rows, columns = state["coords"] if "coords" in state else (state["row"], state["col"])
-            return coo_array((state["data"], (rows, columns)), shape=state["_shape"])
-        case np.ndarray():
-            return None if held.dtype.hasobject else held
-        case str() | int() | float() | np.generic():
+            return flat[_whole(held.state["idxs"])].reshape(_shape(held.state["preferred_shape"]))
+        case _Csc() | _Csr() | _Coo():
+            return _sparse(held, held.state)
+        case _Array():
+            return held.values
+        case str() | int() | float():
             return held
     return None
+
+
+def _sparse(held: _Inert, state: Mapping[str, Any]) -> Any:
+    """A sparse array that can be unpacked: no place in it lies outside, and it has at most `MOST_BYTES` then."""
+    shape, data = _shape(state["_shape"]), _value(state["data"])
+    if len(shape) != 2 or not isinstance(data, np.ndarray) or data.ndim != 1:
+        raise pickle.UnpicklingError("a sparse array of an unusual kind")
+    if math.prod(shape) * data.itemsize > MOST_BYTES:
+        raise pickle.UnpicklingError(f"a sparse array of {' x '.join(map(str, shape))}")
+    if isinstance(held, _Coo):
+        places = state["coords"] if "coords" in state else (state["row"], state["col"])
+        rows, columns = map(_whole, places)
+        return coo_array((data, (rows, columns)), shape=shape)
+    build = csc_array if isinstance(held, _Csc) else csr_array
+    made = build((data, _whole(state["indices"]), _whole(state["indptr"])), shape=shape)
+    # Unpacking goes by the places without looking where they lead.
+    made.check_format(full_check=True)
+    return made
+
+
+def _whole(held: object) -> NDArray[np.int64]:
+    """(N,) whole numbers: places in something."""
+    places = np.asarray(_value(held))
+    if places.dtype.kind not in "iu" or places.ndim != 1:
+        raise pickle.UnpicklingError("places that are not whole numbers")
+    return places.astype(np.int64)
