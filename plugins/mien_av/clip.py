@@ -227,11 +227,14 @@ class Resampler:
         """Returns (N, C) float32; N may be 0 while the filter fills."""
         # Without time stamps: those of damaged files make the resampler give up.
         piece.pts = None
-        try:
-            parts = self._resampler.resample(piece)
-        except ValueError:  # the stream changed its format
-            self._resampler = self._made()
-            parts = self._resampler.resample(piece)
+        parts: list[AvSound] = []
+        for _ in range(2):
+            try:
+                parts = self._resampler.resample(piece)
+                break
+            except (ValueError, av.error.FFmpegError):
+                # The stream changed its format; a damaged piece that claims 43 channels fails again, and is left out.
+                self._resampler = self._made()
         channels = 1 if self._layout == "mono" else 2
         arrays = [part.to_ndarray().reshape(-1, channels) for part in parts]
         return np.concatenate(arrays) if arrays else np.zeros((0, channels), np.float32)

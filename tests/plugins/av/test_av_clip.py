@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from av_clips import HEIGHT, WIDTH, picture, square_x, tone, turned, write_clip, write_sound
 
 from mien.errors import MediaError
 from mien.frames import AudioFrame, VideoFrame
-from mien_av.clip import AUDIO_RATE, Clip
+from mien_av.clip import AUDIO_RATE, Clip, Resampler
 
 pytestmark = pytest.mark.plugin
 
@@ -168,6 +169,16 @@ def test_damage_in_the_middle_is_skipped(clip: Path, tmp_path: Path) -> None:
         path.write_bytes(data)
         pictures, _ = split(Clip(path))
         assert len(pictures) > 10, f"damage at {part} %"
+
+
+def test_sound_that_claims_a_format_nobody_has_is_left_out() -> None:
+    resampler = Resampler(1)
+    strange = av.AudioFrame(format="fltp", layout="43 channels", samples=1024)
+    strange.sample_rate = 48_000
+    usual = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+    usual.sample_rate = 48_000
+    heard = [len(resampler.feed(piece)) for piece in (usual, strange, usual)]
+    assert heard == [1024, 0, 1024]
 
 
 # --- refusals --------------------------------------------------------------------------------------------
