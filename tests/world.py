@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from mien.frames import AudioFrame, FaceParams, VideoFrame
 from mien.plugins import Registry
 from mien.stage import Kind, Plugin, Provides
 from mien.testing.clock import VirtualClock
-from mien.testing.stages import GreyRenderer, GreyTracker
+from mien.testing.stages import GreyRenderer, GreyTracker, LoudListener
 
 MS = NS_PER_MS
 INTERVAL = 40 * MS
@@ -42,18 +43,32 @@ def pose(index: int, jaw: float = 0.5, start_ns: int = 0) -> FaceParams:
     return FaceParams(start_ns + index * INTERVAL, expression=expression, index=index)
 
 
-def beep(index: int, start_ns: int = 0) -> AudioFrame:
-    return AudioFrame(np.full((960, 1), 0.1, np.float32), 48000, start_ns + index * 20 * MS)
+def beep(index: int, start_ns: int = 0, level: float = 0.1) -> AudioFrame:
+    return AudioFrame(np.full((960, 1), level, np.float32), 48000, start_ns + index * 20 * MS)
+
+
+def failing_at(call: int) -> Callable[[object], None]:
+    """For `before_track` or `before_render`: raises at that one call of all stages together."""
+    calls = itertools.count(1)
+
+    def before(given: object) -> None:
+        if next(calls) == call:
+            raise RuntimeError("out of memory")
+
+    return before
 
 
 @dataclass
 class World:
-    """An engine whose stages are fakes; `trackers` and `renderers` collect the instances as they are made."""
+    """An engine whose stages are fakes; `trackers`, `renderers` and `listeners` collect the instances as they are
+    made.
+    """
 
     engine: Engine
     clock: VirtualClock
     trackers: list[GreyTracker] = field(default_factory=list)
     renderers: list[GreyRenderer] = field(default_factory=list)
+    listeners: list[LoudListener] = field(default_factory=list)
 
 
 class FakeRegistry(Registry):
@@ -74,6 +89,8 @@ async def world(
     *settings: str,
     before_track: Callable[[VideoFrame], None] = lambda frame: None,
     before_render: Callable[[FaceParams], None] = lambda params: None,
+    before_listen: Callable[[AudioFrame], None] = lambda frame: None,
+    look_ahead_ms: float = 120.0,
     live: bool = True,
     clock: Any = None,
 ) -> AsyncIterator[World]:
@@ -87,7 +104,17 @@ async def world(
         made["world"].renderers.append(GreyRenderer(before_render))
         return made["world"].renderers[-1]
 
-    registry = FakeRegistry({(Kind.TRACKER, "grey"): tracker, (Kind.RENDERER, "grey"): renderer})
+    def listener() -> LoudListener:
+        made["world"].listeners.append(LoudListener(look_ahead_ms, before_listen))
+        return made["world"].listeners[-1]
+
+    registry = FakeRegistry(
+        {
+            (Kind.TRACKER, "grey"): tracker,
+            (Kind.RENDERER, "grey"): renderer,
+            (Kind.LISTENER, "loud"): listener,
+        }
+    )
     clock = clock or VirtualClock()
     engine = Engine(load_config(None, settings), registry, clock, live=live)
     if isinstance(clock, VirtualClock):

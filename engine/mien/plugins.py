@@ -157,7 +157,7 @@ class Registry:
         """What `mien doctor` prints about plugins and their devices."""
         found = [Check(b.name, False, f"plugin cannot be loaded: {b.reason}") for b in self.broken]
         for plugin in self.plugins:
-            if (lack := _lack(plugin)) is not None:
+            if (lack := _lack(plugin) or _unloadable(plugin)) is not None:
                 found.append(lack)
                 continue
             found.append(Check(plugin.name, True, plugin.summary))
@@ -189,6 +189,18 @@ def _lack(plugin: Plugin) -> Check | None:
     return Check(plugin.name, False, f"missing {', '.join(missing)}", command_here(plugin.install))
 
 
+def _unloadable(plugin: Plugin) -> Check | None:
+    """What keeps a dependency that is there from being imported. Takes as long as importing it does."""
+    for name in plugin.requires:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything
+            if plugin.doctor and not missing_library(error):
+                return None  # it knows better what to do then
+            return _failed(plugin, f"{name} cannot be loaded", error)
+    return None
+
+
 def _told(plugin: Plugin, reference: str) -> list[Check]:
     """What the plugin's own check says."""
     if not reference:
@@ -196,10 +208,14 @@ def _told(plugin: Plugin, reference: str) -> list[Check]:
     try:
         checks: list[Check] = resolve(reference)()
     except Exception as error:  # noqa: BLE001 - a sick plugin must not hide the others
-        if library := missing_library(error):
-            return [Check(plugin.name, False, f"missing {library}", install_line(library))]
-        return [Check(plugin.name, False, f"its own check failed: {error}", command_here(plugin.install))]
+        return [_failed(plugin, "its own check failed", error)]
     return [replace(check, mend=_mend(check)) for check in checks]
+
+
+def _failed(plugin: Plugin, what: str, error: Exception) -> Check:
+    if library := missing_library(error):
+        return Check(plugin.name, False, f"missing {library}", install_line(library))
+    return Check(plugin.name, False, f"{what}: {error}", command_here(plugin.install))
 
 
 def _mend(check: Check) -> str:

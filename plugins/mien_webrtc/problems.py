@@ -74,6 +74,17 @@ def starting() -> Problem:
     )
 
 
+def ending(name: str) -> Problem:
+    """503 for whoever comes while a session is being closed."""
+    return Problem(
+        503,
+        "ending",
+        "The session is ending",
+        f"The session '{name}' is being closed. Try again in a moment.",
+        {"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
 def of_error(error: MienError) -> Problem:
     """The engine's own errors, in HTTP's terms; their messages are written for people."""
     match error:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mien.engine import MAIN, Engine
 from mien.errors import InputError
 from mien_webrtc.ice import IceServer
-from mien_webrtc.problems import starting, unknown_session
+from mien_webrtc.problems import ending, starting, unknown_session
 from mien_webrtc.room import Room
 from mien_webrtc.settings import WebrtcSettings
 
@@ -30,11 +30,16 @@ class Rooms:
         self.settings = settings
         self.ice_servers = tuple(ice_servers)
         self._rooms: dict[str, Room] = {}
+        self._closing: set[str] = set()
         self._lingering: dict[str, asyncio.Task[None]] = {}
         self._main_ended = False  # somebody closed it over the network, and may open it anew
 
     async def get(self, name: str) -> Room:
-        """The room of a session, awaited while that is being opened. Raises `Problem` 404, 503 at the start."""
+        """The room of a session, awaited while that is being opened.
+
+        Raises `Problem` 404, 503 at the start and while the session is being closed.
+        """
+        self._check_kept(name)
         session = await self.engine.session(name)
         room = self._rooms.get(name)
         if room is not None and room.session is not session:
@@ -58,8 +63,9 @@ class Rooms:
     async def get_or_open(self, name: str) -> Room:
         """The room for a publisher, who may open a session by publishing to it.
 
-        Raises `CapacityError`, `Problem` 503 at the start.
+        Raises `CapacityError`, `Problem` 503 at the start and while one of that name is being closed.
         """
+        self._check_kept(name)
         if await self.engine.session(name) is None:
             self._check_started()
             try:
@@ -74,8 +80,9 @@ class Rooms:
         return await self.get(name)
 
     async def open(self, name: str) -> Room:
-        """Open a session. Raises `CapacityError`, `InputError`, `Problem` 503 at the start."""
+        """Open a session. Raises `CapacityError`, `InputError`, `Problem` 503 like `get_or_open`."""
         self._check_started()
+        self._check_kept(name)
         session = await self.engine.open_session(name)
         room = await self.get(session.name)
         room.linger_s = LINGER_S
@@ -100,6 +107,10 @@ class Rooms:
         engine = self.engine
         if not (self._main_ended or MAIN in engine.sessions or MAIN in engine.opening):
             raise starting()
+
+    def _check_kept(self, name: str) -> None:
+        if name in self._closing:
+            raise ending(name)
 
     async def _emptied(self, room: Room) -> None:
         if room.linger_s is None or self._rooms.get(room.name) is not room:
@@ -126,5 +137,9 @@ class Rooms:
         del self._rooms[room.name]
         self._stop_lingering(room.name)
         self._main_ended |= room.name == MAIN
-        await room.close()
-        await self.engine.close_session(room.name)
+        self._closing.add(room.name)
+        try:
+            await room.close()
+            await self.engine.close_session(room.name)
+        finally:
+            self._closing.remove(room.name)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from performers import somebody
 
 from mien.clock import NS_PER_S, Clock
 from mien.drive.sources import PerformanceSource
 from mien.errors import InputError, PackageError
-from mien.face.camera import Camera
 from mien.face.performance import PerformanceReader, PerformanceWriter, SoundFormat
 from mien.face.rig import ARKIT_NAMES
 from mien.face.subject import Subject
@@ -25,19 +25,6 @@ pytestmark = pytest.mark.unit
 GROUPS = ("rotation", "translation", "expression", "gaze", "light")
 FRAME_NS = 40_000_000
 START_NS = 123_000_000_000
-
-
-def somebody(epoch: int = 0) -> Subject:
-    rng = np.random.default_rng(epoch)
-    return Subject(
-        "mien-head",
-        rng.normal(size=20).astype(np.float32),
-        Camera(640, 480, 1280.5, 320.25, 240),
-        offsets=rng.normal(size=(478, 3)).astype(np.float32),
-        neutral=rng.random(52).astype(np.float32),
-        rest_translation=np.array([1, 2, -70], np.float32),
-        epoch=epoch,
-    )
 
 
 def some_frames(count: int = 30) -> list[FaceParams]:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from performers import plain
 
 from mien.clock import NS_PER_S
 from mien.errors import InputError
-from mien.face.camera import Camera, axis_angle, rotation_matrix
+from mien.face.camera import axis_angle, rotation_matrix
 from mien.face.performance import PerformanceReader, SoundFormat
 from mien.face.retargeting import HEAD, SHIFT, Reference, head_matrix, mirrored, relative_motion
 from mien.face.rig import INDEX
 from mien.face.subject import Subject
-from mien.frames import AudioFrame, FaceParams, Float
+from mien.frames import AudioFrame, FaceParams
 from mien.performance import editing
 from mien.performance.take import Event, Take, save_take
 
@@ -24,12 +25,6 @@ START_NS = 7 * NS_PER_S
 FPS = 25.0
 RATE = 8000
 JAW, SMILE = INDEX["jawOpen"], INDEX["mouthSmileLeft"]
-
-
-def somebody(epoch: int = 0, **rest: Float) -> Subject:
-    return Subject(
-        "mien-head", np.zeros(3, np.float32), Camera(640, 480, 900.0, 300.0, 240.0), epoch=epoch, **rest
-    )
 
 
 def frame(index: int, fps: float = FPS, jaw: float = 0.0, yaw: float = 0.0) -> FaceParams:
@@ -47,7 +42,7 @@ def take(frames: Iterable[FaceParams], *, seconds: float = 0.0, subject: Subject
         at_ns = START_NS + piece * NS_PER_S // 10
         sounds.append(AudioFrame(samples.astype(np.float32)[:, None], RATE, at_ns))
     events: list[Event] = sorted([*frames, *sounds], key=lambda event: event.capture_ns)
-    return Take(subject or somebody(), FPS, SoundFormat(RATE, 1) if seconds else None, events)
+    return Take(subject or plain(), FPS, SoundFormat(RATE, 1) if seconds else None, events)
 
 
 def faces(result: Take) -> list[FaceParams]:
@@ -105,8 +100,8 @@ def test_turns_are_interpolated_the_short_way() -> None:
 
 
 def test_nothing_is_interpolated_between_two_subjects() -> None:
-    events = [frame(0, jaw=0.2), frame(1, jaw=0.2), somebody(1), frame(2, jaw=0.8)]
-    result = list(editing.resampled(Take(somebody(), FPS, None, events), 100).events)
+    events = [frame(0, jaw=0.2), frame(1, jaw=0.2), plain(1), frame(2, jaw=0.8)]
+    result = list(editing.resampled(Take(plain(), FPS, None, events), 100).events)
     change = next(i for i, event in enumerate(result) if isinstance(event, Subject))
     before = [event.expression[JAW] for event in result[:change] if isinstance(event, FaceParams)]
     after = [event.expression[JAW] for event in result[change:] if isinstance(event, FaceParams)]
@@ -118,7 +113,7 @@ def test_nothing_is_interpolated_between_two_subjects() -> None:
 def test_named_expressions_are_scaled_about_the_persons_own_rest() -> None:
     neutral = np.zeros(52, np.float32)
     neutral[JAW] = 0.1
-    source = take([frame(0, jaw=0.3)], subject=somebody(neutral=neutral))
+    source = take([frame(0, jaw=0.3)], subject=plain(neutral=neutral))
     (changed,) = faces(editing.adjusted(source, {"jawOpen": 2.0}, {"mouthSmile": 0.4}))
     assert changed.expression[JAW] == pytest.approx(0.5)
     assert changed.expression[SMILE] == changed.expression[INDEX["mouthSmileRight"]] == pytest.approx(0.4)
@@ -128,7 +123,7 @@ def test_named_expressions_are_scaled_about_the_persons_own_rest() -> None:
 
 def test_the_heads_motion_is_scaled_about_its_rest() -> None:
     rest = axis_angle(head_matrix(np.array([0.1, -0.05, 0], np.float32)))
-    person = somebody(rest_rotation=rest)
+    person = plain(rest_rotation=rest)
     source = take([frame(0, yaw=0.3)], subject=person)
     (changed,) = faces(editing.adjusted(source, head=0.5))
     before, after = (relative_motion(params, Reference.of(person)) for params in (frame(0, yaw=0.3), changed))
@@ -163,13 +158,13 @@ def test_smoothing_holds_only_as_many_frames_as_it_needs() -> None:
             taken += 1
             yield frame(i)
 
-    next(iter(editing.smoothed(Take(somebody(), FPS, None, counted()), 0.04).events))
+    next(iter(editing.smoothed(Take(plain(), FPS, None, counted()), 0.04).events))
     assert taken <= 5
 
 
 def test_a_mirrored_take_means_the_mirrored_motion() -> None:
     rest = np.array([0.1, 0.2, 0.05], np.float32)
-    person = somebody(rest_rotation=rest, rest_gaze=np.array([[-0.05, 0], [0.05, 0.1]], np.float32))
+    person = plain(rest_rotation=rest, rest_gaze=np.array([[-0.05, 0], [0.05, 0.1]], np.float32))
     result = editing.mirrored_take(take([frame(0, yaw=0.3)], subject=person))
     (flipped,) = faces(result)
     before = relative_motion(frame(0, yaw=0.3), Reference.of(person))
@@ -181,7 +176,7 @@ def test_a_mirrored_take_means_the_mirrored_motion() -> None:
 
 def test_joining_puts_takes_end_to_end_and_fills_with_silence(tmp_path: Path) -> None:
     loud = take((frame(i) for i in range(25)), seconds=2)  # its sound is longer than its frames
-    silent = take((frame(i, jaw=0.5) for i in range(50)), subject=somebody(1))
+    silent = take((frame(i, jaw=0.5) for i in range(50)), subject=plain(1))
     path = tmp_path / "joined.performance"
     assert save_take(editing.joined([loud, silent, loud]), path) == 100
     with PerformanceReader(path) as reader:

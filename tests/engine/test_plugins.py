@@ -93,6 +93,28 @@ def test_a_library_that_the_system_lacks_is_not_pips_to_bring(library, mend, mon
     assert said.count("\n") == 1
 
 
+def test_a_dependency_that_is_there_but_does_not_load_is_not_ok(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    words = "libGL.so.1: cannot open shared object file: No such file or directory"
+    (tmp_path / "unloadable_vision.py").write_text(f"raise ImportError({words!r})")
+    (tmp_path / "unloadable_other.py").write_text("raise ImportError('built for another Python')")
+    registry = Registry(
+        [
+            plugin("photo", requires=("unloadable_vision",), install="pip install photo"),
+            plugin("other", requires=("unloadable_other",), install="pip install other"),
+            plugin("sound", requires=("math",)),
+        ]
+    )
+    photo, other, sound = registry.checks()
+    assert not photo.ok
+    assert "libGL.so.1" in photo.detail
+    assert photo.mend == "sudo apt install libgl1 libglib2.0-0"
+    assert not other.ok
+    assert "another Python" in other.detail
+    assert "pip install other" in other.mend
+    assert sound.ok
+
+
 def test_the_engines_own_stages_come_through_the_same_door():
     registry = Registry.discover()
     assert not registry.broken

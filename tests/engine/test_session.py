@@ -11,7 +11,7 @@ from mien.errors import CapacityError, ConfigError, DeviceError, InputError, Mie
 from mien.frames import FaceParams, VideoFrame
 from mien.testing.clock import VirtualClock
 from mien.testing.stages import MemoryOutput, ScriptedSource
-from world import INTERVAL, MS, avatar, beep, picture, pose, world
+from world import INTERVAL, MS, avatar, beep, failing_at, picture, pose, world
 
 pytestmark = pytest.mark.unit
 
@@ -162,14 +162,7 @@ async def test_a_failing_tracker_is_restarted_and_the_avatar_lives_on():
 
 
 async def test_while_the_renderer_restarts_the_last_picture_stands():
-    calls = []
-
-    def before(params):
-        calls.append(params.index)
-        if len(calls) == 10:
-            raise RuntimeError("out of memory")
-
-    async with world(before_render=before) as w:
+    async with world(before_render=failing_at(10)) as w:
         session = await w.engine.open_session("main")
         output = MemoryOutput()
         await session.add_output(output)

@@ -9,7 +9,7 @@ from mien.clock import NS_PER_S, OfflineClock
 from mien.errors import DeviceError
 from mien.frames import NO_FRAME
 from mien.testing.stages import MemoryOutput, ScriptedSource
-from world import INTERVAL, MS, picture, pose, world
+from world import INTERVAL, MS, failing_at, picture, pose, world
 
 pytestmark = pytest.mark.unit
 
@@ -145,14 +145,7 @@ async def test_a_source_that_cannot_be_made_is_told_and_tried_again():
 
 
 async def test_a_picture_that_is_held_is_no_frame_and_time_goes_on():
-    calls = []
-
-    def before(params):
-        calls.append(params.index)
-        if len(calls) == 10:
-            raise RuntimeError("out of memory")
-
-    async with world(before_render=before) as w:
+    async with world(before_render=failing_at(10)) as w:
         session = await w.engine.open_session("main")
         await session.add_output(output := MemoryOutput())
         # A slow way: pictures come 60 ms after their light did.

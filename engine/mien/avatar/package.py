@@ -14,7 +14,6 @@ unpickled, every size is bounded before memory is taken, and every member is che
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from mien.errors import ConsentError, PackageError
 from mien.face.camera import Camera
 from mien.face.subject import Subject
 from mien.frames import Bytes
+from mien.wholefile import whole_file
 
 SUFFIX = ".avatar"
 
@@ -158,17 +158,11 @@ def save_avatar(avatar: Avatar, path: str | Path) -> None:
         ),
         members=writer.records,
     )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("xb") as file:
+        with whole_file(path) as partial, partial.open("wb") as file:
             writer.write(file, document)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
         raise PackageError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load_avatar(path: str | Path) -> Avatar:
@@ -262,9 +256,10 @@ def _subject(path: Path, document: manifests.Manifest, arrays: dict[str, NDArray
             )
     record = document.subject
     camera = record.camera
+    estimated: dict[str, Any] = {name: arrays[name] for name in shapes}
     return Subject(
         model=record.model,
         camera=Camera(camera.width, camera.height, camera.focal, camera.cx, camera.cy),
         epoch=record.epoch,
-        **{name: arrays[name] for name in shapes},
+        **estimated,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
 from mien.errors import InputError, MediaError
+from mien.wholefile import whole_file
 
 
 def check_clip(clip: Path) -> None:
@@ -18,9 +18,7 @@ def check_clip(clip: Path) -> None:
 
 
 def check_out(out: Path, *inputs: Path) -> None:
-    """Raises `InputError` when `out` has no place to be written to, or would overwrite one of `inputs`,
-    or one of these is an unfinished `out`.
-    """
+    """Raises `InputError` when `out` has no place to be written to, or would overwrite one of `inputs`."""
     if out.is_dir():
         raise InputError(f"{out} is a folder. Name a file in it.")
     if not out.parent.is_dir():
@@ -31,18 +29,6 @@ def check_out(out: Path, *inputs: Path) -> None:
         )
     if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
         raise InputError(f"{out} is what is read, and would be overwritten. Name another file.")
-    for path in inputs:
-        if _is_partial(path, out):
-            raise InputError(
-                f"{path} is the unfinished {out.name}, which is written there. Give what is made of it another name."
-            )
-
-
-def _is_partial(path: Path, out: Path) -> bool:
-    """Whether `path` is named as what grows until it becomes `out`."""
-    real, target = path.resolve(), out.resolve()
-    name = real.name.removeprefix(".")
-    return real.parent == target.parent and name.startswith(f"{target.name}.") and name.endswith(".part")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -50,14 +36,10 @@ def write_whole(path: Path, text: str) -> None:
 
     Raises `MediaError`.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text)
-        part.replace(path)
+        with whole_file(path) as partial:
+            partial.write_text(text)
     except OSError as error:
         raise MediaError(
             f"{path} cannot be written: {error.strerror}. Make room, or choose another place."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

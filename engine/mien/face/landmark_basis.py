@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from mien.face.model import EYES, FaceModel
+from mien.face.normals import area_normals
 from mien.frames import Float
 
 LANDMARKS = 478
@@ -51,7 +52,7 @@ class LandmarkBasis:
     @classmethod
     def of(cls, model: FaceModel) -> LandmarkBasis:
         """Read the landmarks off the model. Kept, so asking again for the same model costs nothing."""
-        return _read(_ByName(model))
+        return _read(model)
 
     def shape(self, identity: Float, offsets: Float) -> Float:
         """identity: (I,) or fewer; offsets: (478, 3) cm -> the neutral landmarks (478, 3) float32, cm."""
@@ -69,22 +70,8 @@ class LandmarkBasis:
         return np.asarray(centres + corners + offsets[list(IRISES)], np.float32)
 
 
-@dataclass(frozen=True)
-class _ByName:
-    """Makes a model usable as a key: models are immutable, and told apart by identity."""
-
-    model: FaceModel
-
-    def __hash__(self) -> int:
-        return id(self.model)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByName) and other.model is self.model
-
-
 @lru_cache(maxsize=4)
-def _read(key: _ByName) -> LandmarkBasis:
-    model = key.model
+def _read(model: FaceModel) -> LandmarkBasis:
     landmarks = model.landmarks
     trust = landmarks.trust.copy()
     trust[MESH:] = 0
@@ -104,11 +91,6 @@ def _read(key: _ByName) -> LandmarkBasis:
 
 def _normals(model: FaceModel) -> Float:
     """(3, 478) outward normals at the landmarks, from the area-weighted normals of the mesh."""
-    corners = model.mean[model.triangles]
-    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    vertices = np.zeros_like(model.mean)
-    for corner in range(3):
-        np.add.at(vertices, model.triangles[:, corner], faces)
-    normals = model.landmarks.apply(vertices)
+    normals = model.landmarks.apply(area_normals(model.mean, model.triangles))
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     return np.ascontiguousarray((normals / np.maximum(length, 1e-9)).T, np.float32)

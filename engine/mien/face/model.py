@@ -120,9 +120,9 @@ class ExpressionMapping:
         return np.asarray((np.asarray(own, np.float32) @ self.from_own).clip(0, 1), np.float32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FaceModel:
-    """A 3DMM.
+    """A 3DMM. Told apart by identity, so that what is read off one can be kept.
 
     mean: (V, 3) float32, cm. triangles: (T, 3) int32, counter-clockwise seen from outside.
     uv: (V, 2) float32 in [0, 1], v down. identity: (I, V, 3) float32, cm per unit (unit = one standard
@@ -323,11 +323,21 @@ def spread_offsets(model: FaceModel, offsets: Float) -> Float:
 SPREAD_CM = 5.0
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 """MediaPipe's points around the mouth opening."""
+OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
+"""MediaPipe's points around the red of the lips."""
+BROWS = ((276, 283, 282, 295, 285, 336, 296, 334, 293, 300), (46, 53, 52, 65, 55, 107, 66, 105, 63, 70))
+"""MediaPipe's points around the eyebrows, the subject's left one, then the right."""
 LIDS = (
     (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
 )
 """MediaPipe's points around the eye openings, the subject's left eye, then the right."""
+
+
+def both_ways(ring: tuple[int, ...], end: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The points on the way from the first of `ring` to `end` (both included), forwards and backwards."""
+    at = ring.index(end)
+    return ring[: at + 1], (ring[0], *ring[: at - 1 : -1])
 
 
 def eyeball_uv(away: Float) -> Float:

@@ -19,6 +19,7 @@ from mien.errors import PackageError
 from mien.face.model import Embedding, ExpressionMapping, FaceModel, Region, SparseBasis
 from mien.face.rig import ARKIT_NAMES
 from mien.frames import EXPRESSIONS
+from mien.wholefile import whole_file
 
 FORMAT = 1
 MOST_BYTES = 512 * 2**20
@@ -75,12 +76,8 @@ def write(model: FaceModel, path: Path, *, compress: bool = True) -> None:
         arrays["own_of_arkit"] = model.mapping.to_own
         arrays["arkit_of_own"] = model.mapping.from_own
         arrays["own_error"] = model.mapping.error
-    scratch = path.with_name(path.name + ".part.npz")
-    try:
-        (np.savez_compressed if compress else np.savez)(scratch, **arrays)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        (np.savez_compressed if compress else np.savez)(file, **arrays)
 
 
 def read(path: Path) -> FaceModel:

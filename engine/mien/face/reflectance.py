@@ -13,23 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.face.model import EYES, FaceModel, Region
+from mien.face.model import BROWS, EYES, LIDS, OUTER_LIPS, FaceModel, Region
 from mien.face.skin_modes import skin_modes
 from mien.frames import Float
 
 SMOOTH = 16
 """Smooth fields, the constant among them."""
-_OUTER_LIPS = (
-    61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185,
-)  # fmt: skip
-_BROWS = (
-    (276, 283, 282, 295, 285, 336, 296, 334, 293, 300),
-    (46, 53, 52, 65, 55, 107, 66, 105, 63, 70),
-)
-_SOCKETS = (
-    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
-    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
-)
 _IRIS, _PUPIL = np.radians(27.0), np.radians(11.0)
 _SOFT_CM = 0.15
 FIELD_NAMES = (
@@ -83,10 +72,10 @@ def _parts(model: FaceModel) -> Float:
         inside = _signed_distance(marks[list(outline), :2], model.mean[:, :2]) + grown_cm
         return np.asarray(face * np.clip(0.5 + inside / _SOFT_CM, 0, 1), np.float32)
 
-    lips = within(_OUTER_LIPS)
-    brows = np.maximum(*(within(outline, 0.1) for outline in _BROWS))
-    near = np.maximum(*(within(outline, 0.9) for outline in _SOCKETS))
-    lashes = np.maximum(*(within(outline, 0.12) for outline in _SOCKETS))
+    lips = within(OUTER_LIPS)
+    brows = np.maximum(*(within(outline, 0.1) for outline in BROWS))
+    near = np.maximum(*(within(outline, 0.9) for outline in LIDS))
+    lashes = np.maximum(*(within(outline, 0.12) for outline in LIDS))
     angle = np.linalg.norm(model.uv - 0.5, axis=1) * np.pi
     ball = np.isin(region, EYES)
     pupil = ball * np.clip((_PUPIL - angle) / 0.05 + 0.5, 0, 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mien.errors import InputError
-from mien.face.performance import claim_partial
 from mien.performance import jsonlines, livelink, wav
 from mien.performance.take import Take
+from mien.wholefile import whole_file
 
 
 def write_as(take: Take, path: Path) -> str:
@@ -16,25 +16,20 @@ def write_as(take: Take, path: Path) -> str:
     The file appears when it is whole. Raises `InputError`; then nothing is left behind.
     """
     try:
-        partial = claim_partial(path)
+        with whole_file(path) as partial:
+            match path.suffix.lower():
+                case jsonlines.SUFFIX:
+                    return f"{jsonlines.write_jsonl(take, partial)} frames"
+                case livelink.SUFFIX:
+                    return f"{livelink.write_livelink(take, partial)} frames"
+                case wav.SUFFIX:
+                    return f"{wav.write_wav(take, partial):.2f} s of sound"
+                case _:
+                    raise InputError(
+                        f"{path.name} tells no format. End it in .jsonl, .csv (Live Link Face) or .wav."
+                    )
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}.") from None
-    try:
-        match path.suffix.lower():
-            case jsonlines.SUFFIX:
-                written = f"{jsonlines.write_jsonl(take, partial)} frames"
-            case livelink.SUFFIX:
-                written = f"{livelink.write_livelink(take, partial)} frames"
-            case wav.SUFFIX:
-                written = f"{wav.write_wav(take, partial):.2f} s of sound"
-            case _:
-                raise InputError(
-                    f"{path.name} tells no format. End it in .jsonl, .csv (Live Link Face) or .wav."
-                )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return written
 
 
 def read_as(path: Path, *, sound: Path | None = None, estimate_rest: bool = True) -> Take:

@@ -25,16 +25,16 @@ from numpy.typing import NDArray
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.light import ambient, harmonics
 from mien.face.model import FaceModel, PosedFace, Region
+from mien.face.normals import vertex_normals
 from mien.face.reflectance import Reflectance
 from mien.face.subject import Subject
 from mien.frames import Conditioning, FaceParams, Float
 from mien.render.gazemap import closures, gaze_map, lid_shares
 from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.render.sourceview import SourceView, see
-from mien.render.surface import vertex_normals
 from mien.stage import Fragments, Rasterizer
 
-__all__ = ("CHANNELS", "NAMES", "OF_A_FACE", "Conditioner", "vertex_normals")
+__all__ = ("CHANNELS", "NAMES", "OF_A_FACE", "Conditioner")
 
 Image = NDArray[Any]
 T = TypeVar("T")

@@ -14,7 +14,6 @@ from mien.frames import EXPRESSIONS, FaceParams
 from mien.render.composition import over
 from mien.render.conditioning import CHANNELS, NAMES, OF_A_FACE, Conditioner
 from mien.render.projection import lens_of, pose_matrix, to_clip
-from mien.render.surface import vertex_normals
 from mien_raster.rasterizer import NumbaRasterizer
 
 pytestmark = pytest.mark.plugin
@@ -180,12 +179,6 @@ def test_what_does_not_fit_is_named(conditioner):
     other = Subject("flame2023", np.zeros(20, np.float32), Camera.guess(SIDE, SIDE))
     with pytest.raises(ValueError, match="flame2023"):
         conditioner.images(other, [face()])
-
-
-def test_normals_of_a_flat_square_and_of_a_lone_vertex():
-    points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [5, 5, 5]], np.float32)
-    normals = vertex_normals(points, np.array([[0, 1, 2], [0, 2, 3]], np.int32))
-    np.testing.assert_allclose(normals, [[0, 0, 1]] * 4 + [[0, 0, 0]], atol=1e-6)
 
 
 def test_clip_space_is_the_cameras():

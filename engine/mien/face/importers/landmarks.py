@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.face.importers.registration import Registration
-from mien.face.importers.surface import Doubles, Surface, normals
+from mien.face.importers.surface import Doubles, Surface
+from mien.face.landmark_basis import OUTER_CORNERS
 from mien.face.model import Embedding, FaceModel, Region
+from mien.face.normals import vertex_normals
 
-OUTER_CORNERS = (33, 263)
 IRISES = {473: Region.EYE_LEFT, 468: Region.EYE_RIGHT}
 _LOOSE_CM = 0.3
 _LOOSE_TRUST = 0.3
@@ -30,7 +31,7 @@ class Embedded:
 
 def embed(head: FaceModel, registration: Registration, surface: Surface) -> Embedded:
     """The points of the irises are left without trust: they belong on the eyeballs, which are not part of `surface`."""
-    facing = normals(registration.points, np.asarray(head.triangles, np.int64))
+    facing = vertex_normals(registration.points, head.triangles)
     embedded = {}
     for count, own in ((478, head.landmarks), (68, head.landmarks68)):
         weights = own.weights[:, :, None]

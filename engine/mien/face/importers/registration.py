@@ -17,8 +17,9 @@ from scipy.sparse import coo_array, csr_array, diags_array, identity
 from scipy.sparse.linalg import splu
 
 from mien.errors import PackageError
-from mien.face.importers.surface import Doubles, Nearest, Surface, normals
+from mien.face.importers.surface import Doubles, Nearest, Surface
 from mien.face.model import INNER_LIPS, LIDS, MOUTH_INSIDE, FaceModel, Region
+from mien.face.normals import vertex_normals
 from mien.frames import Float
 
 MESH = 468
@@ -138,7 +139,7 @@ class _Registering:
         return guesses
 
     def similarity(self) -> None:
-        facing = normals(self.own, self.triangles)
+        facing = vertex_normals(self.own, self.triangles)
         some = slice(None, None, 6)
         for _ in range(30):
             near = self.surface.nearest(self.now[some], facing[some] @ self.rotation.T)
@@ -161,7 +162,7 @@ class _Registering:
         for _ in range(12):
             near = self._nearest()
             weights = self._trusted(near)
-            facing = normals(self.now, self.triangles) @ self.rotation
+            facing = vertex_normals(self.now, self.triangles) @ self.rotation
             goals = (near.points - self.offset) @ self.rotation / self.scale
             mean = self.head.mean[self.skin]
             rows = (modes * facing).sum(axis=2).T
@@ -237,7 +238,7 @@ class _Registering:
         self.now = self.scale * (self.own @ self.rotation.T) + self.offset
 
     def _nearest(self) -> Nearest:
-        return self.surface.nearest(self.now, normals(self.now, self.triangles))
+        return self.surface.nearest(self.now, vertex_normals(self.now, self.triangles))
 
     def _trusted(self, near: Nearest) -> Doubles:
         """Weights (N,) of correspondences: none for what lies far off or faces another way (Tukey's)."""

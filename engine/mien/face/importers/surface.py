@@ -10,6 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from mien.face.normals import vertex_normals
+
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -37,7 +39,7 @@ class Surface:
     def __init__(self, points: NDArray[np.floating[Any]], triangles: NDArray[np.integer[Any]]) -> None:
         self.points = np.asarray(points, np.float64)
         self.triangles = np.asarray(triangles, np.int64)
-        self.normals = normals(self.points, self.triangles)
+        self.normals: Doubles = vertex_normals(self.points, self.triangles)
         corners = self.points[self.triangles]
         facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         size = np.linalg.norm(facing, axis=1, keepdims=True)
@@ -59,16 +61,6 @@ class Surface:
         )  # fmt: skip
         agreement = (self._facing[triangle] * facing).sum(axis=1)
         return Nearest(triangle, weights, feet, distance, agreement)
-
-
-def normals(points: Doubles, triangles: Integers) -> Doubles:
-    """(V, 3) unit normals, weighted by area; vertices without a triangle get zeros."""
-    corners = points[triangles]
-    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    summed = np.zeros_like(points)
-    for corner in range(3):
-        np.add.at(summed, triangles[:, corner], faces)
-    return np.asarray(summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12))
 
 
 @njit(

@@ -6,22 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.face.model import FaceModel
+from mien.face.model import BROWS, LIDS, OUTER_LIPS, FaceModel, both_ways
 
 HEIGHT, WIDTH = 1024, 2048
 SKIN = (224, 172, 148)
 _LIP, _BROW, _LASH = (186, 98, 98), (74, 50, 40), (40, 28, 26)
-_OUTER_LIP = (
-    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
-)  # fmt: skip
-_BROWS = (
-    (276, 283, 282, 295, 285, 336, 296, 334, 293, 300),
-    (46, 53, 52, 65, 55, 107, 66, 105, 63, 70),
-)
-_LASHES = (
-    (263, 466, 388, 387, 386, 385, 384, 398, 362),
-    (33, 246, 161, 160, 159, 158, 157, 173, 133),
-)
+_LASHES = tuple(both_ways(lid, corner)[1] for lid, corner in zip(LIDS, (362, 133), strict=True))
 _SOFT_PX = 3.0
 _LASH_PX = 5
 
@@ -31,8 +21,8 @@ def complexion(model: FaceModel) -> NDArray[np.float32]:
     colours = np.full((HEIGHT, WIDTH, 3), SKIN, np.float32)
     places = model.landmarks.apply(np.column_stack([model.uv, np.zeros(len(model.uv), np.float32)]))
     px = (places[:, :2] * (WIDTH, HEIGHT)).astype(np.float32)
-    _blend(colours, _filled(px, [_OUTER_LIP]), _LIP, 0.85)
-    _blend(colours, _filled(px, _BROWS), _BROW, 0.8)
+    _blend(colours, _filled(px, [OUTER_LIPS]), _LIP, 0.85)
+    _blend(colours, _filled(px, BROWS), _BROW, 0.8)
     lashes = np.zeros((HEIGHT, WIDTH), np.uint8)
     for line in _LASHES:
         cv2.polylines(lashes, [_fixed(px[list(line)])], False, 255, _LASH_PX, cv2.LINE_AA, _SHIFT)

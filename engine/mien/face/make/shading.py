@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -18,27 +20,47 @@ COLOURS = {
 }  # fmt: skip
 IRIS_DEGREES, PUPIL_DEGREES = 27.0, 11.0
 _IRIS, _LIMBUS = (104, 78, 58), (44, 34, 30)
-_HAIR = (62, 46, 38)
-_PLAIN, _SKIN, _EYE = 0, 1, 2
+_HAIR = np.array((62, 46, 38), np.float32)
+_PLAIN, _SKIN, _EYE, _HEAD = 0, 1, 2, 3
 _HAIRLINE = 0.5
 """Height above the eyes, cm, of the hair's edge at the sides; it falls towards the neck."""
 _FINER = 2
 """Pictures are drawn that many times as large, then averaged."""
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture is lit and coloured.
+
+    lamps: towards each lamp (x, y, z), and how bright it is; ambient: what comes from everywhere, of the same
+    unit. skin: factors of red, green and blue; iris: its colour, 0 to 255.
+    """
+
+    lamps: tuple[tuple[float, float, float, float], ...] = ((0.35, 0.5, 0.79, 0.58), (-0.8, 0.1, 0.59, 0.22))
+    ambient: float = 0.26
+    skin: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    iris: tuple[int, int, int] = _IRIS
+
+
 class Painter:
     """Draws one model. The colours of its skin are painted once."""
 
-    def __init__(self, model: FaceModel) -> None:
+    def __init__(self, model: FaceModel, look: Look | None = None) -> None:
         self.model = model
-        self._skin = complexion(model)
+        look = Look() if look is None else look
+        tint = np.array(look.skin, np.float32)
+        self._lamps = np.array(look.lamps, np.float32)
+        self._ambient = np.float32(look.ambient)
+        self._eye = np.array([look.iris, _LIMBUS], np.float32)
+        self._skin = complexion(model) * tint
         self._colours = np.array([COLOURS[Region(r)] for r in model.triangle_region], np.float32)
-        middle = model.mean[model.triangles].mean(axis=1)
-        hairy = (model.triangle_region == Region.HEAD) & (middle[:, 1] > _HAIRLINE - 0.45 * middle[:, 2])
-        self._colours[hairy] = _HAIR
+        self._colours[np.isin(model.triangle_region, (Region.HEAD, Region.NECK))] *= tint
+        self._above = (model.mean[:, 1] + 0.45 * model.mean[:, 2] - _HAIRLINE).astype(np.float32)
+        """(V,) cm above the hair's edge, where it is on the head."""
         self._kind = np.full(len(model.triangles), _PLAIN, np.int8)
         self._kind[model.triangle_region == Region.FACE] = _SKIN
         self._kind[np.isin(model.triangle_region, EYES)] = _EYE
+        self._kind[model.triangle_region == Region.HEAD] = _HEAD
 
     def picture(
         self, vertices: Float, yaw: float = 0, pitch: float = 0, size: int = 256,
@@ -73,15 +95,15 @@ class Painter:
         out = np.full((_FINER * height, _FINER * width, 3), 250, np.float32)
         _draw(
             screen.astype(np.float32), t, normals.astype(np.float32), self._colours, self._kind, self.model.uv,
-            self._skin, np.array([_IRIS, _LIMBUS], np.float32), np.float32(IRIS_DEGREES),
-            np.float32(PUPIL_DEGREES), out,
+            self._skin, self._above, _HAIR, self._eye, np.float32(IRIS_DEGREES), np.float32(PUPIL_DEGREES), self._lamps,
+            self._ambient, out,
         )  # fmt: skip
         smooth = out.reshape(height, _FINER, width, _FINER, 3).mean(axis=(1, 3))
         return np.asarray(smooth.clip(0, 255), np.uint8)
 
 
 @njit(cache=True)
-def _draw(p, t, normals, colours, kind, uv, skin, eye, iris, pupil, out):  # type: ignore[no-untyped-def]
+def _draw(p, t, normals, colours, kind, uv, skin, above, hair, eye, iris, pupil, lamps, ambient, out):  # type: ignore[no-untyped-def]
     h, w = out.shape[:2]
     depth = np.full((h, w), np.float32(-1e9))
     for i in range(t.shape[0]):
@@ -109,8 +131,10 @@ def _draw(p, t, normals, colours, kind, uv, skin, eye, iris, pupil, out):  # typ
                 ny = u * normals[a, 1] + v * normals[b, 1] + s * normals[c, 1]
                 nz = u * normals[a, 2] + v * normals[b, 2] + s * normals[c, 2]
                 length = (nx * nx + ny * ny + nz * nz) ** 0.5 + 1e-9
-                light = 0.26 + 0.58 * max(0.0, (0.35 * nx + 0.5 * ny + 0.79 * nz) / length)
-                light += 0.22 * max(0.0, (-0.8 * nx + 0.1 * ny + 0.59 * nz) / length)
+                light = ambient
+                for k in range(lamps.shape[0]):
+                    facing = lamps[k, 0] * nx + lamps[k, 1] * ny + lamps[k, 2] * nz
+                    light += lamps[k, 3] * max(np.float32(0.0), facing / length)
                 across = u * uv[a, 0] + v * uv[b, 0] + s * uv[c, 0]
                 down = u * uv[a, 1] + v * uv[b, 1] + s * uv[c, 1]
                 if kind[i] == 2:
@@ -129,5 +153,6 @@ def _draw(p, t, normals, colours, kind, uv, skin, eye, iris, pupil, out):  # typ
                     for j in range(3):
                         out[y, x, j] = skin[row, column, j] * light
                 else:
+                    hairy = kind[i] == 3 and u * above[a] + v * above[b] + s * above[c] > 0
                     for j in range(3):
-                        out[y, x, j] = colours[i, j] * light
+                        out[y, x, j] = (hair[j] if hairy else colours[i, j]) * light

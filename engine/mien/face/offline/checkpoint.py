@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien import __version__
 from mien.errors import PackageError
+from mien.wholefile import whole_file
 
 SUFFIX = ".progress"
 _FORMAT = 1
@@ -61,15 +61,10 @@ class Checkpoint:
 
     def save(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Raises `PackageError` when it cannot be written."""
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
-            with part.open("wb") as file:
+            with whole_file(self.path) as partial, partial.open("wb") as file:
                 np.savez(file, of=np.array(self.of), **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise PackageError(
                 f"Cannot write {self.path}: {error.strerror}. Make room, or choose another place for --out."
             ) from None

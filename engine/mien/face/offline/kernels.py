@@ -1,4 +1,4 @@
-"""Numba kernels of the photometric term: normals, weights, Jacobian rows, and the equations of the albedo."""
+"""Numba kernels of the photometric term: weights, Jacobian rows, and the equations of the albedo."""
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator"
 # Kernels are typed by their numba signatures.
@@ -13,27 +13,6 @@ _R1, _R2 = "Array(f4,1,'C',readonly=True)", "Array(f4,2,'C',readonly=True)"
 _R3 = "Array(f4,3,'C',readonly=True)"
 _I2 = "Array(i4,2,'C',readonly=True)"
 _EXPRESSIONS, _POSE = 52, 6
-
-
-@njit(f"void({_R2},{_I2},f4[:,::1])", **_FAST)
-def vertex_normals(points, triangles, out):  # pragma: no cover - compiled
-    """points: (V, 3) -> out: (V, 3) unit normals, triangles weighted by their area."""
-    out[:] = 0
-    for t in range(triangles.shape[0]):
-        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        ux, uy, uz = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1], points[b, 2] - points[a, 2]
-        vx, vy, vz = points[c, 0] - points[a, 0], points[c, 1] - points[a, 1], points[c, 2] - points[a, 2]
-        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for k in range(3):
-            v = triangles[t, k]
-            out[v, 0] += x
-            out[v, 1] += y
-            out[v, 2] += z
-    for v in range(out.shape[0]):
-        x, y, z = out[v, 0], out[v, 1], out[v, 2]
-        length = np.sqrt(x * x + y * y + z * z)
-        scale = 1 / max(length, np.float32(1e-12))
-        out[v, 0], out[v, 1], out[v, 2] = x * scale, y * scale, z * scale
 
 
 @njit(f"void({_R3},{_R3},f4,f4[:,::1])", **_FAST)

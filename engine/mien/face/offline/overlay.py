@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.face.camera import rotation_matrix
 from mien.face.model import EYES, FaceModel, PosedFace, Region
-from mien.face.offline.kernels import vertex_normals
+from mien.face.normals import vertex_normals
 from mien.face.subject import Subject
 from mien.frames import Bytes, FaceParams, Float
 from mien.render.projection import lens_of, pose_matrix, to_clip
@@ -42,9 +42,7 @@ class Overlay:
         model, camera = self._model, subject.camera
         rotation = rotation_matrix(params.rotation)
         points = self._face.vertices(params.expression.copy(), params.gaze.copy())
-        normals = np.empty_like(points)
-        vertex_normals(points, model.triangles, normals)
-        toward = np.ascontiguousarray((normals @ rotation.T)[:, 2:])
+        toward = np.ascontiguousarray((vertex_normals(points, model.triangles) @ rotation.T)[:, 2:])
         to_clip(points, pose_matrix(rotation, params.translation), lens_of(camera), self._clip)
         hits = self._rasterizer.rasterize(self._clip[None], model.triangles, camera.height, camera.width)
         lit = self._rasterizer.interpolate(toward[None], hits, model.triangles)[0, :, :, 0]

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.face.camera import rotation_matrix
+from mien.face.fitting import Fit
 from mien.face.landmark_term import FRAME, Double
 from mien.face.light import ambient, estimate_light, harmonics
 from mien.face.model import FaceModel, PosedFace, Region
+from mien.face.normals import vertex_normals
 from mien.face.offline.crop import Crop
-from mien.face.offline.kernels import albedo_equations, photometric_rows, vertex_normals, weigh
+from mien.face.offline.kernels import albedo_equations, photometric_rows, weigh
 from mien.face.offline.skin import AlbedoEstimate, Skin
 from mien.face.subject import Subject
 from mien.frames import Float
@@ -41,6 +44,12 @@ class FrameState:
     expression: Float
     gaze: Float
     light: Float = field(default_factory=ambient)
+
+    @classmethod
+    def of(cls, fit: Fit, light: Float) -> FrameState:
+        """What the landmarks alone say, under that light; nothing is shared with either."""
+        rotation = np.ascontiguousarray(rotation_matrix(fit.rotation))
+        return cls(rotation, fit.translation.copy(), fit.expression.copy(), fit.gaze.copy(), light.copy())
 
     def copy(self) -> FrameState:
         arrays = (self.rotation, self.translation, self.expression, self.gaze, self.light)
@@ -99,9 +108,7 @@ class Photometry:
         """
         camera, triangles = crop.camera, self.model.triangles
         points = person.face.vertices(state.expression, state.gaze)
-        normals = np.empty_like(points)
-        vertex_normals(points, triangles, normals)
-        normals = np.ascontiguousarray(normals @ state.rotation.T)
+        normals = np.ascontiguousarray(vertex_normals(points, triangles) @ state.rotation.T)
         to_clip(points, pose_matrix(state.rotation, state.translation), lens_of(camera), self._clip)
         fragments = self._rasterizer.rasterize(self._clip[None], triangles, camera.height, camera.width)
         hit = fragments.triangle[0]

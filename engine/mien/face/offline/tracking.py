@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import NoFaceError
-from mien.face.camera import Camera, axis_angle, rotation_matrix
+from mien.face.camera import Camera, axis_angle
+from mien.face.choosing import farthest_apart
 from mien.face.enrolment import enrol
 from mien.face.fitting import Fit, Fitter
 from mien.face.focal import FocalEstimate, estimate_focal
@@ -110,7 +111,8 @@ class OfflineTracking:
         self._fits = self._fit_landmarks(self._subject, few)
         good = float(np.median([fit.error for fit in self._fits.values()])) * 2
         clear = [index for index, fit in self._fits.items() if fit.error < good]
-        self._shaping = _spread(self._fits, clear, KEY_FRAMES)
+        places = [np.concatenate([2 * self._fits[i].rotation, self._fits[i].expression]) for i in clear]
+        self._shaping = [clear[i] for i in farthest_apart(np.array(places), KEY_FRAMES)]
         others = [clear[i] for i in np.linspace(0, len(clear) - 1, PAINT_FRAMES).round().astype(int)]
         self.keys = tuple(sorted({*self._shaping, *others}))
         return self._subject
@@ -121,7 +123,7 @@ class OfflineTracking:
             raise ValueError("plan comes first")
         points = self.sightings[index].points
         crop = cut(pixels, self._subject.camera, points, LEVELS[0])
-        self._key_frames[index] = KeyFrame(crop, points, _state(self._fits[index], ambient()))
+        self._key_frames[index] = KeyFrame(crop, points, FrameState.of(self._fits[index], ambient()))
 
     def meet(self, progress: Callable[[float], None] = lambda _: None) -> Person:
         """Estimate what all frames share from the kept key frames; `progress` is told the share that is done."""
@@ -139,7 +141,7 @@ class OfflineTracking:
             if index not in self._shaping:
                 lens = seen_by(key.crop.camera, self._subject.camera, camera)
                 key.crop = Crop(key.crop.colours, lens)
-                start = _state(fits[index], light)
+                start = FrameState.of(fits[index], light)
                 key.state = self._solver.solve(person, [key.crop], key.points, camera, start).state
             everything.append(key)
             progress(0.7 + 0.25 * (number + 1) / len(self._key_frames))
@@ -158,9 +160,17 @@ class OfflineTracking:
         coefficients = self._reflectance.coefficients(
             person.albedo[: len(self.model.mean)], person.trust[: len(self.model.mean)]
         )
-        for array in (neutral, coefficients):
+        light = self._light.copy()
+        for array in (neutral, coefficients, light):
             array.setflags(write=False)
-        person.subject = replace(subject, neutral=neutral, reflectance=coefficients, epoch=1)
+        person.subject = replace(
+            subject,
+            neutral=neutral,
+            reflectance=coefficients,
+            focal_confidence=0.0 if self.focal is None else self.focal.confidence,
+            rest_light=light,
+            epoch=1,
+        )
         self._fits = self._fit_landmarks(person.subject, sorted(self.sightings))
         self.person = person
         return person
@@ -174,7 +184,7 @@ class OfflineTracking:
 
     def start(self, index: int) -> FrameState:
         """Where `solve` begins: the landmark fit, under the clip's light."""
-        return _state(self._fits[index], self._light)
+        return FrameState.of(self._fits[index], self._light)
 
     def solve(
         self, index: int, pixels: Bytes, used: Callable[[int], NDArray[np.bool_]] | None = None
@@ -281,28 +291,11 @@ class OfflineTracking:
             self.solved[index] = state, held["information"][i]
 
 
-def _state(fit: Fit, light: Float) -> FrameState:
-    rotation = np.ascontiguousarray(rotation_matrix(fit.rotation))
-    return FrameState(rotation, fit.translation.copy(), fit.expression.copy(), fit.gaze.copy(), light.copy())
-
-
 def _unpacked(triangle: Float) -> Double:
     """The symmetric matrix (58, 58) of which that is the lower triangle."""
     matrix = np.zeros((FRAME, FRAME))
     matrix[_TRIANGLE] = triangle
     return matrix + np.tril(matrix, -1).T
-
-
-def _spread(fits: Mapping[int, Fit], indices: list[int], count: int) -> list[int]:
-    """Frames that differ most in pose and expression, the calmest first (farthest-point choice)."""
-    places = np.array([np.concatenate([2 * fits[i].rotation, fits[i].expression]) for i in indices])
-    chosen = [int(np.argmin(np.linalg.norm(places, axis=1)))]
-    nearest = np.linalg.norm(places - places[chosen[0]], axis=1)
-    while len(chosen) < min(count, len(indices)):
-        farthest = int(np.argmax(nearest))
-        chosen.append(farthest)
-        nearest = np.minimum(nearest, np.linalg.norm(places - places[farthest], axis=1))
-    return [indices[i] for i in chosen]
 
 
 def warm() -> None:
