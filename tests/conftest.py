@@ -11,8 +11,10 @@ import pytest
 
 from chromium import find_chromium
 
-KINDS = {"unit", "plugin", "browser", "gpu", "data", "slow"}
+KINDS = {"unit", "plugin", "browser", "torch", "gpu", "data", "slow"}
 PLUGINS = Path(__file__).with_name("plugins")
+FOLDERS = {PLUGINS: "plugin", PLUGINS / "torch": "torch", PLUGINS / "train": "torch"}
+"""Tests that import what they test, by the kind that they cannot even be collected without."""
 SHARED = Path(os.environ.get("MIEN_SHARED", Path(__file__).parents[2] / "shared"))
 
 REQUIRED = set(filter(None, os.environ.get("MIEN_REQUIRE", "").split(",")))
@@ -28,6 +30,8 @@ def _lacking(kind: str) -> str:
         case "plugin":
             needed = ("aiortc", "av", "cv2", "fastapi", "mediapipe", "pythonosc", "pyvirtualcam", "skimage")
             return _missing(needed)
+        case "torch":
+            return _missing(("torch",))
         case "data":
             return "" if (SHARED / "data").is_dir() else "the reference clips are not here"
         case "gpu":
@@ -47,16 +51,16 @@ def _demand(kind: str, reason: str) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Tests of plugins import what they test; where that is missing they cannot even be collected."""
-    if collection_path == PLUGINS and (reason := _lacking("plugin")):
-        _demand("plugin", reason)
+    kind = FOLDERS.get(collection_path, "")
+    if reason := _lacking(kind):
+        _demand(kind, reason)
         return True
     return None
 
 
 def pytest_report_header() -> list[str]:
-    reason = _lacking("plugin")
-    return [f"tests/plugins is left out: {reason}"] if reason else []
+    lacking = {folder: _lacking(kind) for folder, kind in FOLDERS.items() if folder.is_dir()}
+    return [f"tests/{f.relative_to(PLUGINS.parent)} is left out: {why}" for f, why in lacking.items() if why]
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:

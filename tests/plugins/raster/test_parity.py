@@ -19,9 +19,15 @@ SIDE = 160
 MOST_COVERAGE, MOST_ATTRIBUTE = 1e-3, 1e-3
 
 
-@pytest.fixture(params=["one thread", "two threads"])
+@pytest.fixture(params=["one thread", "two threads", pytest.param("nvdiffrast", marks=pytest.mark.gpu)])
 def rasterizer(request):
-    made = NumbaRasterizer()
+    if request.param == "nvdiffrast":
+        pytest.importorskip("nvdiffrast")
+        from mien_nvdiffrast.rasterizer import NvdiffrastRasterizer
+
+        made = NvdiffrastRasterizer()
+    else:
+        made = NumbaRasterizer()
     made.open(FakeContext(settings={"threads": 1 if request.param == "one thread" else 2}))
     yield made
     made.close()
