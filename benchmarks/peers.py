@@ -1,6 +1,8 @@
 """Other face trackers, run beside ours: MediaPipe's FaceLandmarker, and OpenSeeFace where its folder is given.
 
-3DDFA_V2 is no peer here, because it cannot run: the Basel Face Model and the default weights are not to be had.
+3DDFA_V2 is no peer here: what turns its numbers into points is the Basel Face Model
+(`configs/bfm_noneck_v3.pkl`), whose licence is personal and which is had by registration; a copy of the repository
+that could be had without it cannot run.
 """
 
 from __future__ import annotations

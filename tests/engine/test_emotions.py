@@ -1,6 +1,7 @@
 """Named emotions: what they are made of, whose style is used, and how they mix with a moving face."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from mien.controls import Controls
 from mien.drive.editing import Editor
 from mien.errors import ConfigError
-from mien.face.camera import Camera
+from mien.face.camera import Camera, rotation_matrix
 from mien.face.emotions import (
     EMOTIONS,
     NAMES,
@@ -19,6 +20,9 @@ from mien.face.emotions import (
     unit_expression,
     with_emotion,
 )
+from mien.face.likeness import built_in_identity
+from mien.face.model import load_model
+from mien.face.modelfile import write
 from mien.face.retargeting import EXPRESSION, MOTION_SIZE
 from mien.face.rig import INDEX
 from mien.face.subject import Subject
@@ -27,6 +31,20 @@ pytestmark = pytest.mark.unit
 
 BLINK, WIDE, JAW = INDEX["eyeBlinkLeft"], INDEX["eyeWideLeft"], INDEX["jawOpen"]
 SMILE, FROWN = INDEX["mouthSmileLeft"], INDEX["mouthFrownLeft"]
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """`mien-head` as somebody else's model: larger, tilted, its modes the other way round and twice as long."""
+    ours = load_model()
+    turn = 1.3 * rotation_matrix(np.array([0.1, 0.0, 0.05]))
+    path = tmp_path_factory.mktemp("models") / "foreign.npz"
+    other = replace(
+        ours, name="foreign", mean=ours.mean @ turn.T, identity=2 * ours.identity[::-1] @ turn.T,
+        eye_centres=ours.eye_centres @ turn.T,
+    )  # fmt: skip
+    write(other, path, compress=False)
+    return str(path)
 
 
 def somebody(identity: tuple[float, ...] = (), smile: float = 0.0) -> Subject:
@@ -61,6 +79,23 @@ def test_the_style_of_the_nearest_identity_is_used() -> None:
     assert nearest_style(np.zeros(0, np.float32)) == 0
     showings = {emotion_expression({"fearful": 1.0}, somebody(style.identity)).tobytes() for style in STYLES}
     assert len(showings) == len(STYLES)
+
+
+def test_a_face_of_another_model_is_given_the_style_that_it_would_have_in_ours(foreign: str) -> None:
+    for style in STYLES:
+        ours = np.zeros(20, np.float32)
+        ours[: len(style.identity)] = style.identity
+        theirs = Subject(foreign, ours[::-1] / 2, Camera.guess(640, 480))
+        np.testing.assert_allclose(built_in_identity(theirs)[:3], style.identity, atol=0.35)
+        np.testing.assert_array_equal(
+            emotion_expression({"awed": 1.0}, theirs),
+            emotion_expression({"awed": 1.0}, somebody(style.identity)),
+        )
+
+
+def test_a_face_of_a_model_that_is_not_installed_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        emotion_expression({"awed": 1.0}, Subject("nowhere", np.zeros(3, np.float32), Camera.guess(640, 480)))
 
 
 def test_emotions_mix() -> None:

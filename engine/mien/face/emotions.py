@@ -1,10 +1,16 @@
 """Named emotions as blendable expressions: six basic ones and the fifteen compounds of Du, Tao and Martinez.
 
 S. Du, Y. Tao, A. Martinez, "Compound facial expressions of emotion", PNAS 111 (2014), table 1, says which
-action units (Ekman and Friesen's FACS) people use for which emotion: some everybody, some a share of them.
-Here each emotion has one template per style, as people differ in which of the optional units they use and how
+action units (Ekman and Friesen's FACS) people use for which emotion: those that more than 70 % of 230 people
+used, and in brackets those that some of them added, with their share. Here `units` are the former and `optional`
+the latter. How the table is to be read was checked against the paper's text; its rows were written down from
+memory and could not be compared with the printed page: compare them before building on a percentage.
+`strength` is not from the paper.
+
+Each emotion has one template per style, as people differ in which of the optional units they use and how
 far they go; every style belongs to a place in the space of identities, and a face is given the style whose
-identity is nearest to its own (Vei 2022, section 3.3.1). The styles are made up; nobody was recorded.
+identity is nearest to its own (Vei 2022, section 3.3.1), measured in the modes of `mien-head` whichever model the
+face is of (`likeness`). The styles are made up; nobody was recorded.
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ from functools import cache
 
 import numpy as np
 
+from mien.face.likeness import built_in_identity
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, Float
@@ -103,9 +110,10 @@ def unit_expression(unit: int) -> Float:
 class Style:
     """How somebody shows emotions.
 
-    identity: where such people are in the space of identities, leading coefficients in standard deviations,
-    the others 0. adds: an optional unit is used when at least this share of people add it. upper, lower: how far
-    brows and eyes, nose and mouth go. lopsided: how much further the left side goes than the right.
+    identity: where such people are in the space of identities, leading coefficients of `mien-head` in standard
+    deviations, the others 0. adds: an optional unit is used when at least this share of people add it.
+    upper, lower: how far brows and eyes, nose and mouth go. lopsided: how much further the left side goes than
+    the right.
     """
 
     identity: tuple[float, ...]
@@ -125,7 +133,7 @@ STYLES: tuple[Style, ...] = (
 
 
 def nearest_style(identity: Float) -> int:
-    """Index of the style whose people look most like `identity` (I,) float32, of any face model."""
+    """Index of the style whose people look most like `identity` (I,) float32, in the modes of `mien-head`."""
 
     def distance(style: Style) -> float:
         length = max(len(identity), len(style.identity))
@@ -164,9 +172,10 @@ def emotion_expression(strengths: Mapping[str, float], subject: Subject) -> Floa
     """(52,) float32: the emotions of `strengths` (name -> 0 to 1) together, as this face shows them.
 
     Below 0 where they take away from the resting look. Where the strengths add up to more than 1, it is a
-    mixture of that much in all. Raises `KeyError` for other names.
+    mixture of that much in all. Raises `KeyError` for other names, `MienError` where the subject's face model
+    isn't installed.
     """
-    style = nearest_style(subject.identity)
+    style = nearest_style(built_in_identity(subject))
     share = 1.0 / max(sum(strengths.values()), 1.0)
     total = np.zeros(EXPRESSIONS, np.float32)
     unsmiling = 0.0

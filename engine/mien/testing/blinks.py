@@ -33,13 +33,16 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class MarkedClip:
-    """Marks of the first `frames` of a clip, named relative to the data folder."""
+    """Marks of the first `frames` of a clip, named relative to the data folder. held_out: no threshold was chosen
+    on it.
+    """
 
     clip: str
     sha256: str
     frames: int
     blinks: tuple[Marked, ...]
     doubtful: tuple[Marked, ...]
+    held_out: bool = False
 
     def is_of(self, path: Path) -> bool:
         """Whether the file is the one that was marked."""
@@ -65,7 +68,7 @@ class Agreement:
 
 
 def marked_clips(path: Path) -> list[MarkedClip]:
-    """Read a file of marks, `{"clips": [{"clip", "sha256", "frames", "blinks", "doubtful"?}]}`."""
+    """Read a file of marks, `{"clips": [{"clip", "sha256", "frames", "blinks", "doubtful"?, "held_out"?}]}`."""
     return [
         MarkedClip(
             one["clip"],
@@ -73,6 +76,7 @@ def marked_clips(path: Path) -> list[MarkedClip]:
             one["frames"],
             tuple(Marked(**blink) for blink in one["blinks"]),
             tuple(Marked(**blink) for blink in one.get("doubtful", ())),
+            one.get("held_out", False),
         )
         for one in json.loads(path.read_text())["clips"]
     ]

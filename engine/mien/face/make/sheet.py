@@ -35,6 +35,7 @@ COMBINED = {
     "tongue": "tongueOut 1, jawOpen .4",
 }
 """Names without a side mean both."""
+_LABEL_PX = 20
 TURNS = {"eyeLookOut": (36, 0), "eyeLookIn": (-36, 0), "eyeLookUp": (0, 27), "eyeLookDown": (0, -27)}
 """Outward yaw and pitch of the gaze, degrees, that each shape belongs to."""
 
@@ -109,8 +110,8 @@ def row(painter: Painter, name: str, size: int, zoom: str) -> Picture:
         # The side that a lopsided shape moves is the one turned to the camera.
         aside = 38 if name.endswith("Right") else -38
         views = [painter.picture(shape, yaw, 0, size, *place) for yaw in (0, aside)]
-    joined = np.hstack(views)
-    cv2.putText(joined, name, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (20, 20, 120), 1, cv2.LINE_AA)
+    joined = np.pad(np.hstack(views), ((_LABEL_PX, 0), (0, 0), (0, 0)), constant_values=250)
+    cv2.putText(joined, name, (5, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (20, 20, 120), 1, cv2.LINE_AA)
     return joined
 
 
