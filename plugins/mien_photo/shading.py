@@ -16,9 +16,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mien.face.light import COEFFICIENTS, estimate_light, harmonics
+from mien.face.normals import vertex_normals
 from mien.frames import Bytes, Float
-from mien.render.conditioning import vertex_normals
 from mien_photo.anatomy import Skin
+from mien_photo.relighting import AS_IT_IS, Relight, limited, polynomial
 
 Ints = NDArray[np.int32]
 
@@ -45,15 +46,27 @@ def light_of(source: Bytes, source_xy: Float, normals: Float, presence: Float) -
 
     One skin has one albedo here: brows, lips and beard are what the estimate's reweighting is for.
     """
-    chosen = (presence > _INNER) & (normals[:, 2] > _FRONTAL)
+    chosen = _shown(normals, presence)
     if chosen.sum() < COEFFICIENTS:
         return np.zeros(COEFFICIENTS, np.float32)
-    soft = cv2.GaussianBlur(source[..., :3], (0, 0), max(_SPREAD * source.shape[0], 0.5))
-    at = np.ascontiguousarray(source_xy[chosen] - np.float32(0.5))
-    colours = cv2.remap(soft, at[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0] / 255.0
+    colours = skin_colours(source, source_xy, normals, presence) / np.float32(255)
     albedo = np.broadcast_to(np.median(colours, axis=0).clip(0.02), colours.shape)
     light = estimate_light(normals[chosen], np.asarray(albedo, np.float32), np.asarray(colours, np.float32))
     return np.asarray(light.mean(axis=1), np.float32)
+
+
+def skin_colours(source: Bytes, source_xy: Float, normals: Float, presence: Float) -> Float:
+    """(P, 3) float32, 0 to 255: the colours of the skin where it is well seen; see `light_of`."""
+    soft = cv2.GaussianBlur(source[..., :3], (0, 0), max(_SPREAD * source.shape[0], 0.5))
+    at = np.ascontiguousarray(source_xy[_shown(normals, presence)] - np.float32(0.5))
+    if not len(at):
+        return np.zeros((0, 3), np.float32)
+    found = cv2.remap(soft, at[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    return np.asarray(found, np.float32)
+
+
+def _shown(normals: Float, presence: Float) -> NDArray[np.bool_]:
+    return np.asarray((presence > _INNER) & (normals[:, 2] > _FRONTAL))
 
 
 class Shading:
@@ -67,7 +80,7 @@ class Shading:
         seen = presence > 0
         self._triangles = np.ascontiguousarray(skin.triangles[seen[skin.triangles].any(axis=1)])
         self._presence = presence
-        self._form = _polynomial(light)
+        self._form = polynomial(light)
         # Edges of lips and lids roll in and out of sight: their light is that of the face around them.
         self._stiff = np.zeros(len(portrait), np.float32)
         for opening in skin.openings:
@@ -81,23 +94,15 @@ class Shading:
         self._normals = np.empty((len(portrait), 3), np.float32)
         self._gain = np.ones(len(portrait), np.float32)
 
-    def gain(self, vertices: Float, rotation: Float) -> Float:
-        """vertices: (K, 3) now, head space; rotation: (3, 3) of the head -> (K,) factors, until the next call."""
+    def gain(self, vertices: Float, rotation: Float, change: Relight = AS_IT_IS) -> Float:
+        """vertices: (K, 3) now, head space; rotation: (3, 3) of the head; change: of the light -> (K,) factors, until
+        the next call.
+        """
         _gains(
             vertices, self._triangles, rotation, self._form, self._presence, self._own, self._stiff, self._before,
-            self._least, self._normals, self._gain,
+            self._least, change.form, change.around, change.brightest, self._normals, self._gain,
         )  # fmt: skip
         return self._gain
-
-
-def _polynomial(light: Float) -> Float:
-    """(9,) coefficients of 1, x, y, z, xy, yz, zz, zx, xx - yy that give a unit normal's shading."""
-    n = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
-    n /= np.linalg.norm(n, axis=1, keepdims=True)
-    x, y, z = n.T
-    terms = np.stack([np.ones_like(x), x, y, z, x * y, y * z, z * z, z * x, x * x - y * y], axis=1)
-    shading: Float = harmonics(n) @ light
-    return np.asarray(np.linalg.solve(terms.T @ terms, terms.T @ shading), np.float32)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -111,10 +116,16 @@ def _gains(
     stiff: Float,
     before: Float,
     least: np.float32,
+    change: Float,
+    around: np.float32,
+    brightest: np.float32,
     normals: Float,
     out: Float,
 ) -> None:
-    """out: (K,) factors; own: (K, 3) normals in the portrait, head space, stiff: (K,) how far they stay as they were;
+    """The normals of `mien.face.normals`, brought to unit length together with what is made of them: where the skin
+    is not seen none of it is done, and each vertex is read once.
+
+    out: (K,) factors; own: (K, 3) normals in the portrait, head space, stiff: (K,) how far they stay as they were;
     normals: (K, 3) scratch, sums of the triangles' normals weighted by their area.
     """
     one = np.float32(1.0)
@@ -130,7 +141,7 @@ def _gains(
             normals[v, 1] += y
             normals[v, 2] += z
     for v in range(out.shape[0]):
-        out[v] = one
+        out[v] = around
         if presence[v] <= 0:
             continue
         x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
@@ -142,17 +153,31 @@ def _gains(
         nx = (rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z) * short
         ny = (rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z) * short
         nz = (rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z) * short
-        now = form[0] + form[1] * nx + form[2] * ny + form[3] * nz
-        now += form[4] * nx * ny + form[5] * ny * nz + form[6] * nz * nz + form[7] * nz * nx
-        now += form[8] * (nx * nx - ny * ny)
+        now = _value(form, nx, ny, nz)
         ratio = min(max(max(now, least) / before[v], _DARKEST), _BRIGHTEST)
-        out[v] = one + (ratio - one) * presence[v]
+        changed = limited(_value(change, nx, ny, nz), brightest)
+        out[v] = around + (ratio * changed - around) * presence[v]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def spread(gain: Float, triangle: Ints, barycentric: Float, triangles: Ints, out: Float, box: Ints) -> None:
-    """out: (h, w) float32, the factor of each pixel, 1 off the skin; box: (4,) the part that differs from 1, left,
-    top, right, bottom (excluded), of no area where nothing does.
+def _value(form: Float, x: np.float32, y: np.float32, z: np.float32) -> np.float32:
+    value = form[0] + form[1] * x + form[2] * y + form[3] * z
+    value += form[4] * x * y + form[5] * y * z + form[6] * z * z + form[7] * z * x
+    return np.float32(value + form[8] * (x * x - y * y))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def spread(
+    gain: Float,
+    triangle: Ints,
+    barycentric: Float,
+    triangles: Ints,
+    around: np.float32,
+    out: Float,
+    box: Ints,
+) -> None:
+    """out: (h, w) float32, the factor of each pixel, `around` off the skin; box: (4,) the part that differs from 1,
+    left, top, right, bottom (excluded), of no area where nothing does.
 
     triangle, barycentric: (h, w) and (h, w, 2), the skin and its openings as drawn; triangles: (T, 3) theirs.
     """
@@ -162,14 +187,14 @@ def spread(gain: Float, triangle: Ints, barycentric: Float, triangles: Ints, out
     for y in range(height):
         for x in range(width):
             t = triangle[y, x]
-            value = one
+            value = around
             if t >= 0:
                 l0, l1 = barycentric[y, x, 0], barycentric[y, x, 1]
                 value = l0 * gain[triangles[t, 0]] + l1 * gain[triangles[t, 1]]
                 value += (one - l0 - l1) * gain[triangles[t, 2]]
-                if abs(value - one) > _SAME:
-                    left, right = min(left, x), max(right, x + 1)
-                    top, bottom = min(top, y), max(bottom, y + 1)
+            if abs(value - one) > _SAME:
+                left, right = min(left, x), max(right, x + 1)
+                top, bottom = min(top, y), max(bottom, y + 1)
             out[y, x] = value
     box[0], box[1], box[2], box[3] = left, top, right, bottom
 

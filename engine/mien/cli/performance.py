@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.options import Amounts, amounts
 from mien.cli.paths import check_clip, check_out
 from mien.errors import InputError
 
@@ -21,7 +22,8 @@ app = typer.Typer(help="Look into, cut, resample, edit, join and convert perform
 
 Performance = Annotated[Path, typer.Argument(metavar="NAME.performance")]
 Out = Annotated[Path, typer.Option("--out", metavar="OUT.performance", help="The performance to write.")]
-Amounts = list[str] | None
+
+_LIKE = "mouthSmile=1.3"
 
 FORMATS = ".jsonl (all of it), .csv (Live Link Face), .wav (the sound)"
 
@@ -56,6 +58,32 @@ def info(
         typer.echo(f"face      {reader.subject.model}")
         if reader.notice:
             typer.echo(reader.notice, err=True)
+
+
+@app.command()
+def numbers(
+    file: Performance,
+    frame: Annotated[int, typer.Option("--frame", min=0, metavar="N", help="Which frame, from 0.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what one frame is described by: pose, identity, reflectance, expression, gaze, light."""
+    from mien.face.performance import PerformanceReader
+    from mien.face.portrait import PortraitNumbers
+    from mien.performance.take import Take
+
+    check_clip(file)
+    with PerformanceReader(file) as reader:
+        groups = PortraitNumbers.at(chain([reader.subject], Take.of(reader).events), frame)
+    if groups is None:
+        raise InputError(f"{file} has no frame {frame}. Say how many it has: mien performance info {file}")
+    values = {name: [round(value, 5) for value in group.tolist()] for name, group in groups}
+    if as_json:
+        typer.echo(json.dumps(values, indent=2))
+        return
+    for name, group in values.items():
+        typer.echo(f"{name} ({len(group)})")
+        for start in range(0, len(group), 10):
+            typer.echo("  " + " ".join(f"{value:9.4f}" for value in group[start : start + 10]))
 
 
 @app.command()
@@ -107,7 +135,7 @@ def edit(
     from mien.performance import editing
 
     with _opened(file, out=out) as takes:
-        take = editing.adjusted(takes[0], _amounts(scale), _amounts(offset), head)
+        take = editing.adjusted(takes[0], amounts(scale, _LIKE), amounts(offset, _LIKE), head)
         if smooth_s is not None:
             take = editing.smoothed(take, smooth_s)
         if mirror:
@@ -191,17 +219,3 @@ def _save(take: Take, out: Path) -> None:
         raise InputError(f"{out} would not be known as a performance. Name it {out.stem}{SUFFIX}.")
     frames = save_take(take, out)
     typer.echo(f"Wrote {out}: {frames} frame{'' if frames == 1 else 's'}.")
-
-
-def _amounts(values: Amounts) -> dict[str, float]:
-    result = {}
-    for text in values or ():
-        name, equals, amount = text.partition("=")
-        try:
-            value = float(amount)
-        except ValueError:
-            value = math.nan
-        if not equals or not math.isfinite(value):
-            raise InputError(f"'{text}' is not NAME=NUMBER, for example mouthSmile=1.3.")
-        result[name.strip()] = value
-    return result

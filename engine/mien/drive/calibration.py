@@ -59,7 +59,8 @@ class Calibration:
         if source is not None:
             if self._base is None or self._stranger or not _same(source, self._base):
                 if self._base is not None and not self._stranger and source.camera != self._base.camera:
-                    self._rest = self._neutral = None
+                    self._rest = _seen_through(source.camera, self._rest)
+                    self._neutral = None if self._rest is None else self._neutral
                 self._base, self._stranger, self._person = source, False, None
         elif self._base is None:
             if len(self._frames) < FRAMES:
@@ -97,6 +98,14 @@ def _same(one: Subject, other: Subject) -> bool:
             for name in ("neutral", "gains", "rest_rotation", "rest_translation", "rest_gaze")
         )
     )
+
+
+def _seen_through(camera: Camera, rest: Subject | None) -> Subject | None:
+    """The same rest under another focal length, nearer or farther; None under another camera."""
+    if rest is None or replace(rest.camera, focal=camera.focal) != camera:
+        return None
+    depth = np.array([1, 1, camera.focal / rest.camera.focal], np.float32)
+    return replace(rest, camera=camera, rest_translation=rest.rest_translation * depth)
 
 
 def _with_rest(base: Subject, rest: Subject | None, neutral: Float | None) -> Subject:

@@ -9,7 +9,7 @@ that a live tracker can spread the work over its frames; `enrol` runs it to the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from mien.errors import NoFaceError
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.fitting import Fit, Fitter, Tuning
 from mien.face.fitting_kernels import iris_direction, shape_equations
+from mien.face.focal import FocalSearch
 from mien.face.gaze import IRIS_DEPTH
 from mien.face.landmark_basis import IRISES, LANDMARKS, LIP_PAIRS, LandmarkBasis
 from mien.face.model import FaceModel
@@ -35,6 +36,8 @@ _MOST_OFFSET_CM = 1.5
 _ROUNDS = 6
 _NOVEL = 0.35
 """Distance from all key frames, in pose (radians) and expression (weights), that makes a frame news."""
+_LENS_KEYS, _LENS_TURN = 8, 0.2
+"""Key frames, and radians between the outermost of them, without which the lens is not asked for."""
 _CALM_PERCENTILE = 30
 """Of each weight over the early frames: somebody who talks still passes through rest."""
 _TUNING = Tuning(steadiness=0.0)
@@ -69,6 +72,7 @@ class Enrolment:
         self.camera = camera
         self.capacity = capacity
         self.rounds = 0
+        self._model = model
         self._basis = LandmarkBasis.of(model)
         self._fitter = Fitter(model, camera, tuning=_TUNING)
         self._modes = np.ascontiguousarray(self._basis.identity[:_MODES].transpose(1, 0, 2))
@@ -94,6 +98,24 @@ class Enrolment:
     def error(self) -> float:
         """Mean error of the key frames under the face as known, as `Fit.error`."""
         return float(np.mean([key.fit.error for key in self._keys])) if self._keys else float("inf")
+
+    def focal_search(self) -> FocalSearch | None:
+        """A search for the focal length among the key frames; None where their poses are too much alike to tell it."""
+        turns = np.array([key.fit.rotation for key in self._keys])
+        if len(turns) < _LENS_KEYS or np.ptp(turns, axis=0).max() < _LENS_TURN:
+            return None
+        points, fits = [key.points for key in self._keys], [key.fit for key in self._keys]
+        return FocalSearch(self._model, self.camera, points, fits)
+
+    def look_through(self, camera: Camera) -> None:
+        """Go on under another focal length; the rounds that follow find the face that belongs to it."""
+        subject = self.subject()
+        depth = np.array([1, 1, camera.focal / self.camera.focal], np.float32)
+        self.camera = camera
+        self._fitter = Fitter(self._model, camera, subject, _TUNING)
+        for key in self._keys:
+            key.fit = replace(key.fit, translation=key.fit.translation * depth)
+        self._forget_round()
 
     def offer(self, points: Float, fit: Fit | None = None, *, calm: bool = False) -> bool:
         """Keep the frame if it tells something new. `fit`: what tracking made of it; `calm`: keep it to
@@ -194,10 +216,14 @@ class Enrolment:
             # Corners and irises tell the height of the eyeballs to a millimetre or so, which is five degrees of
             # gaze: on the whole, whoever sits down before a camera looks nearer to it than that.
             self._offsets[list(IRISES)] = np.clip(np.median(self._eyes, axis=0), -_MOST_EYE_CM, _MOST_EYE_CM)
-            self._eyes.clear()
+        self._forget_round()
+        self._fitter.use(self.subject())
+
+    def _forget_round(self) -> None:
+        self._next = 0
+        self._eyes.clear()
         for accumulated in (self._matrix, self._right, self._offset_matrix, self._offset_right):
             accumulated[:] = 0
-        self._fitter.use(self.subject())
 
     def _note_eyes(self, key: _Key, rotation: Float) -> None:
         """By how much the eyeballs would have to lie elsewhere, (2, 3) cm, to look into the camera."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from mien.errors import NoFaceError
 from mien.face.camera import Camera, rotation_matrix
+from mien.face.choosing import farthest_apart
 from mien.face.fitting import Fit, Fitter
 from mien.face.landmark_basis import LandmarkBasis
 from mien.face.landmark_term import FRAME, Double, linearise
@@ -35,6 +36,7 @@ _RELIEF_CM = 0.25
 model's own relief would pass for a measurement, and a frontal clip for one that shows the lens."""
 _MOST_FRAMES = 20
 _LIKELY_RANGE = (0.5, 12.0)
+_SETTLED = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,72 +57,117 @@ def estimate_focal(model: FaceModel, camera: Camera, frames: Iterable[Float]) ->
     used whose poses differ most. Raises `NoFaceError` when there are none.
     """
     points = [np.asarray(one, np.float32) for one in frames]
-    if not points:
-        raise NoFaceError("There is no face to tell the lens from. Use a clip that shows one.")
-    basis = LandmarkBasis.of(model)
     fitter = Fitter(model, camera)
     fits = []
     for one in points:
         fitter.reset()
         fits.append(fitter.fit(one))
-    chosen = spread_poses(fits, _MOST_FRAMES)
-    points, fits = [points[i] for i in chosen], [fits[i] for i in chosen]
-    rotations = [rotation_matrix(fit.rotation) for fit in fits]
-    translations = [fit.translation.astype(np.float64) for fit in fits]
-    expressions = [fit.expression.astype(np.float64) for fit in fits]
-    modes = len(basis.identity)
-    shape = np.concatenate([basis.identity, _relief(basis.mean)])
-    coefficients = np.zeros(len(shape))
-    # In units of the noise: `_TOGETHER` rows count as one.
-    per_row = _TOGETHER * _NOISE_CM**2
-    ridge = np.where(np.arange(len(shape)) < modes, per_row, per_row / _RELIEF_CM**2)
-    centre = log(camera.focal)
-    current = centre
-    low, high = (log(factor * max(camera.width, camera.height)) for factor in _LIKELY_RANGE)
-    spread = PRIOR_SPREAD
-    for _ in range(_ROUNDS):
-        lens = replace(camera, focal=exp(current))
-        shared = np.zeros((len(shape) + 1, len(shape) + 1))
-        right = np.zeros(len(shape) + 1)
-        eliminated: list[tuple[Double, Double]] = []
-        neutral = basis.mean + np.tensordot(coefficients, shape, 1)
-        for i, seen in enumerate(points):
-            weights = expressions[i].astype(np.float32)
-            posed = np.asarray(neutral + np.tensordot(weights, basis.expression, 1).T, np.float32)
-            rows = linearise(
-                basis, seen, posed, shape, rotations[i], translations[i].astype(np.float32), lens
-            )
-            matrix, pull = rows.equations()
-            matrix[np.diag_indices(EXPRESSIONS)] += _RIDGE
-            matrix[np.diag_indices(FRAME)] += 1e-6
-            pull[:EXPRESSIONS] -= _RIDGE * expressions[i]
-            solved = np.linalg.solve(
-                matrix[:FRAME, :FRAME], np.column_stack([matrix[:FRAME, FRAME:], pull[:FRAME]])
-            )
-            shared += matrix[FRAME:, FRAME:] - matrix[FRAME:, :FRAME] @ solved[:, :-1]
-            right += pull[FRAME:] - matrix[FRAME:, :FRAME] @ solved[:, -1]
-            eliminated.append((solved[:, :-1], solved[:, -1]))
-        shared[np.diag_indices(len(shape))] += ridge
-        right[:-1] -= ridge * coefficients
-        shared[-1, -1] += per_row / PRIOR_SPREAD**2
-        right[-1] += per_row * (centre - current) / PRIOR_SPREAD**2
+    search = FocalSearch(model, camera, points, fits)
+    while not search.step():
+        pass
+    return search.estimate
+
+
+class FocalSearch:
+    """The same in bounded steps of one frame each, a millisecond or two, so that a live tracker can spread the work."""
+
+    def __init__(
+        self, model: FaceModel, camera: Camera, points: Sequence[Float], fits: Sequence[Fit]
+    ) -> None:
+        """points: as of `estimate_focal`; fits: what was fitted to each of them under `camera`. Raises `NoFaceError`
+        when there are none.
+        """
+        if not points:
+            raise NoFaceError("There is no face to tell the lens from. Use a clip that shows one.")
+        chosen = farthest_apart(np.array([fit.rotation for fit in fits]), _MOST_FRAMES)
+        self._points = [np.asarray(points[i], np.float32) for i in chosen]
+        self._rotations = [rotation_matrix(fits[i].rotation) for i in chosen]
+        self._translations = [fits[i].translation.astype(np.float64) for i in chosen]
+        self._expressions = [fits[i].expression.astype(np.float64) for i in chosen]
+        self._camera = camera
+        self._basis = basis = LandmarkBasis.of(model)
+        modes = len(basis.identity)
+        self._shape = np.concatenate([basis.identity, _relief(basis.mean)])
+        self._coefficients = np.zeros(len(self._shape))
+        # In units of the noise: `_TOGETHER` rows count as one.
+        self._per_row = _TOGETHER * _NOISE_CM**2
+        self._ridge = np.where(
+            np.arange(len(self._shape)) < modes, self._per_row, self._per_row / _RELIEF_CM**2
+        )
+        self._log_focal = log(camera.focal)
+        self._spread = PRIOR_SPREAD
+        self._rounds = 0
+        self._begin_round()
+
+    @property
+    def estimate(self) -> FocalEstimate:
+        """As far as it has come."""
+        confidence = min(max(1 - (self._spread / PRIOR_SPREAD) ** 2, 0.0), 1.0)
+        return FocalEstimate(
+            replace(self._camera, focal=float(exp(self._log_focal))), self._spread, confidence
+        )
+
+    def step(self) -> bool:
+        """Work on one frame; True once the search has come to its end."""
+        if self._rounds >= _ROUNDS:
+            return True
+        self._linearise(len(self._eliminated))
+        if len(self._eliminated) < len(self._points):
+            return False
+        changed = self._solve()
+        self._rounds = _ROUNDS if changed < _SETTLED else self._rounds + 1
+        self._begin_round()
+        return self._rounds >= _ROUNDS
+
+    def _begin_round(self) -> None:
+        size = len(self._shape) + 1
+        self._shared, self._right = np.zeros((size, size)), np.zeros(size)
+        self._eliminated: list[tuple[Double, Double]] = []
+        self._neutral = self._basis.mean + np.tensordot(self._coefficients, self._shape, 1)
+
+    def _linearise(self, i: int) -> None:
+        """Add what one frame says about what all share; its own unknowns are eliminated."""
+        weights = self._expressions[i].astype(np.float32)
+        posed = self._neutral + np.tensordot(weights, self._basis.expression, 1).T
+        lens = replace(self._camera, focal=exp(self._log_focal))
+        rows = linearise(
+            self._basis, self._points[i], np.asarray(posed, np.float32), self._shape, self._rotations[i],
+            self._translations[i].astype(np.float32), lens,
+        )  # fmt: skip
+        matrix, pull = rows.equations()
+        matrix[np.diag_indices(EXPRESSIONS)] += _RIDGE
+        matrix[np.diag_indices(FRAME)] += 1e-6
+        pull[:EXPRESSIONS] -= _RIDGE * self._expressions[i]
+        solved = np.linalg.solve(
+            matrix[:FRAME, :FRAME], np.column_stack([matrix[:FRAME, FRAME:], pull[:FRAME]])
+        )
+        self._shared += matrix[FRAME:, FRAME:] - matrix[FRAME:, :FRAME] @ solved[:, :-1]
+        self._right += pull[FRAME:] - matrix[FRAME:, :FRAME] @ solved[:, -1]
+        self._eliminated.append((solved[:, :-1], solved[:, -1]))
+
+    def _solve(self) -> float:
+        """Move everything; returns by how much the log of the focal length changed."""
+        shared, right = self._shared, self._right
+        shared[np.diag_indices(len(self._shape))] += self._ridge
+        right[:-1] -= self._ridge * self._coefficients
+        shared[-1, -1] += self._per_row / PRIOR_SPREAD**2
+        right[-1] += self._per_row * (log(self._camera.focal) - self._log_focal) / PRIOR_SPREAD**2
         change = np.linalg.solve(shared, right)
-        spread = sqrt(max(per_row * float(np.linalg.inv(shared)[-1, -1]), 0.0))
+        self._spread = sqrt(max(self._per_row * float(np.linalg.inv(shared)[-1, -1]), 0.0))
         step = min(1.0, 0.3 / max(abs(float(change[-1])), 1e-9))
-        coefficients += step * change[:-1]
-        before, current = current, min(max(current + step * float(change[-1]), low), high)
-        for i, (by_shared, own) in enumerate(eliminated):
+        self._coefficients += step * change[:-1]
+        low, high = (log(times * max(self._camera.width, self._camera.height)) for times in _LIKELY_RANGE)
+        before = self._log_focal
+        self._log_focal = min(max(before + step * float(change[-1]), low), high)
+        for i, (by_shared, own) in enumerate(self._eliminated):
             moved = own - by_shared @ (step * change)
-            expressions[i] = np.clip(expressions[i] + moved[:EXPRESSIONS], 0, 1)
+            self._expressions[i] = np.clip(self._expressions[i] + moved[:EXPRESSIONS], 0, 1)
             increment = np.asarray(moved[EXPRESSIONS : EXPRESSIONS + 3], np.float32)
-            rotations[i] = rotation_matrix(increment) @ rotations[i]
-            translations[i] += moved[EXPRESSIONS + 3 :]
+            self._rotations[i] = rotation_matrix(increment) @ self._rotations[i]
+            self._translations[i] += moved[EXPRESSIONS + 3 :]
             # Distance goes with the focal length, or a large step would leave the linear range.
-            translations[i][2] = min(translations[i][2], -5.0)
-        if abs(current - before) < 1e-4:
-            break
-    confidence = min(max(1 - (spread / PRIOR_SPREAD) ** 2, 0.0), 1.0)
-    return FocalEstimate(replace(camera, focal=float(exp(current))), spread, confidence)
+            self._translations[i][2] = min(self._translations[i][2], -5.0)
+        return abs(self._log_focal - before)
 
 
 def _relief(mean: Float) -> Float:
@@ -133,16 +180,3 @@ def _relief(mean: Float) -> Float:
     for axis in range(3):
         fields[axis, :, :, axis] = smooth
     return fields.reshape(-1, len(mean), 3)
-
-
-def spread_poses(fits: Sequence[Fit], count: int) -> list[int]:
-    """Indices of the frames whose poses lie farthest apart, the most frontal one first (farthest-point choice)."""
-    rotations = np.array([fit.rotation for fit in fits])
-    chosen = [int(np.argmin(np.linalg.norm(rotations, axis=1)))]
-    nearest = np.linalg.norm(rotations - rotations[chosen[0]], axis=1)
-    while len(chosen) < min(count, len(fits)):
-        farthest = int(np.argmax(nearest))
-        chosen.append(farthest)
-        nearest = np.minimum(nearest, np.linalg.norm(rotations - rotations[farthest], axis=1))
-        nearest[chosen] = -1
-    return chosen

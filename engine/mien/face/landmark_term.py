@@ -78,8 +78,8 @@ def linearise(
 
     count, fields = len(posed), len(shape)
     jacobian = np.empty((count, 2, FRAME + fields + 1))
-    columns = np.concatenate([basis.expression.transpose(0, 2, 1), shape]).astype(np.float64)
-    moved = np.einsum("lac,klc->lak", slopes, columns, optimize=True)
+    columns = np.concatenate([basis.expression.transpose(2, 1, 0), shape.transpose(1, 2, 0)], axis=2)
+    moved = slopes @ columns.astype(np.float64)
     jacobian[:, :, :EXPRESSIONS] = moved[:, :, :EXPRESSIONS]
     jacobian[:, :, FRAME:-1] = moved[:, :, EXPRESSIONS:]
     in_camera = slopes @ rotation.T.astype(np.float64)

@@ -21,7 +21,7 @@ from mien.frames import Float
 
 COEFFICIENTS = 9
 
-_SCALE = np.array(
+HARMONIC_SCALE = np.array(
     # sqrt(1 / 4 pi), sqrt(3 / 4 pi), sqrt(15 / 4 pi), sqrt(5 / 16 pi), sqrt(15 / 16 pi); each times A_k / pi
     [
         0.282095, *3 * (0.488603 * 2 / 3,), *2 * (1.092548 / 4,),
@@ -29,7 +29,8 @@ _SCALE = np.array(
     ],
     np.float32,
 )  # fmt: skip
-_AMBIENT = float(1 / _SCALE[0])
+"""(9,) what each polynomial in the normal is multiplied with in `harmonics`."""
+_AMBIENT = float(1 / HARMONIC_SCALE[0])
 _ROUNDS = 4
 _NOISE = 0.06
 """Difference in colour at which a pixel begins to count less: shadows, highlights, hair."""
@@ -40,7 +41,7 @@ def harmonics(normals: Float) -> Float:
     x, y, z = normals[..., 0], normals[..., 1], normals[..., 2]
     one = np.ones_like(x)
     bands = [one, y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y]
-    return np.asarray(np.stack(bands, axis=-1) * _SCALE, np.float32)
+    return np.asarray(np.stack(bands, axis=-1) * HARMONIC_SCALE, np.float32)
 
 
 def shade(albedo: Float, normals: Float, light: Float) -> Float:
@@ -85,4 +86,40 @@ def estimate_light(
         if round_ < _ROUNDS - 1:
             off = np.abs(colours - albedo * (basis @ light)).mean(axis=1)
             weight = 1 / (1 + (off / _NOISE) ** 2)
+    return np.asarray(light, np.float32)
+
+
+def front(count: int = 96, least: float = 0.2) -> Float:
+    """(count, 3) float32: unit normals spread evenly over what faces the camera, z at least `least`."""
+    z = 1 - (1 - least) * (np.arange(count) + 0.5) / count
+    around = np.arange(count) * (np.pi * (3 - np.sqrt(5)))
+    side = np.sqrt(1 - z * z)
+    return np.asarray(np.stack([side * np.cos(around), side * np.sin(around), z], axis=1), np.float32)
+
+
+_FRONT = harmonics(front())
+_PROJECT = np.linalg.solve(
+    _FRONT.T @ _FRONT + 1e-3 * np.trace(_FRONT.T @ _FRONT) * np.eye(COEFFICIENTS), _FRONT.T
+).astype(np.float32)
+"""(9, N): from values on the front to the light that shades a white ball nearly so; harmonics aren't orthogonal on
+half a sphere, and what it doesn't show stays small."""
+_LEAST_LIT = 0.2
+"""Of the mean shading: deeper shadow is the noise of an estimate."""
+_MOST = 1.2
+"""Log of the most that one light is taken to be brighter than another."""
+
+
+def relative_light(now: Float, rest: Float, strength: float = 1.0) -> Float:
+    """(9, 3) float32: the light under which a white ball in ambient light of 1 changes as a face does from the light
+    `rest` to the light `now` (both (9, 3)); `ambient()` where nothing changed. strength: 0 to 1, how far it goes.
+
+    The shading's ratio (Liu et al. 2001, "Expressive expression mapping with ratio images") over what faces the camera.
+    """
+    shaded, before = _FRONT @ now, _FRONT @ rest
+    least = np.maximum(_LEAST_LIT * before.mean(axis=0), 1e-4)
+    change = np.log(np.maximum(shaded, least) / np.maximum(before, least))
+    ratio = np.exp(strength * np.clip(change, -_MOST, _MOST))
+    mean = ratio.mean(axis=0)
+    light = _PROJECT @ (ratio - mean)
+    light[0] += mean * _AMBIENT
     return np.asarray(light, np.float32)

@@ -6,6 +6,7 @@ The paper's face takes 261 numbers a frame: rotation 3, translation 3, identity 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -44,12 +45,31 @@ class PortraitNumbers:
             light=params.light.reshape(-1),
         )
 
+    @classmethod
+    def at(cls, events: Iterable[object], frame: int) -> PortraitNumbers | None:
+        """Of the `frame`-th `FaceParams` among `events`, which refer to the `Subject` before them; None when there are
+        fewer. Anything else is passed over.
+        """
+        subject: Subject | None = None
+        for event in events:
+            if isinstance(event, Subject):
+                subject = event
+            elif isinstance(event, FaceParams) and subject is not None:
+                if frame == 0:
+                    return cls.of(subject, event)
+                frame -= 1
+        return None
+
+    def __iter__(self) -> Iterator[tuple[str, Float]]:
+        """Name and numbers of each group, in order."""
+        for group in fields(self):
+            yield group.name, getattr(self, group.name)
+
     @property
     def sizes(self) -> dict[str, int]:
         """How many numbers each group has, in order."""
-        return {group.name: len(getattr(self, group.name)) for group in fields(self)}
+        return {name: len(group) for name, group in self}
 
     def vector(self) -> Float:
         """All of them, group after group, (sum of `sizes`,) float32."""
-        groups = [getattr(self, group.name) for group in fields(self)]
-        return np.asarray(np.concatenate(groups), np.float32)
+        return np.asarray(np.concatenate([group for _, group in self]), np.float32)

@@ -29,6 +29,8 @@ class Subject:
     reads 1. rest: the reference pose for relative transfer, rotation (3,) and translation (3,), and
     gaze (2, 2). epoch: grows each time any of it is estimated anew. reflectance: (78,) float32, the
     colouring (`mien.face.reflectance`); zeros, the average face's, until pictures were looked at for it.
+    focal_confidence: 0 (the camera's focal length is a guess) to 1 (measured), see `mien.face.focal.FocalEstimate`.
+    rest_light: (9, 3) float32, the light (`mien.face.light`) in which the person was met; zeros when unknown.
     """
 
     model: str
@@ -42,3 +44,5 @@ class Subject:
     rest_gaze: Float = field(default_factory=lambda: _frozen(np.zeros((2, 2), np.float32)))
     epoch: int = 0
     reflectance: Float = field(default_factory=lambda: _frozen(np.zeros(REFLECTANCE, np.float32)))
+    focal_confidence: float = 0.0
+    rest_light: Float = field(default_factory=lambda: _frozen(np.zeros((9, 3), np.float32)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mien.face import tracker
+from mien.face import normals, tracker
 from mien.face.offline import tracking
-from mien.render import surface
+from mien.voice import resample
 
 
 def warm() -> None:
     """Run or import everything that is compiled just in time, so that it is cached."""
+    normals.warm()
     tracker.warm()
     tracking.warm()
-    surface.warm()
+    resample.warm()

@@ -8,7 +8,7 @@ import pytest
 from mien.face.camera import rotation_matrix
 from mien.face.light import harmonics
 from mien.face.model import load_model
-from mien.render.conditioning import vertex_normals
+from mien.face.normals import vertex_normals
 from mien_photo.anatomy import skin_of
 from mien_photo.shading import Shading, apply, light_of, spread
 
@@ -73,7 +73,7 @@ def test_only_the_lit_part_of_the_picture_is_touched():
     corners = np.array([[0, 1, 2]], np.int32)
     factor, box = np.empty((8, 8), np.float32), np.empty(4, np.int32)
     third = np.full((8, 8, 2), 1 / 3, np.float32)
-    spread(np.full(3, 1.2, np.float32), triangle, third, corners, factor, box)
+    spread(np.full(3, 1.2, np.float32), triangle, third, corners, np.float32(1), factor, box)
     assert box.tolist() == [3, 2, 5, 6]
     picture = np.full((16, 16, 3), 100, np.uint8)
     apply(factor, *box.tolist(), picture)
@@ -86,5 +86,7 @@ def test_nothing_to_do_is_an_empty_box():
     factor, box = np.empty((4, 4), np.float32), np.empty(4, np.int32)
     nothing = np.full((4, 4), -1, np.int32)
     corners = np.zeros((1, 3), np.int32)
-    spread(np.ones(3, np.float32), nothing, np.zeros((4, 4, 2), np.float32), corners, factor, box)
+    spread(
+        np.ones(3, np.float32), nothing, np.zeros((4, 4, 2), np.float32), corners, np.float32(1), factor, box
+    )
     assert box[0] >= box[2]

@@ -1,0 +1,173 @@
+"""The portrait in another light: brighter or darker, more so on one side, a little warmer or colder.
+
+What changed of the light comes with each frame (`mien.face.light.relative_light`). On the face each vertex takes what
+the change gives its normal; hair, neck and shoulders, whose normals nobody knows, take what the face takes on
+average. The colour of the change is one for the whole person: two lamps of different colours are rare, and a face
+that is half red is the first thing that a viewer doubts.
+"""
+
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mien.face.light import HARMONIC_SCALE, front, harmonics
+from mien.frames import Bytes, Float
+
+Ints = NDArray[np.int32]
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_FRONT = harmonics(front()).mean(axis=0)
+_DARKEST = np.float32(0.6)
+"""Less and the shadows of a compressed portrait show its blocks."""
+_BRIGHTEST = 1.6
+_LEAST_BRIGHTEST = 1.1
+_WHITE = 240.0
+"""Where the brightest skin of the portrait may come."""
+_DEEP, _PALE, _RETURN = 150.0, 225.0, 2.5
+"""Brightness of skin from which on its colour pales in highlights, at which it is pale, and the power then."""
+_CAST = 0.09
+"""Log of the most that one colour is changed against brightness: an evening lamp, not a coloured one."""
+_SAME = 2e-3
+"""Less than half a grey level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relight:
+    """form: (9,) see `polynomial`: factors by normal, in camera space. around: their mean over the front, held within
+    limits. brightest: the most that they may be. tint: (3,) factors of red, green and blue.
+    """
+
+    form: Float
+    around: np.float32
+    brightest: np.float32
+    tint: Float
+
+
+_STRAIGHT = np.eye(9, dtype=np.float32)[0]
+AS_IT_IS = Relight(_STRAIGHT, np.float32(1), np.float32(_BRIGHTEST), np.ones(3, np.float32))
+
+
+def polynomial(light: Float) -> Float:
+    """light: (9,) -> (9,) float32 coefficients of 1, x, y, z, xy, yz, zz, zx, xx - yy: the shading by unit normal."""
+    y1, z1, x1, xy, yz, zz, xz, xx = (light * HARMONIC_SCALE)[1:].tolist()
+    constant = float(light[0] * HARMONIC_SCALE[0]) - zz
+    return np.array([constant, x1, y1, z1, xy, yz, 3 * zz, xz, xx], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What a portrait bears. brightest: by how much its skin may be brightened. hue: (3,) the skin's colours against
+    its brightness, to a power that is the higher the more the photographer's highlights have paled it: in less light
+    its colour comes back.
+    """
+
+    brightest: float
+    hue: Float
+
+    @classmethod
+    def of(cls, skin: Float) -> Exposure:
+        """skin: (P, 3) 0 to 255, colours of the portrait's skin where it is well seen."""
+        if not len(skin):
+            return cls(_LEAST_BRIGHTEST, np.ones(3, np.float32))
+        bright = float(np.percentile(skin.max(axis=1), 95))
+        usual = np.maximum(np.median(skin, axis=0), 1)
+        pale = np.clip((float(usual @ _LUMA) - _DEEP) / (_PALE - _DEEP), 0, 1)
+        hue = (usual / float(usual @ _LUMA)) ** (_RETURN * pale)
+        return cls(
+            float(np.clip(_WHITE / max(bright, 1.0), _LEAST_BRIGHTEST, _BRIGHTEST)),
+            np.asarray(hue, np.float32),
+        )
+
+
+def relight(light: Float, exposure: Exposure) -> Relight | None:
+    """light: (9, 3), relative to the portrait's, see `FaceParams.light` -> what to do; None where nothing changes."""
+    if not light.any() or not np.isfinite(light).all():
+        return None
+    mean = np.maximum(_FRONT @ light, 0.05)
+    bright = float(mean @ _LUMA)
+    form, brightest = polynomial(light @ _LUMA), np.float32(exposure.brightest)
+    around = limited(np.float32(bright), brightest)
+    tint = np.exp(_CAST * np.tanh(np.log(mean / bright) / _CAST))
+    tint *= exposure.hue ** max(1 - float(around), 0.0)
+    flat = np.abs(form[1:]).max() < _SAME
+    if flat and abs(around - 1) < _SAME and np.abs(tint - 1).max() < _SAME:
+        return None
+    return Relight(form, np.float32(around), brightest, tint.astype(np.float32))
+
+
+@njit("f4(f4,f4)", cache=True, nogil=True, fastmath=True)
+def limited(value: np.float32, brightest: np.float32) -> np.float32:
+    """A factor, held softly below `brightest` and above what a portrait bears; near 1 it stays as it is."""
+    one = np.float32(1)
+    if value >= one:
+        room = brightest - one
+        return np.float32(one + room * np.tanh((value - one) / room))
+    room = one / _DARKEST - one
+    return np.float32(one / (one + room * np.tanh((one / max(value, np.float32(0.02)) - one) / room)))
+
+
+def apply_to_person(
+    factor: Float, tint: Float, person: Bytes, spans: Ints, straight: bool, picture: Bytes
+) -> None:
+    """Multiply the person in picture (H, W, 3) by factor (h, w), interpolated, and tint (3,), in proportion to alpha:
+    person (H, W, 4), or fully where `straight`.
+
+    spans: (bands, 2), first and last (excluded) column of `factor` where the person is, see `warp.spans`.
+    """
+    height, width = picture.shape[:2]
+    rows, columns = factor.shape
+    filled = spans[spans[:, 0] < spans[:, 1]]
+    if not len(filled):
+        return
+    bands = np.flatnonzero(spans[:, 0] < spans[:, 1])
+    top, bottom = rows * bands[0] // len(spans), rows * (bands[-1] + 1) // len(spans)
+    left, right = int(filled[:, 0].min()), int(filled[:, 1].max())
+    coarse = np.empty((bottom - top, right - left, 3), np.float32)
+    _coloured(factor, tint, person, spans, straight, top, left, coarse)
+    x0, x1 = left * width // columns, right * width // columns
+    y0, y1 = top * height // rows, bottom * height // rows
+    part = picture[y0:y1, x0:x1]
+    times = cv2.resize(coarse, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+    cv2.multiply(part, times, dst=part, dtype=cv2.CV_8U)
+
+
+@njit(
+    "void(Array(f4,2,'C',readonly=True),Array(f4,1,'C',readonly=True),Array(u1,3,'C',readonly=True),"
+    "Array(i4,2,'C',readonly=True),b1,i8,i8,f4[:,:,::1])",
+    cache=True,
+    nogil=True,
+    fastmath=True,
+)
+def _coloured(
+    factor: Float, tint: Float, person: Bytes, spans: Ints, straight: bool, top: int, left: int, out: Float
+) -> None:
+    """out: (h, w, 3), what to multiply with, from row `top` and column `left` of `factor` on."""
+    one, full = np.float32(1), np.float32(255)
+    rows, bands = factor.shape[0], spans.shape[0]
+    down, across = person.shape[0] / rows, person.shape[1] / factor.shape[1]
+    t0, t1, t2 = tint[0], tint[1], tint[2]
+    for y in range(out.shape[0]):
+        row = int((top + y + 0.5) * down)
+        band = min((top + y) * bands // rows, bands - 1)
+        first, last = spans[band, 0] - left, spans[band, 1] - left
+        for x in range(out.shape[1]):
+            share = one
+            if not (first <= x < last):
+                share = np.float32(0)
+            elif not straight:
+                share = np.float32(person[row, int((left + x + 0.5) * across), 3]) / full
+            lit, rest = share * factor[top + y, left + x], one - share
+            out[y, x, 0] = rest + lit * t0
+            out[y, x, 1] = rest + lit * t1
+            out[y, x, 2] = rest + lit * t2
+
+
+def warm() -> None:
+    """Compile this module's kernels into numba's cache: importing it does, their signatures are given."""
