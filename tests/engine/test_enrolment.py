@@ -103,3 +103,15 @@ def test_only_news_is_kept_and_room_is_bounded() -> None:
     for yaw in np.linspace(-0.8, 0.8, 9):
         enrolment.offer(person.landmarks((0, float(yaw), 0)))
     assert enrolment.keys == 4
+
+
+def test_only_heads_that_turned_are_asked_for_the_lens() -> None:
+    person = Person(seed=7)
+    still, turning = Enrolment(person.model, CAMERA), Enrolment(person.model, CAMERA)
+    for i in range(10):
+        still.offer(person.landmarks((0, 0.005 * i, 0)), calm=True)
+        turning.offer(person.landmarks((0, 0.05 * i - 0.25, 0)), calm=True)
+    assert still.focal_search() is None
+    search = turning.focal_search()
+    assert search is not None
+    assert not search.step()

@@ -10,7 +10,6 @@ from synthetic_face import CAMERA, Person, expression, speaking
 from mien.face.camera import rotation_matrix
 from mien.face.fitting import Fitter
 from mien.face.fitting_kernels import rotate_left, solve_boxed
-from mien.face.gaze import DOWN_GAIN
 from mien.face.rig import INDEX
 from mien.face.subject import Subject
 
@@ -65,7 +64,7 @@ def test_left_and_right_are_the_subjects(person: Person, fitter: Fitter) -> None
 def test_looking_down_is_not_blinking(person: Person, fitter: Fitter) -> None:
     lids = {"eyeLookDownLeft": 0.6, "eyeLookDownRight": 0.6}
     for _ in range(4):
-        fit = fitter.fit(person.landmarks(gaze=(0, -0.6 * np.radians(25) / DOWN_GAIN), **lids))
+        fit = fitter.fit(person.landmarks(gaze=(0, float(np.radians(-9))), **lids))
     assert fit.closed.max() < 0.25
     assert fit.expression[INDEX["eyeLookDownLeft"]] == pytest.approx(0.6, abs=0.12)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from synthetic_face import CAMERA, Person, speaking
 
 from mien.errors import StageError
+from mien.face import tracker
+from mien.face.enrolment import Enrolment
+from mien.face.focal import FocalEstimate
 from mien.face.rig import INDEX
 from mien.face.tracker import LandmarkTracker
 from mien.frames import Bytes, Float, VideoFrame
@@ -197,3 +202,40 @@ def test_the_same_pictures_give_the_same_parameters(person: Person) -> None:
 def test_it_says_when_it_was_never_opened() -> None:
     with pytest.raises(StageError, match="opened"):
         LandmarkTracker().process(VideoFrame(_EMPTY.copy(), 0))
+
+
+class Sure:
+    """A search that has found the lens already. (What searches find is tested with `mien.face.focal`.)"""
+
+    def __init__(self, focal: float, confidence: float) -> None:
+        self.estimate = FocalEstimate(replace(CAMERA, focal=focal), 0.1, confidence)
+
+    def step(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("confidence", "adopted"), [(0.95, True), (0.7, False)])
+def test_a_focal_length_is_adopted_where_the_poses_tell_it(
+    rig: Rig, person: Person, monkeypatch: pytest.MonkeyPatch, confidence: float, adopted: bool
+) -> None:
+    values = {
+        "_LENS_EVERY": 1,
+        "_LENS_AFTER_S": 1.0,
+        "_LENS_SEARCHES": 1,
+        "_LENS_ROUNDS": 4,
+        "_GETTING_TO_KNOW_S": 0,
+    }
+    for name, value in values.items():
+        monkeypatch.setattr(tracker, name, value)
+    monkeypatch.setattr(Enrolment, "focal_search", lambda _: Sure(700.0, confidence))
+    camera = replace(CAMERA, focal=700.0)
+    turns = [(0.1 * np.sin(i / 5), 0.4 * np.sin(i / 7), 0.0) for i in range(110)]
+    seen = rig.watch(person.landmarks(turn, (0, 0, -60), camera=camera) for turn in turns)
+    subject, params = seen[-1].subject, seen[-1].params
+    assert subject is not None
+    assert params is not None
+    assert subject.camera.focal == (700 if adopted else CAMERA.focal)
+    assert params.translation[2] == pytest.approx(-60 * subject.camera.focal / 700, rel=0.12)
+    assert params.confidence > 0.8
+    cameras = [tracked.subject.camera for tracked in seen if tracked.subject]
+    assert sum(a != b for a, b in itertools.pairwise(cameras)) == adopted

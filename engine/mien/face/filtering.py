@@ -11,13 +11,14 @@ Times are capture times: the same input gives the same output, live or offline.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mien.clock import NS_PER_S
 from mien.face.camera import axis_angle, rotation_matrix
-from mien.frames import EXPRESSIONS, FaceParams, Float
+from mien.frames import DETAIL, EXPRESSIONS, FaceParams, Float
 
 _QUIET_SHARE = 0.3
 """Share of the second differences that lies below the noise estimate."""
@@ -100,6 +101,7 @@ _PLACE = Smoothing(noise=0.0002)
 _LOG_DEPTH = Smoothing(noise=0.002)
 _EXPRESSION = Smoothing(noise=0.018, time_s=0.09)
 _GAZE = Smoothing(noise=0.02, time_s=0.12)
+_DETAIL = Smoothing(noise=0.008, time_s=0.09)
 _LONGEST_GAP_S = 0.5
 
 
@@ -112,12 +114,13 @@ class FaceFilter:
         self._depth = GatedFilter(1, _LOG_DEPTH)
         self._expression = GatedFilter(EXPRESSIONS, _EXPRESSION)
         self._gaze = GatedFilter(4, _GAZE)
+        self._detail = GatedFilter(math.prod(DETAIL), _DETAIL)
         self._reference = np.eye(3, dtype=np.float32)
         self._capture_ns: int | None = None
 
     def reset(self) -> None:
         """Another person, or another camera: forget the noise too."""
-        for part in (self._rotation, self._place, self._depth, self._expression, self._gaze):
+        for part in self._parts():
             part.reset()
         self._capture_ns = None
 
@@ -127,7 +130,7 @@ class FaceFilter:
         if self._capture_ns is not None:
             elapsed_s = (params.capture_ns - self._capture_ns) / NS_PER_S
         if self._capture_ns is None or not 0 < elapsed_s < _LONGEST_GAP_S:
-            for part in (self._rotation, self._place, self._depth, self._expression, self._gaze):
+            for part in self._parts():
                 part.restart()
             self._reference = rotation_matrix(params.rotation)
         self._capture_ns = params.capture_ns
@@ -138,14 +141,17 @@ class FaceFilter:
         far = np.exp(self._depth(np.log(depth), elapsed_s))
         turned = axis_angle(rotation_matrix(params.rotation) @ self._reference.T)
         rotation = rotation_matrix(self._rotation(turned, elapsed_s)) @ self._reference
-        return FaceParams(
-            capture_ns=params.capture_ns,
+        detail = None
+        if params.detail is not None:
+            detail = self._detail(params.detail.ravel(), elapsed_s).reshape(DETAIL)
+        return replace(
+            params,
             rotation=axis_angle(rotation),
             translation=np.array([*(place * far), *-far], np.float32),
             expression=np.clip(self._expression(params.expression, elapsed_s), 0, 1),
             gaze=self._gaze(params.gaze.reshape(4), elapsed_s).reshape(2, 2),
-            light=params.light,
-            confidence=params.confidence,
-            index=params.index,
-            epoch=params.epoch,
+            detail=detail,
         )
+
+    def _parts(self) -> tuple[GatedFilter, ...]:
+        return self._rotation, self._place, self._depth, self._expression, self._gaze, self._detail

@@ -27,7 +27,7 @@ from mien.errors import InputError, PackageError
 from mien.face.camera import Camera
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.subject import REFLECTANCE, Subject
-from mien.frames import EXPRESSIONS, AudioFrame, FaceParams
+from mien.frames import DETAIL, EXPRESSIONS, AudioFrame, FaceParams, Float
 
 FORMAT = "mien-performance"
 VERSION = 1
@@ -41,6 +41,7 @@ _SOUND = struct.Struct("<q")  # capture time ns of the first sample; then int16 
 _END = struct.Struct("<Q")  # number of face records
 _GROUPS = (("rotation", (3,)), ("translation", (3,)), ("gaze", (2, 2)), ("light", (9, 3)))
 _FIXED = 3 + 3 + 4 + 27
+_DETAIL_STEP_CM = 0.01
 _FPS_LIMIT = 1000
 _MOST_HZ, _MOST_CHANNELS = 768_000, 64
 _MOST_NS = 1 << 62
@@ -109,8 +110,9 @@ def frame_rate(value: Any) -> float:
 
 _ARRAYS = (
     "identity", "offsets", "neutral", "gains", "rest_rotation", "rest_translation", "rest_gaze", "reflectance",
+    "rest_light",
 )  # fmt: skip
-_LATER = frozenset({"reflectance"})
+_LATER = frozenset({"reflectance", "rest_light"})
 """Arrays that files of earlier versions lack."""
 
 
@@ -121,6 +123,7 @@ def subject_to_json(subject: Subject) -> dict[str, Any]:
         "model": subject.model,
         "epoch": subject.epoch,
         "camera": {name: getattr(camera, name) for name in ("width", "height", "focal", "cx", "cy")},
+        "focal_confidence": subject.focal_confidence,
     }
     for name in _ARRAYS:
         array = np.ascontiguousarray(getattr(subject, name), "<f4")
@@ -138,15 +141,21 @@ def subject_from_json(values: dict[str, Any]) -> Subject:
         array = data.reshape(values[name]["shape"]).astype(np.float32)
         expected = {"offsets": (478, 3), "neutral": (EXPRESSIONS,), "gains": (EXPRESSIONS,),
                     "rest_rotation": (3,), "rest_translation": (3,), "rest_gaze": (2, 2),
-                    "reflectance": (REFLECTANCE,)}  # fmt: skip
+                    "reflectance": (REFLECTANCE,), "rest_light": (9, 3)}  # fmt: skip
         if array.shape != expected.get(name, (array.size,)):
             raise ValueError(f"{name} has the shape {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} is not finite")
         array.setflags(write=False)
         arrays[name] = array
+    confidence = _number(values.get("focal_confidence", 0.0))
+    bounded("focal_confidence", confidence, 0.0, 1.0)
     return Subject(
-        str(values["model"]), camera=_camera(values["camera"]), epoch=whole(values["epoch"]), **arrays
+        str(values["model"]),
+        camera=_camera(values["camera"]),
+        epoch=whole(values["epoch"]),
+        focal_confidence=confidence,
+        **arrays,
     )
 
 
@@ -229,6 +238,9 @@ class PerformanceWriter:
 
     def add(self, params: FaceParams) -> None:
         """Append one frame. Times must not decrease."""
+        if params.detail is not None:
+            steps = np.round(params.detail / _DETAIL_STEP_CM).clip(-127, 127)
+            self._write(b"SKIN", steps.astype(np.int8).tobytes())
         fixed = [np.ravel(getattr(params, name)) for name, _ in _GROUPS]
         floats = np.concatenate([*fixed, params.expression]).astype("<f4")
         head = _FACE.pack(params.capture_ns, params.index & 0xFFFFFFFF, params.confidence)
@@ -337,11 +349,16 @@ class PerformanceReader:
         are skipped without being decoded; changes of the subject are not.
         """
         start_ns = self._first_ns + round(start_s * 1e9)
+        detail: Float | None = None
         for tag, begin, end in self._records():
-            if tag == b"SUBJ":
+            if tag == b"SKIN":
+                detail = self._detail(begin, end)
+            elif tag == b"SUBJ":
                 yield subject_from_json(_object(self._data[begin:end]))
             elif tag in {b"FACE", b"SND "} and _SOUND.unpack_from(self._data, begin)[0] >= start_ns:
-                yield self._face(begin, end) if tag == b"FACE" else self._pcm(begin, end)
+                yield self._face(begin, end, detail) if tag == b"FACE" else self._pcm(begin, end)
+            if tag == b"FACE":
+                detail = None
 
     def close(self) -> None:
         self._data.close()
@@ -434,7 +451,14 @@ class PerformanceReader:
             place = begin + length
             yield tag, begin, place
 
-    def _face(self, begin: int, end: int) -> FaceParams:
+    def _detail(self, begin: int, end: int) -> Float | None:
+        """None where it is on another lattice than this version's."""
+        steps = np.frombuffer(self._data[begin:end], np.int8)
+        if steps.size != math.prod(DETAIL):
+            return None
+        return steps.astype(np.float32).reshape(DETAIL) * np.float32(_DETAIL_STEP_CM)
+
+    def _face(self, begin: int, end: int, detail: Float | None) -> FaceParams:
         capture_ns, index, confidence = _FACE.unpack_from(self._data, begin)
         floats = np.frombuffer(self._data[begin + _FACE.size : end], "<f4").astype(np.float32)
         groups: dict[str, Any] = {}
@@ -445,7 +469,9 @@ class PerformanceReader:
             place += size
         expression = np.zeros(EXPRESSIONS, np.float32)
         expression[self._places] = floats[place:][self._columns]
-        return FaceParams(capture_ns, expression=expression, confidence=confidence, index=index, **groups)
+        return FaceParams(
+            capture_ns, expression=expression, confidence=confidence, index=index, detail=detail, **groups
+        )
 
     def _pcm(self, begin: int, end: int) -> AudioFrame:
         assert self.sound is not None  # noqa: S101 - `_plausible` has seen to it

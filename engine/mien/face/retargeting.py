@@ -243,12 +243,15 @@ _LIDS_FASTER = 0.5 / 0.38
 # --- to a person --------------------------------------------------------------------------------------
 
 
-def absolute_params(motion: Motion, avatar: Reference, stamp: FaceParams) -> FaceParams:
-    """The avatar's parameters under its own camera. Time, index, epoch and confidence are those of `stamp`.
+def absolute_params(
+    motion: Motion, avatar: Reference, stamp: FaceParams, light: Float | None = None
+) -> FaceParams:
+    """The avatar's parameters under its own camera. Time, index, epoch, confidence and detail are those of
+    `stamp`.
 
     Wishes above 0 use up the room that the avatar's resting weight leaves, so 1 is always all of it. The
-    lips never cross (mouthClose is at most jawOpen) and the eyeLook shapes follow from the gaze. Light is
-    left at zeros: the driver's room doesn't light the avatar.
+    lips never cross (mouthClose is at most jawOpen) and the eyeLook shapes follow from the gaze. The
+    light is relative to that of the avatar's portrait, zeros where it is the same (`mien.drive.relighting`).
     """
     rotation = avatar.rotation @ head_matrix(motion[HEAD])
     x, y, depth = motion[SHIFT].tolist()
@@ -266,14 +269,15 @@ def absolute_params(motion: Motion, avatar: Reference, stamp: FaceParams) -> Fac
         np.asarray(pivot - rotation @ PIVOT, np.float32),
         np.asarray(weights, np.float32),
         np.asarray(gaze, np.float32),
-        _DARK,
+        _SAME if light is None else light,
         stamp.confidence,
         stamp.index,
         stamp.epoch,
+        detail=stamp.detail,
     )
 
 
-_DARK = np.zeros((9, 3), np.float32)
+_SAME = np.zeros((9, 3), np.float32)
 
 
 # --- changes to a motion ------------------------------------------------------------------------------
@@ -327,6 +331,16 @@ def mirrored_motion(motion: Motion) -> Motion:
     return np.asarray(motion[_SWAP] * _FLIP, dtype=np.float32)
 
 
+def mirrored_light(light: Float) -> Float:
+    """light: (9, 3), as in a mirror; twice is the identity."""
+    return np.asarray(light * _LIGHT_FLIP, np.float32)
+
+
+def mirrored_detail(detail: Float) -> Float:
+    """detail: `DETAIL`, cm, as in a mirror; twice is the identity."""
+    return np.asarray(detail[:, ::-1] * np.array([-1, 1], np.float32), np.float32)
+
+
 def mirrored(params: FaceParams) -> FaceParams:
     """The face as seen in a mirror by a camera whose principal point is centred; twice is the identity."""
     return replace(
@@ -335,5 +349,6 @@ def mirrored(params: FaceParams) -> FaceParams:
         translation=params.translation * np.array([-1, 1, 1], np.float32),
         expression=params.expression[_MIRROR],
         gaze=params.gaze[::-1] * np.array([-1, 1], np.float32),
-        light=params.light * _LIGHT_FLIP,
+        light=mirrored_light(params.light),
+        detail=None if params.detail is None else mirrored_detail(params.detail),
     )

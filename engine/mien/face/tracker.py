@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from mien.clock import NS_PER_S
 from mien.errors import StageError
 from mien.face.camera import Camera
+from mien.face.chart import Chart
 from mien.face.enrolment import Enrolment
 from mien.face.filtering import FaceFilter
 from mien.face.fitting import Fit, Fitter
+from mien.face.focal import FocalSearch
+from mien.face.lighting import Lighting
+from mien.face.lightpoints import LightPoints
 from mien.face.model import FaceModel, load_model
+from mien.face.mouth_sight import MouthSight
 from mien.face.rig import INDEX
+from mien.face.skin_motion import SkinMotion
+from mien.face.spare import Spare
 from mien.face.subject import Subject
 from mien.frames import FaceParams, Float, VideoFrame
 from mien.stage import Context, FaceLandmarks, Kind, Landmarker, Tracked, Tracker
@@ -32,7 +42,8 @@ class LandmarkTracker(Tracker):
     """Pictures in, `FaceParams` of the followed face out, under `Camera.guess` of the picture's size.
 
     Who it is, is learned on the way: a first guess from the first picture, the `Subject` proper after a
-    second, refined from then on (`Acquaintance`). A face that comes back after a loss, or is suddenly
+    second, refined from then on (`Acquaintance`), with the colours of the skin; every frame says what light
+    is on it (`Lighting`). A face that comes back after a loss, or is suddenly
     elsewhere, is checked against the one that was known.
     """
 
@@ -41,11 +52,19 @@ class LandmarkTracker(Tracker):
         self._landmarker: Landmarker | None = None
         self._known: Acquaintance | None = None
         self._filter = FaceFilter()
+        self._mouth = MouthSight()
         self._last: Float | None = None
         self._epoch = 0
+        self._spare = Spare(math.inf)
+        self._mouth_seen = 1.0
+        self._glances = 0
 
     def open(self, context: Context) -> None:
+        self._clock = context.clock
+        self._spare = Spare(NS_PER_S / context.fps if context.live else math.inf)
         self._model = load_model(context.face_model)
+        Chart.of(self._model)
+        LightPoints.of(self._model)  # which takes a while: not to be done when the first face is seen
         self._landmarker = context.service(Kind.LANDMARKER)
 
     def close(self) -> None:
@@ -60,6 +79,7 @@ class LandmarkTracker(Tracker):
     def process(self, frame: VideoFrame) -> Tracked:
         if self._landmarker is None or self._model is None:
             raise StageError("tracker", "used before it was opened")
+        began_ns = self._clock.work_ns()
         faces = self._landmarker.detect(frame.pixels)
         count = max(len(faces), self._landmarker.faces)
         if not faces:
@@ -74,24 +94,33 @@ class LandmarkTracker(Tracker):
         self._last = face.points
         if known is None or not known.matches(frame.width, frame.height):
             known = self._meet(self._model, frame)
-        fit = known.see(face.points, frame.capture_ns)
+        closely = self._spare.allowed
+        fit = known.see(face.points, frame, closely=closely)
         if known.is_stranger():
             known = self._meet(self._model, frame)
-            fit = known.see(face.points, frame.capture_ns)
+            fit = known.see(face.points, frame)
         self._epoch = known.subject.epoch
-        params = self._filter(_params(fit, known.subject, face.score, frame))
+        params = self._filter(_params(fit, known, face.score, frame))
+        self._glances += 1
+        if closely or self._glances % _MOUTH_EVERY == 0:
+            self._mouth_seen = self._mouth.see(frame.pixels, face.points)
+        params = replace(params, mouth_confidence=self._mouth_seen)
+        self._spare.note(self._clock.work_ns() - began_ns)
         return Tracked(params, known.subject, count, face.points)
 
     def _meet(self, model: FaceModel, frame: VideoFrame) -> Acquaintance:
         """Somebody new, or from a new camera."""
         self._known = Acquaintance(model, Camera.guess(frame.width, frame.height), self._epoch)
         self._filter.reset()
+        self._mouth.reset()
+        self._mouth_seen = 1.0
         return self._known
 
     def _forget(self) -> None:
         self._known = None
         self._last = None
         self._filter.reset()
+        self._mouth.reset()
 
     def _choose(self, faces: list[FaceLandmarks]) -> FaceLandmarks:
         """The face nearest to the last one if any is near, else the largest (they come sorted)."""
@@ -120,20 +149,32 @@ def _size(points: Float) -> float:
 class Acquaintance:
     """One person in front of one camera: fits every frame, and gets to know the face meanwhile.
 
-    The work of enrolment is spread: at most one key frame of it is done per frame.
+    The work of enrolment is spread: at most one key frame of it is done per frame, in a hurry per three.
     """
 
     def __init__(self, model: FaceModel, camera: Camera, epoch: int) -> None:
         self.camera = camera
         self._fitter = Fitter(model, camera)
+        self._model = model
         self._enrolment = Enrolment(model, camera)
+        self._lens: FocalSearch | None = None
+        self._lens_keys = self._lens_pause = self._lens_searches = 0
+        self._focal_confidence = 0.0
+        self._lighting = Lighting(model)
         self._subject: Subject | None = None
         self._epoch = epoch
         self._started_ns = 0
         self._key_ns = 0
         self._published = 0
-        self._since_new_key = 0
+        self._since_new_key = self._keys_seen = self._step_pause = 0
         self._check: list[float] | None = None
+        self._fit: Fit | None = None
+        self.light = self._lighting.rest
+        """(9, 3), on the face in the frame that was seen last; zeros where it said nothing"""
+        self._glances = 0
+        self._skin = SkinMotion(model)
+        self.detail: Float | None = None
+        """Of the frame that was seen last, see `FaceParams.detail`; None until a face at rest was seen."""
 
     @property
     def subject(self) -> Subject:
@@ -159,21 +200,48 @@ class Acquaintance:
         if self._published >= len(_PUBLISH_AFTER_S):
             self._check = []
 
-    def see(self, points: Float, capture_ns: int) -> Fit:
-        """points: (478, 3) px -> the fit, with the face as known."""
+    def see(self, points: Float, frame: VideoFrame, *, closely: bool = True) -> Fit:
+        """points: (478, 3) px of the frame -> the fit, with the face as known. closely: look at the skin, too; without,
+        there is no time to spare.
+        """
+        capture_ns = frame.capture_ns
         if self._subject is None:
             self._started_ns = self._key_ns = capture_ns
             self._enrolment.offer(points, calm=True)
             self._enrolment.run(_FIRST_ROUNDS)
             self._publish()
-        fit = self._fitter.fit(points)
+        steadied = self._skin.steadied(frame.pixels, points) if closely else points
+        fit = self._fit = self._fitter.fit(steadied)
+        self.detail = self._skin.detail(self._fitter, fit) if closely else None
+        self._glances += 1
+        if closely or self._subject is None or self._glances % _LIGHT_EVERY == 0:
+            self.light = self._lit(steadied, fit, frame)
         if self._check is not None:
             self._check.append(fit.error)
         else:
-            self._learn(points, fit, capture_ns)
+            self._learn(steadied, fit, capture_ns, hurried=not closely)
+            if closely and self._published >= len(_PUBLISH_AFTER_S):
+                self._skin.offer(frame.pixels, points, self._fitter, fit, self.subject)
         return fit
 
-    def _learn(self, points: Float, fit: Fit, capture_ns: int) -> None:
+    def _lit(self, points: Float, fit: Fit, frame: VideoFrame) -> Float:
+        """The light on the face, (9, 3). The first frame that shows skin also tells its colour."""
+        posed = self._fitter.posed(fit.expression)
+        light = self._lighting.see(frame.pixels, points, posed, fit, frame.capture_ns)
+        if self._lighting.rest.any() or fit.error > _BAD_ERROR:
+            return light
+        self._lighting.keep(calm=True)
+        self._colour()
+        return self._lighting.rest
+
+    def _colour(self) -> None:
+        """Learn the colours of the skin anew, and say them with the subject that is handed out next."""
+        if self._subject is not None and self._lighting.learn():
+            self._subject = replace(
+                self._subject, reflectance=self._lighting.reflectance(), rest_light=self._lighting.rest
+            )
+
+    def _learn(self, points: Float, fit: Fit, capture_ns: int, *, hurried: bool) -> None:
         age_s = (capture_ns - self._started_ns) / NS_PER_S
         calm = age_s <= _PUBLISH_AFTER_S[-1]
         later_ns = _KEY_EVERY_NS if age_s < _GETTING_TO_KNOW_S else _LATER_KEY_EVERY_NS
@@ -183,11 +251,15 @@ class Acquaintance:
             and fit.error < _BAD_ERROR
             and self._enrolment.offer(points, fit, calm=calm)
         ):
+            self._lighting.keep(calm=calm)
             self._since_new_key = 0
+            self._keys_seen += 1
             self._key_ns = capture_ns
         if self._since_new_key >= _ROUNDS_PER_KEY:
+            self._search_lens(age_s)
             return
-        if not self._enrolment.step():
+        self._step_pause = 0 if calm or not hurried else (self._step_pause + 1) % _HURRIED_EVERY
+        if self._step_pause or not self._enrolment.step():
             return
         self._since_new_key += 1
         if self._published < len(_PUBLISH_AFTER_S):
@@ -196,11 +268,46 @@ class Acquaintance:
         elif self._since_new_key == _ROUNDS_PER_KEY:
             self._publish()
 
+    def _search_lens(self, age_s: float) -> None:
+        """Look for the focal length, now and then, while there is nothing else to learn. A guess goes on to be used
+        unless the poses say something, and what they say is another one.
+        """
+        self._lens_pause += 1
+        if age_s < _LENS_AFTER_S or self._lens_pause < _LENS_EVERY:
+            return
+        self._lens_pause = 0
+        if self._lens is None:
+            if self._keys_seen != self._lens_keys and self._lens_searches < _LENS_SEARCHES:
+                self._lens_keys = self._keys_seen
+                self._lens = self._enrolment.focal_search()
+            return
+        if not self._lens.step():
+            return
+        found, self._lens = self._lens.estimate, None
+        self._lens_searches += 1
+        self._focal_confidence = found.confidence
+        times = found.camera.focal / self.camera.focal
+        if found.confidence >= _LENS_SURE and max(times, 1 / times) > _LENS_OTHER:
+            self._enrolment.look_through(found.camera)
+            self._since_new_key = _ROUNDS_PER_KEY - _LENS_ROUNDS
+
     def _publish(self) -> None:
         self._published += 1
         self._epoch += 1
-        self._subject = self._enrolment.subject(self._epoch)
-        self._fitter.use(self._subject)
+        subject = replace(self._enrolment.subject(self._epoch), focal_confidence=self._focal_confidence)
+        self._subject = subject
+        if subject.camera == self.camera or self._fit is None:
+            self._fitter.use(subject)
+            now = self._fit
+        else:
+            depth = np.array([1, 1, subject.camera.focal / self.camera.focal], np.float32)
+            self.camera = subject.camera
+            self._fitter = Fitter(self._model, self.camera, subject)
+            now = replace(self._fit, translation=self._fit.translation * depth)
+            self._fitter.resume(now)
+        if now is not None:
+            self._skin.settle(self._fitter, now)
+        self._colour()
 
 
 _FIRST_ROUNDS = 3
@@ -211,12 +318,25 @@ _KEY_EVERY_NS = NS_PER_S // 2
 _LATER_KEY_EVERY_NS = 5 * NS_PER_S
 _GETTING_TO_KNOW_S = 10.0
 _ROUNDS_PER_KEY = 3
+_HURRIED_EVERY = 3
+"""Frames per step of the enrolment when time is short and the face is known: a step costs as much as the fit."""
+_LIGHT_EVERY, _MOUTH_EVERY = 3, 2
+"""Frames per look at what changes slowly, when time is short; a voice takes over a covered mouth within three."""
+_LENS_AFTER_S = 5.0
+_LENS_EVERY = 3
+"""Frames per step of the search, which takes a millisecond or two."""
+_LENS_SEARCHES = 3
+_LENS_SURE = 0.85
+"""Confidence from which on a focal length is believed: that of still heads is 0.75 to 0.8, whatever it is."""
+_LENS_OTHER = 1.1
+"""Times by which it must differ from the one in use: all who know the person have to get used to it."""
+_LENS_ROUNDS = 6
 
 
-def _params(fit: Fit, subject: Subject, score: float, frame: VideoFrame) -> FaceParams:
+def _params(fit: Fit, known: Acquaintance, score: float, frame: VideoFrame) -> FaceParams:
     """The fit as the engine hands it on: closed lids read 1 for this person, and trust has a number."""
     expression = fit.expression.copy()
-    rest = subject.neutral[_BLINKS]
+    rest = known.subject.neutral[_BLINKS]
     expression[_BLINKS] = rest + (1 - rest) * fit.closed
     doubt = (fit.error - _GOOD_ERROR) / (_BAD_ERROR - _GOOD_ERROR)
     return FaceParams(
@@ -225,6 +345,8 @@ def _params(fit: Fit, subject: Subject, score: float, frame: VideoFrame) -> Face
         translation=fit.translation,
         expression=expression,
         gaze=fit.gaze,
+        light=known.light,
+        detail=known.detail,
         confidence=score * min(max(1 - doubt, 0.05), 1.0),
         index=frame.index,
         epoch=frame.epoch,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mien.face.chart import Lookup
 from mien.face.rig import INDEX
 from mien_photo import folds
 from mien_photo.likeness import _fuller, smile_of
@@ -71,7 +72,9 @@ def test_lashes_lie_over_the_lower_lid_of_a_shut_eye(avatar) -> None:
 
     model = load_model(avatar.content.face_model)
     skin = skin_of(model)
-    pose = SkinPose(skin, package.unpack(avatar.content, model, skin).likeness)
+    pose = SkinPose(
+        skin, package.unpack(avatar.content, model, skin).likeness, Lookup.of(model.mean[skin.vertices])
+    )
     weights = np.zeros(52, np.float32)
     left = skin.openings[1]
     below = left.rows[(left.pull < 0) & (left.reach < 0.1)]

@@ -1,0 +1,100 @@
+"""How far lips and lids are apart, and what the lid that closes is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mien.face.model import load_model
+from mien.face.rig import INDEX
+from mien_photo import apertures
+from mien_photo.anatomy import BLINKS, skin_of
+
+pytestmark = pytest.mark.plugin
+
+
+@pytest.fixture(scope="module")
+def openings():
+    return skin_of(load_model()).openings
+
+
+def weights(**named):
+    expression = np.zeros(52, np.float32)
+    for name, weight in named.items():
+        expression[INDEX[name]] = weight
+    return expression
+
+
+def test_the_models_mouth_opens_by_its_basis_and_never_crosses(openings):
+    mouth = openings[0]
+    expression = weights(jawOpen=0.4, mouthSmileLeft=0.3)
+    expected = np.maximum(expression @ mouth.gap_basis, 0)
+    np.testing.assert_allclose(apertures.model_aperture(mouth, expression), expected, atol=1e-5)
+    assert (apertures.model_aperture(mouth, weights(mouthClose=1.0)) >= 0).all()
+
+
+def test_lids_are_open_at_rest_and_shut_by_a_blink_whatever_else(openings):
+    for opening, blink, side in zip(openings[1:], BLINKS, ("Left", "Right"), strict=True):
+        np.testing.assert_allclose(apertures.open_share(opening, weights(), blink), 1, atol=1e-6)
+        shut = weights(**{f"eyeBlink{side}": 1.0, f"eyeSquint{side}": 0.7, f"eyeWide{side}": 1.0})
+        assert apertures.open_share(opening, shut, blink).max() < 1e-6
+
+
+@pytest.mark.parametrize("own", [0.0, 0.4])
+def test_lips_seal_whatever_the_portrait_shows_and_open_as_it_does(openings, own):
+    mouth = openings[0]
+    count = mouth.gap_basis.shape[1]
+    gap = np.full(count, own, np.float32)
+    wanted, reveal, line = np.empty((3, count), np.float32)
+    model_gap = apertures.model_aperture(mouth, weights(jawOpen=0.2 if own else 0.0))
+    apertures.lips(mouth.gap_basis, gap, model_gap, weights(), wanted, reveal, line)
+    assert wanted.max() == 0
+    assert (line.max() > 0.4) == (own > 0), "where teeth were, a line is drawn"
+    if own:
+        apertures.lips(mouth.gap_basis, gap, model_gap, weights(jawOpen=0.2), wanted, reveal, line)
+        np.testing.assert_allclose(wanted[3:-3], own, atol=0.02)
+
+
+def test_lashes_darken_only_what_closes(openings):
+    opening, blink = openings[1], BLINKS[0]
+    count = opening.gap_basis.shape[1]
+    gap, open_then, lashes = (
+        np.full(count, 1.0, np.float32),
+        np.ones(count, np.float32),
+        np.ones(count, np.float32),
+    )
+    wanted, reveal, line = np.empty((3, count), np.float32)
+    own = opening.gap_basis, gap, open_then
+    apertures.lids(*own, weights(), blink, lashes, wanted, reveal, line)
+    np.testing.assert_allclose(wanted, 1, atol=1e-5)
+    assert line.max() == reveal.max() == 0
+    apertures.lids(*own, weights(eyeBlinkLeft=1.0), blink, lashes, wanted, reveal, line)
+    assert wanted.max() < 1e-6
+    assert line.min() > 0.6
+
+
+@pytest.mark.slow
+def test_a_closing_lid_takes_no_colour_from_the_brow(avatar):
+    from mien.face.camera import rotation_matrix
+    from mien_photo.eyes import View
+    from mien_photo.likeness import _eye
+
+    subject = avatar.content.subject
+    opening = skin_of(load_model()).openings[1]
+    model = load_model(avatar.content.face_model)
+    expressed = model.vertices(subject.identity, subject.neutral)[skin_of(model).vertices]
+    view = View(subject.camera, rotation_matrix(subject.rest_rotation), subject.rest_translation)
+    source_xy = view.project(expressed)
+    edge = view.project(opening.upper.apply(expressed))
+    far = np.stack([edge[:, 0], edge[:, 1] - 400], axis=1)
+    low = np.stack([edge[:, 0], edge[:, 1] - 4], axis=1)
+    own = source_xy[opening.rows]
+    free, held = (
+        _eye(opening, expressed, subject.neutral, BLINKS[0], source_xy, brow, view).hidden_xy
+        for brow in (far, low)
+    )
+    assert (free[:, 1] < own[:, 1] - 4).any()
+    assert (held[:, 1] > free[:, 1] + 1).any()
+    climbed = held[:, 1] < own[:, 1] - 1e-3
+    bare = np.interp(held[:, 0], edge[:, 0], edge[:, 1]) - 4
+    assert (held[climbed, 1] > bare[climbed]).all()
