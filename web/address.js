@@ -58,13 +58,16 @@ export function authorization() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
+/** The session itself, as JSON. */
+export const sessionAddress = `/api/sessions/${encodeURIComponent(session)}`;
+
 /**
  * A path below the session, e.g. `avatar` -> `/api/sessions/main/avatar`.
  *
  * @param {string} rest
  */
 export function sessionPath(rest) {
-  return `/api/sessions/${encodeURIComponent(session)}/${rest}`;
+  return `${sessionAddress}/${rest}`;
 }
 
 /**

@@ -15,6 +15,7 @@ export function backgroundPanel(controls, notices) {
   const colourField = part('background-colour-field', HTMLElement);
   const file = part('background-file', HTMLInputElement);
   const change = part('background-change', HTMLButtonElement);
+  const transparency = part('background-transparent', HTMLElement);
   let hasImage = false;
 
   choices.addEventListener('change', (event) => {
@@ -27,7 +28,8 @@ export function backgroundPanel(controls, notices) {
     file.click();
   });
   change.addEventListener('click', () => file.click());
-  colour.addEventListener('input', () => controls.edit({ background: { mode: 'colour', colour: colour.value } }));
+  colour.addEventListener('input', () => controls.edit({ background: { colour: colour.value } }));
+  part('view-link', HTMLAnchorElement).search = location.search;
   file.addEventListener('change', async () => {
     const [image] = file.files ?? [];
     file.value = '';
@@ -46,7 +48,8 @@ export function backgroundPanel(controls, notices) {
   /** @param {import('./controls.js').Controls} value */
   function show({ background }) {
     for (const choice of choices.querySelectorAll('input')) choice.checked = choice.value === background.mode;
-    colourField.hidden = background.mode !== 'colour';
+    colourField.hidden = background.mode !== 'colour' && background.mode !== 'transparent';
+    transparency.hidden = background.mode !== 'transparent';
     change.hidden = background.mode !== 'image';
     hasImage ||= background.mode === 'image';
     if (document.activeElement !== colour) colour.value = background.colour;

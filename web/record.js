@@ -56,7 +56,7 @@ export class Recorder {
     const link = () =>
       make(
         'a',
-        { href: withToken(url), download: `mien-take-${this.#takes}.mp4`, class: 'link' },
+        { href: withToken(url), download: `mien-take-${this.#takes}${/\.\w+$/.exec(url)?.[0] ?? ''}`, class: 'link' },
         `Download take ${this.#takes}`,
       );
     this.notices.show('info', 'The recording is ready.', link());

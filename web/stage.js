@@ -1,6 +1,7 @@
 // The picture, and what is said over it: state, pause, connecting, failure.
 
 import { keepToken } from './address.js';
+import { Composer } from './composer.js';
 import { part, say } from './dom.js';
 
 /** @typedef {import('./keeper.js').Link} Link */
@@ -27,6 +28,10 @@ export class Stage {
   #soundLabel = part('sound-label', HTMLElement);
 
   video = part('picture', HTMLVideoElement);
+  composer = new Composer(this.video, part('composed', HTMLCanvasElement), ({ width, height }, transparent) => {
+    document.documentElement.style.setProperty('--aspect', String(width / height));
+    this.#frame.toggleAttribute('data-transparent', transparent);
+  });
 
   /** @param {() => void} retry */
   constructor(retry) {
@@ -35,10 +40,6 @@ export class Stage {
       event.preventDefault();
       keepToken(part('token', HTMLInputElement).value.trim());
       retry();
-    });
-    this.video.addEventListener('resize', () => {
-      const { videoWidth, videoHeight } = this.video;
-      if (videoHeight) document.documentElement.style.setProperty('--aspect', String(videoWidth / videoHeight));
     });
     this.#play.addEventListener('click', () => void this.play());
     this.#sound.addEventListener('click', () => this.toggleSound());

@@ -17,7 +17,8 @@ from mien.stage import Kind, Output
 class Recording:
     """Of one session: none or one file at a time. Event loop only.
 
-    add, remove: the session's ways to open and close an output.
+    add, remove: the session's ways to open and close an output. alpha: whether the pictures just now have any; it
+    is kept then, which takes another kind of file.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class Recording:
         registry: Registry,
         add: Callable[[Output, str], Awaitable[None]],
         remove: Callable[[Output], Awaitable[None]],
+        alpha: Callable[[], bool],
     ) -> None:
         self._session = session
         self._registry = registry
         self._add = add
         self._remove = remove
+        self._alpha = alpha
         self._running: tuple[Output, Path] | None = None
         self._lock = asyncio.Lock()
 
@@ -53,12 +56,19 @@ class Recording:
             return self._running[1].stem
 
     async def stop(self) -> Path | None:
-        """Finish the file and return its path; None when nothing was being recorded."""
+        """Finish the file and return its path; None when nothing was being recorded.
+
+        Raises `MediaError` when it cannot be written, and when there was nothing to write.
+        """
         async with self._lock:
             if self._running is None:
                 return None
             (output, path), self._running = self._running, None
             await self._remove(output)
+            if not path.is_file():
+                raise MediaError(
+                    "No picture was shown while it was recorded, so there is no file. Begin once there is one."
+                )
             return path
 
     def lost(self, output: Output) -> None:
@@ -74,5 +84,6 @@ class Recording:
             raise MediaError(f"{folder} cannot be made: {error.strerror}. Recordings go there.") from error
         stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         suffixes = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
-        paths = (folder / f"{self._session}-{stamp}{suffix}.mp4" for suffix in suffixes)
+        kind = "webm" if self._alpha() else "mp4"
+        paths = (folder / f"{self._session}-{stamp}{suffix}.{kind}" for suffix in suffixes)
         return next(path for path in paths if not path.exists())

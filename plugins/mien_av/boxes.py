@@ -48,8 +48,12 @@ def top_level_boxes(file: BinaryIO) -> Iterator[Box]:
         start = end
 
 
+_STILL_GROWING = 0x7FFF_0000
+"""From here on a RIFF file's length is none: what wrote it did not know it yet."""
+
+
 def missing_bytes(path: Path) -> int:
-    """How many bytes are missing at the end of a file that says how long it is (MP4, Matroska, AVI).
+    """How many bytes are missing at the end of a file that says how long it is (MP4, Matroska, AVI, WAV).
 
     0 when it is whole, or does not say. Raises `OSError`.
     """
@@ -60,9 +64,9 @@ def missing_bytes(path: Path) -> int:
             # Only boxes that matter: some cameras append notes of their own that are no boxes.
             ends = [box.end for box in top_level_boxes(file) if box.kind in {b"mdat", b"moov", b"moof"}]
             return max(0, max(ends, default=0) - size)
-    if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
+    if start[:4] == b"RIFF" and start[8:12] in {b"AVI ", b"WAVE"}:
         (length,) = struct.unpack("<I", start[4:8])
-        return max(0, length + 8 - size) if length < 0xFFFF_FFFF else 0
+        return max(0, length + 8 - size) if length < _STILL_GROWING else 0
     if start[:4] == b"\x1a\x45\xdf\xa3":
         return max(0, _matroska_end(start) - size)
     return 0

@@ -1,4 +1,4 @@
-"""A clip on disk: pictures and sound in order of time, whatever the container, codec, rate or rotation."""
+"""A clip on disk: pictures and sound in order of time, whatever the container and codec; or sound alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AUDIO_RATE = 48_000
 # name any other file or address.
 _FORMATS = (
     "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,gif,apng,ivf,mxf,yuv4mpegpipe,h264,hevc,"
-    "mp3,wav,flac,aac,png_pipe,jpeg_pipe,webp_pipe"
+    "mp3,wav,flac,aac,aiff,au,caf,w64,png_pipe,jpeg_pipe,webp_pipe"
 )
 _GAP_NS = 50_000_000
 """Sound whose time stamps wander less than this is taken as unbroken."""
@@ -42,7 +42,7 @@ _MAX_DAMAGED = 500
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """What the first picture tells."""
+    """What the first picture tells, or the first sound where there are none."""
 
     origin_ns: int
     """its time in the file: the zero of media time"""
@@ -54,8 +54,8 @@ class Clip:
     """A file that has been looked into. Reading it opens it anew, so a clip can be read many times.
 
     max_side: larger pictures are reduced to this on their longer side, px. Blocking: use it on a thread.
-    Raises `MediaError`, naming the file and the mend, when it is missing, no clip, cut short, or has no
-    pictures.
+    Raises `MediaError`, naming the file and the mend, when it is missing, no clip, cut short, or holds neither
+    pictures nor sound.
     """
 
     def __init__(self, path: Path, max_side: int = 1280) -> None:
@@ -64,18 +64,23 @@ class Clip:
         self.damaged = 0
         """packets that could not be decoded while reading"""
         self.end_ns = 0
-        """media time at which the last picture's turn is over; known once `play` has come to its end"""
+        """media time at which the last picture's turn, or the sound, is over; known once `play` has come to its end"""
         self._max_side = max_side
         self._require_whole()
         with self._opened() as container:
+            duration_s = container.duration / av.time_base if container.duration else None
+            self.has_sound = bool(container.streams.audio)
+            self.has_pictures = self._shows_pictures(container)
+            if not self.has_pictures:
+                self._start = _Start(self._first_sound_ns(container), 0)
+                self.info = MediaInfo(duration_s=duration_s, audio_rate=AUDIO_RATE, title=path.name)
+                return
             stream = self._video_stream(container)
             picture = self._first_picture(container, stream)
             pixels = to_rgb(picture, VideoReformatter(), max_side, stream.sample_aspect_ratio)
             rate = stream.average_rate or stream.guessed_rate
             fps = float(rate) if rate else None
             self._start = _Start(_time_ns(picture, stream.time_base), round(NS_PER_S / (fps or 25)))
-            self.has_sound = bool(container.streams.audio)
-            duration_s = container.duration / av.time_base if container.duration else None
             self.info = MediaInfo(
                 width=pixels.shape[1],
                 height=pixels.shape[0],
@@ -96,8 +101,14 @@ class Clip:
     def play(self) -> Iterator[VideoFrame | AudioFrame]:
         """Everything once, in order of media time, which starts at 0 with the first picture.
 
-        Sound that precedes the first picture or follows the last is left out.
+        Sound that precedes the first picture or follows the last is left out. Where there are no pictures, time
+        starts with the sound.
         """
+        if not self.has_pictures:
+            for piece in self.sound():
+                self.end_ns = piece.capture_ns + piece.duration_ns
+                yield piece
+            return
         sound = self.sound() if self.has_sound else iter(())
         heard = next(sound, None)
         last_ns, step_ns = 0, self._start.frame_ns
@@ -135,6 +146,8 @@ class Clip:
 
     def sound(self) -> Iterator[AudioFrame]:
         """Mono or stereo at 48 kHz, in the pieces that the codec comes in."""
+        if not self.has_pictures:
+            self.damaged = 0
         with self._opened() as container:
             stream = container.streams.audio[0]
             resampler = Resampler(stream.channels)
@@ -178,12 +191,25 @@ class Clip:
                 "Copy it again, or convert it to MP4."
             ) from None
 
+    def _shows_pictures(self, container: InputContainer) -> bool:
+        """Whether there are pictures, or sound alone."""
+        moving = [one for one in container.streams.video if not _is_cover(one)]
+        if not moving and not container.streams.audio:
+            raise MediaError(
+                f"{self.path} has neither pictures nor sound. Give a clip that shows a face, or speech."
+            )
+        return bool(moving)
+
     def _video_stream(self, container: InputContainer) -> VideoStream:
-        for stream in container.streams.video:
-            if not stream.disposition & Disposition.attached_pic:  # the cover of a song
-                return stream
-        what = "sound but no pictures" if container.streams.audio else "no pictures"
-        raise MediaError(f"{self.path} has {what}. Give a clip that shows a face.")
+        return next(stream for stream in container.streams.video if not _is_cover(stream))
+
+    def _first_sound_ns(self, container: InputContainer) -> int:
+        stream = container.streams.audio[0]
+        for piece in self._decoded(container, stream):
+            return _time_ns(piece, stream.time_base) if piece.pts is not None else 0
+        raise MediaError(
+            f"{self.path} holds no sound that can be decoded. Copy it again, or convert it to WAV."
+        )
 
     def _first_picture(self, container: InputContainer, stream: VideoStream) -> AvPicture:
         for picture in self._decoded(container, stream):
@@ -241,6 +267,11 @@ class Resampler:
 
     def _made(self) -> av.AudioResampler:
         return av.AudioResampler("flt", self._layout, AUDIO_RATE)
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    """The picture that a song carries along."""
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _time_ns(frame: av.VideoFrame | av.AudioFrame, stream_time_base: Fraction | None) -> int:

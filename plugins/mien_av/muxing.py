@@ -1,8 +1,9 @@
-"""Writes pictures and sound into an MP4: H.264 and AAC. Synchronous; `mien_av.mp4` runs it on a thread."""
+"""Writes pictures and sound into a file. Synchronous; `mien_av.videofile` runs it on a thread."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -18,8 +19,10 @@ from av.video.stream import VideoStream
 
 from mien.clock import NS_PER_S
 from mien.frames import AudioFrame, Float, VideoFrame
+from mien.render.composition import flattened, laid_out
 from mien_av.clip import AUDIO_RATE, Resampler
-from mien_av.provenance import COMMENT
+from mien_av.containers import Container
+from mien_av.provenance import COMMENT, TAGS
 
 _TICKS = 90_000
 """Time base of the pictures, 1/s: fine enough for any frame rate and the times between."""
@@ -37,15 +40,33 @@ _EARLY_NS = 10 * NS_PER_S
 class Muxer:
     """One file. The first picture's capture time is the file's zero; all time stamps are kept.
 
+    beside: pictures are twice as wide, at their right alpha as grey. Otherwise, where `kind` can keep any, the file
+    has alpha if the first picture has some, or whatever comes if it `may_become_transparent`; in one without, the
+    pictures' backdrop stands behind the person. options: of the video encoder.
+
     Raises `av.error.FFmpegError` (which may be an `OSError`) from every method.
     """
 
-    def __init__(self, path: Path, *, fps: float, crf: int, preset: str, threads: int) -> None:
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        self._container.metadata["comment"] = COMMENT
+    def __init__(
+        self,
+        path: Path,
+        kind: Container,
+        *,
+        fps: float,
+        options: Mapping[str, str],
+        threads: int,
+        beside: bool = False,
+        may_become_transparent: bool = False,
+    ) -> None:
+        self._kind = kind
+        self._container = av.open(str(path), "w", format=kind.format, options=dict(kind.options))
+        self._container.metadata.update({"comment": COMMENT, **({} if kind.boxes else TAGS)})
         self._rate = Fraction(fps).limit_denominator(1001)
-        self._options = {"crf": str(crf), "preset": preset}
+        self._options = dict(options)
         self._threads = threads
+        self._beside = beside
+        self._may_become_transparent = may_become_transparent
+        self._alpha = False
         self._reformatter = VideoReformatter()
         self._pictures: VideoStream | None = None
         self._sound: AudioStream | None = None
@@ -69,15 +90,23 @@ class Muxer:
     def picture(self, frame: VideoFrame) -> None:
         """Pictures come in order of time; one that does not is shown a tick after the one before it."""
         if self._pictures is None:
+            wanted = frame.alpha is not None or self._may_become_transparent
+            self._alpha = wanted and bool(self._kind.alpha) and not self._beside
+        if self._beside:
+            frame = laid_out(frame, "beside")
+        elif not self._alpha:
+            frame = flattened(frame)
+        if self._pictures is None:
             self._pictures = self._opened(frame)
             self._zero_ns = frame.capture_ns
         stream = self._pictures
-        rgb = AvPicture.from_numpy_buffer(np.ascontiguousarray(frame.pixels))
         picture = self._reformatter.reformat(
-            rgb,
+            _with_alpha(frame)
+            if self._alpha
+            else AvPicture.from_numpy_buffer(np.ascontiguousarray(frame.pixels)),
             stream.width,
             stream.height,
-            "yuv420p",
+            stream.pix_fmt,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             threads=1,
@@ -110,11 +139,12 @@ class Muxer:
             self._container.close()
 
     def _opened(self, frame: VideoFrame) -> VideoStream:
-        codec = _h264()
-        options = self._options if codec == "libx264" else {}
+        kind = self._kind
+        codec = _h264() if kind.video == "libx264" else kind.video
+        options = self._options if codec == kind.video else {}
         stream = cast("VideoStream", self._container.add_stream(codec, self._rate, options=options))
         stream.width, stream.height = frame.width & ~1, frame.height & ~1  # 4:2:0 wants even sides
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = kind.alpha if self._alpha else kind.pixels
         context = stream.codec_context
         context.time_base = Fraction(1, _TICKS)
         context.gop_size = round(2 * self._rate)
@@ -123,7 +153,7 @@ class Muxer:
         context.color_range = ColorRange.MPEG
         context.color_primaries = ColorPrimaries.BT709
         context.color_trc = ColorTrc.BT709
-        self._sound = self._container.add_stream("aac", AUDIO_RATE, layout="stereo")
+        self._sound = cast("AudioStream", self._container.add_stream(kind.audio, AUDIO_RATE, layout="stereo"))
         self._sound.bit_rate = 128_000
         return stream
 
@@ -176,17 +206,29 @@ class Muxer:
         return self._resampler.feed(piece)
 
 
-def copy_pictures(source: Path, target: Path) -> None:
-    """Copy an MP4 without its sound. Raises `av.error.FFmpegError`."""
-    options = {"movflags": "+faststart"}
-    with av.open(str(source)) as whole, av.open(str(target), "w", format="mp4", options=options) as silent:
-        silent.metadata["comment"] = COMMENT
+def copy_pictures(source: Path, target: Path, kind: Container) -> None:
+    """Copy a file without its sound. Raises `av.error.FFmpegError`."""
+    options = dict(kind.options)
+    with (
+        av.open(str(source)) as whole,
+        av.open(str(target), "w", format=kind.format, options=options) as silent,
+    ):
+        silent.metadata.update({"comment": COMMENT, **({} if kind.boxes else TAGS)})
         stream = whole.streams.video[0]
         copied = silent.add_stream_from_template(stream)
+        if stream.metadata.get("alpha_mode") == "1":
+            # What is read of a WebM forgets that there is alpha; the muxer looks here whether to say so.
+            copied.codec_context.pix_fmt = kind.alpha
         for packet in whole.demux(stream):
             if packet.dts is not None:
                 packet.stream = copied
                 silent.mux(packet)
+
+
+def _with_alpha(frame: VideoFrame) -> AvPicture:
+    """As RGBA; an opaque picture's alpha is 255."""
+    alpha = np.full(frame.pixels.shape[:2], 255, np.uint8) if frame.alpha is None else frame.alpha
+    return AvPicture.from_ndarray(np.dstack([frame.pixels, alpha]), format="rgba")
 
 
 def _h264() -> str:

@@ -1,14 +1,14 @@
-"""Cameras, media files and MP4 recordings through PyAV (FFmpeg's libraries)."""
+"""Cameras, media files and recordings through PyAV (FFmpeg's libraries)."""
 
 from mien.stage import Kind, Plugin, Provides
 
 plugin = Plugin(
     name="av",
-    summary="cameras, clips and MP4 files (PyAV)",
+    summary="cameras, clips and video files (PyAV)",
     provides=(
         Provides(Kind.SOURCE, "camera", "mien_av.camera:CameraSource", "a camera of this machine"),
         Provides(Kind.SOURCE, "file", "mien_av.file:FileSource", "a clip: any file that FFmpeg reads"),
-        Provides(Kind.OUTPUT, "file", "mien_av.mp4:Mp4Output", "an MP4 file, H.264 and AAC"),
+        Provides(Kind.OUTPUT, "file", "mien_av.videofile:VideoFileOutput", "a video: .mp4, .webm or .mov"),
     ),
     requires=("av",),
     install='pip install "mien[av]"',

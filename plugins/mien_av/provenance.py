@@ -1,4 +1,4 @@
-"""The machine-readable note in every MP4 that its pictures are synthetic.
+"""The machine-readable note in every video that its pictures are synthetic.
 
 IPTC's property "Digital Source Type" says how a picture came to be; platforms and search engines read it to
 label AI media. The value here is `compositeSynthetic`, "mix or composite of multiple elements, at least one
@@ -6,7 +6,7 @@ of which is synthetic": a captured photo, moved and completed by a face model. I
 `trainedAlgorithmicMedia`, which is for pictures that a model made out of its training data.
 
 The note is an XMP packet in a top-level `uuid` box (XMP specification part 3, section 1.1.5, for ISO base
-media files), where exiftool and others look for it.
+media files), where exiftool and others look for it; in WebM, which has no such boxes, a tag.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from mien_av.boxes import top_level_boxes
 
 SYNTHETIC = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"
 COMMENT = "Synthetic media: a person's picture animated by software (mien). Not a recording."
+
+TAGS = {"DIGITAL_SOURCE_TYPE": SYNTHETIC}
+"""The note where there are no boxes: tags of a WebM file."""
 
 _XMP = uuid.UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes
 _MAX_PACKET = 1 << 20
@@ -42,7 +45,7 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def append_digital_source_type(path: Path, source_type: str = SYNTHETIC) -> None:
-    """Append the note to a finished MP4. Raises `OSError`."""
+    """Append the note to a finished MP4 or MOV. Raises `OSError`."""
     packet = _PACKET.format(version=mien.__version__, source_type=source_type).encode()
     with path.open("r+b") as file:
         file.seek(0, os.SEEK_END)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,9 +25,13 @@ class Settings(BaseModel):
     camera_fps: Annotated[int, Field(ge=1, le=240)] = 30
     """asked of the camera; it answers with what comes closest"""
     crf: Annotated[int, Field(ge=0, le=51)] = 18
-    """quality of MP4 files, H.264's constant rate factor; lower is better"""
+    """quality of MP4 and WebM files, H.264's constant rate factor; lower is better"""
     preset: str = ""
     """of x264; empty: superfast when live, fast offline"""
+    alpha: Literal["auto", "side-by-side"] = "auto"
+    """auto: kept where the file's codec can (.webm, .mov); side-by-side: as grey at the right of the colours, for
+    which an MP4 is enough
+    """
 
 
 def read_settings(table: Mapping[str, Any]) -> Settings:

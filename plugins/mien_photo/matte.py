@@ -15,8 +15,8 @@ _EDGE_FREEDOM = 32
 def refine(portrait: Bytes, coarse: Float, sure: Float) -> Float:
     """Make a segmentation follow the edges of the picture.
 
-    portrait: (S, S, 3) uint8; coarse: (S, S) 0 to 1; sure: (S, S) 0 to 1, where the face certainly is.
-    Returns (S, S) float32 alpha. A graph cut puts the edge where the colours change, a guided filter (He et
+    portrait: (S, W, 3) uint8; coarse: (S, W) 0 to 1; sure: (S, W) 0 to 1, where the face certainly is.
+    Returns (S, W) float32 alpha. A graph cut puts the edge where the colours change, a guided filter (He et
     al. 2010) at two scales makes it as soft as they do.
     """
     side = portrait.shape[0]
@@ -38,8 +38,8 @@ def refine(portrait: Bytes, coarse: Float, sure: Float) -> Float:
 
 
 def _cut(portrait: Bytes, coarse: Float) -> Float:
-    """GrabCut (Rother et al. 2004) within a band around the segmentation's edge; (S, S) 0 or 1, smoothly grown."""
-    size = (_CUT_SIDE, _CUT_SIDE)
+    """GrabCut (Rother et al. 2004) within a band around the segmentation's edge; (S, W) 0 or 1, smoothly grown."""
+    size = (max(round(_CUT_SIDE * portrait.shape[1] / portrait.shape[0]), 1), _CUT_SIDE)
     small = cv2.resize(portrait, size, interpolation=cv2.INTER_AREA)
     inside = (cv2.resize(coarse, size, interpolation=cv2.INTER_AREA) > 0.5).astype(np.uint8)
     sure = cv2.erode(inside, _disc(11))
@@ -59,7 +59,7 @@ def _disc(size: int) -> Bytes:
 
 
 def separate(portrait: Bytes, alpha: Float) -> tuple[Bytes, Bytes]:
-    """Colours of person and background: (S, S, 3) uint8 both, defined everywhere.
+    """Colours of person and background: (S, W, 3) uint8 both, defined everywhere.
 
     Outside of the person its colour continues, and within it the background does, so warping neither
     drags the other along (no halo).
@@ -105,8 +105,14 @@ def _grain(image: Float, clear: Bytes) -> Float:
     if not np.isfinite(energy[row, column]):
         return np.zeros_like(image)
     patch = fine[row : row + tile, column : column + tile]
-    around = side - tile
-    return np.asarray(cv2.copyMakeBorder(patch, 0, around, 0, around, cv2.BORDER_REFLECT), np.float32)
+    # As fine and as strong as there, but in no order (Galerne et al. 2011): a thread or a leaf that lies in the
+    # square isn't laid out again and again. It is periodic, so its tiles meet.
+    spectrum = np.fft.rfft2(patch, axes=(0, 1))
+    noise = np.fft.rfft2(np.random.default_rng(0).standard_normal((tile, tile)))
+    phases = noise / np.maximum(np.abs(noise), 1e-6)
+    texture = np.fft.irfft2(spectrum * phases[..., None], (tile, tile), axes=(0, 1))
+    width = image.shape[1]
+    return np.asarray(np.tile(texture, (-(-side // tile), -(-width // tile), 1))[:side, :width], np.float32)
 
 
 def continued(image: Float, known: Float) -> Float:

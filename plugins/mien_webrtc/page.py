@@ -38,7 +38,7 @@ def web_folder() -> Path:
 
 
 def router(folder: Path) -> APIRouter:
-    """GET / and /assets/..."""
+    """GET /, /view (the picture alone) and /assets/..."""
     routes = APIRouter()
     root = folder.resolve()
 
@@ -51,6 +51,10 @@ def router(folder: Path) -> APIRouter:
     @routes.get("/")
     async def index() -> FileResponse:
         return served("index.html")
+
+    @routes.get("/view")
+    async def view() -> FileResponse:
+        return served("view.html")
 
     @routes.get("/assets/{path:path}")
     async def asset(path: str) -> FileResponse:

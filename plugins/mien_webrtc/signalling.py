@@ -38,12 +38,15 @@ def _add(routes: APIRouter, rooms: Rooms, protocol: str) -> None:
         _require_type(request, SDP)
         _require_acceptable(request)
         viewer = protocol == "whep"
+        alpha = viewer and _wants_alpha(request)
         # Before a session is opened for it: a body may be long in coming, or never come whole.
         offer = read_offer(await request.body(), viewer=viewer)
         loopback = request.client is None or is_loopback(request.client.host)
         room = await (rooms.get(name) if viewer else rooms.get_or_open(name))
-        join = room.watch if viewer else room.publish
-        peer, answer = await join(offer, loopback=loopback)
+        if viewer:
+            peer, answer = await room.watch(offer, loopback=loopback, alpha=alpha)
+        else:
+            peer, answer = await room.publish(offer, loopback=loopback)
         headers = {
             "Location": f"/{protocol}/{name}/{peer.id}",
             "ETag": peer.etag,
@@ -91,6 +94,16 @@ def _add(routes: APIRouter, rooms: Rooms, protocol: str) -> None:
     routes.add_api_route(resource, trickled, methods=["PATCH"])
     routes.add_api_route(resource, deleted, methods=["DELETE"])
     routes.add_api_route(resource, resource_options, methods=["OPTIONS"])
+
+
+def _wants_alpha(request: Request) -> bool:
+    """`?alpha=below`: pictures with a transparent background come with their alpha, see `mien_webrtc.looks`."""
+    place = request.query_params.get("alpha")
+    if place not in (None, "below"):
+        raise Problem(
+            400, "bad-input", "Alpha comes below the colours only", "Ask for alpha=below, or leave it out."
+        )
+    return place is not None
 
 
 async def _peer(rooms: Rooms, protocol: str, name: str, peer_id: str) -> Peer:

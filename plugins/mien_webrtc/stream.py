@@ -13,6 +13,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -24,8 +25,9 @@ from mien.channel import Channel, Fifo, Latest
 from mien.clock import NS_PER_MS, Clock
 from mien.frames import NO_FRAME, AudioFrame, VideoFrame
 from mien.stage import EncodedFrame, Encoder
-from mien_webrtc import h264, opus
+from mien_webrtc import encoding, opus
 from mien_webrtc.feedback import BitrateControl, KeyframeRequests, RateMeter
+from mien_webrtc.looks import Look, LookEncoder
 
 
 class SpanRecorder(Protocol):
@@ -41,11 +43,19 @@ CodedPacket: TypeAlias = "av.Packet[Any]"
 
 
 class Ready:
-    """A packet for all viewers. index: of the frame that it was made of, or `NO_FRAME`."""
+    """A packet for all viewers that its look suits. index: of the frame that it was made of, or `NO_FRAME`."""
 
-    __slots__ = ("capture_ns", "index", "keyframe", "packet", "sent")
+    __slots__ = ("capture_ns", "index", "keyframe", "look", "packet", "sent")
 
-    def __init__(self, encoded: EncodedFrame, index: int, pts: int, time_base: Fraction) -> None:
+    def __init__(
+        self,
+        encoded: EncodedFrame,
+        index: int,
+        pts: int,
+        time_base: Fraction,
+        look: Look = Look.PLAIN,
+    ) -> None:
+        self.look = look
         self.packet = av.Packet(encoded.data)
         self.packet.pts = pts
         self.packet.time_base = time_base
@@ -63,10 +73,17 @@ class PacketTrack(MediaStreamTrack):
     """packets that may wait; a viewer that is so far behind gets a fresh start"""
 
     def __init__(
-        self, kind: str, on_start: Callable[[], None], on_sent: Callable[[Ready], None] | None = None
+        self,
+        kind: str,
+        on_start: Callable[[], None],
+        on_sent: Callable[[Ready], None] | None = None,
+        *,
+        alpha: bool = False,
     ) -> None:
+        """alpha: the viewer asked for it."""
         super().__init__()
         self.kind = kind
+        self.alpha = alpha
         self._on_start = on_start
         self._on_sent = on_sent
         self._queue: deque[Ready] = deque()
@@ -74,13 +91,15 @@ class PacketTrack(MediaStreamTrack):
         self._started = False
         self._in_step = kind == "audio"
         self._sending: Ready | None = None
+        self.last: Ready | None = None
+        """the last one that was sent whole"""
         self.sent = 0
         self.given_up = 0
         """packets, because so many waited already"""
 
     def offer(self, ready: Ready) -> None:
         """Queue a packet for this viewer; called on the event loop."""
-        if not self._started or self.readyState != "live":
+        if not self._started or self.readyState != "live" or not ready.look.suits(self.alpha):
             return
         if ready.keyframe:
             self._in_step = True
@@ -96,12 +115,17 @@ class PacketTrack(MediaStreamTrack):
         self._queue.append(ready)
         self._ready.set()
 
+    def flush(self) -> None:
+        """Forget the packets that wait; called on the event loop."""
+        self._queue.clear()
+
     async def recv(self) -> CodedPacket:
         """The next packet. The first call means that the connection is up: DTLS is through."""
         if self.readyState != "live":
             raise MediaStreamError
         if self._sending is not None and self._on_sent is not None:
             self._on_sent(self._sending)  # aiortc asks for the next one when all of this one is sent
+        self.last = self._sending or self.last
         self._sending = None
         if not self._started:
             self._started = True
@@ -165,9 +189,9 @@ class Stream(ABC, Generic[In]):
         with self._wake:
             self._wake.notify()
 
-    def subscribe(self) -> PacketTrack:
-        """One more viewer."""
-        track = PacketTrack(self.kind, self._viewer_started, self._sent)
+    def subscribe(self, *, alpha: bool = False) -> PacketTrack:
+        """One more viewer. alpha: it asked for it."""
+        track = PacketTrack(self.kind, self._viewer_started, self._sent, alpha=alpha)
         self._tracks.append(track)
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
@@ -283,8 +307,7 @@ class VideoStream(Stream[VideoFrame]):
             self._trace.span(ready.index, "packet", ready.capture_ns, self._clock.now_ns())
 
     def _run(self) -> None:
-        encoder = self._make_encoder()
-        encoder.set_bitrate(self.bitrate.target)
+        encoder = LookEncoder(self._make_encoder, self.bitrate.target)
         last: VideoFrame | None = None
         try:
             while True:
@@ -306,25 +329,27 @@ class VideoStream(Stream[VideoFrame]):
                 repeat = last is not None and self.keyframes.pending
                 timed_out = not self._wake.wait(self._REPEAT_NS / 1e9 if repeat else None)
                 if timed_out and last is not None and len(self.inbox) == 0:
-                    return VideoFrame(
-                        last.pixels, last.capture_ns + self._REPEAT_NS, index=NO_FRAME, epoch=last.epoch
-                    )
+                    return replace(last, capture_ns=last.capture_ns + self._REPEAT_NS, index=NO_FRAME)
         return None
 
-    def _encode(self, encoder: Encoder, frame: VideoFrame) -> None:
+    def _encode(self, encoder: LookEncoder, frame: VideoFrame) -> None:
         start = self._clock.now_ns()
         rate = self.bitrate.update(start, self._sent_rate.rate(start))
         if rate is not None:
             encoder.set_bitrate(rate)
-        encoded = encoder.encode(frame, keyframe=self.keyframes.due(start))
+        viewers = {track.alpha for track in list(self._tracks)}
+        encoded = encoder.encode(frame, keyframe=self.keyframes.due(start), viewers=viewers)
         if self._trace is not None and frame.index != NO_FRAME:
             self._trace.span(frame.index, "encode", start, self._clock.now_ns())
-        for picture in encoded:
-            if picture.keyframe:
-                self.keyframes.made(start)
-            self._sent_rate.add(len(picture.data), start)
-            self._last_pts = max(h264.rtp_time(picture.capture_ns), self._last_pts + 1)
-            self._emit(Ready(picture, frame.index, self._last_pts, h264.TIME_BASE))
+        if not encoded:
+            return
+        self._last_pts = max(encoding.rtp_time(frame.capture_ns), self._last_pts + 1)
+        if any(picture.keyframe for _, picture in encoded):
+            self.keyframes.made(start)
+        self._sent_rate.add(max(len(picture.data) for _, picture in encoded), start)
+        for number, (look, picture) in enumerate(encoded):
+            index = frame.index if number == 0 else NO_FRAME  # one look of a frame is enough for the trace
+            self._emit(Ready(picture, index, self._last_pts, encoding.TIME_BASE, look))
 
 
 class AudioStream(Stream[AudioFrame]):
@@ -336,7 +361,14 @@ class AudioStream(Stream[AudioFrame]):
         super().__init__(name, Fifo(name, capacity=64), clock)
         self._bitrate = bitrate
 
+    def hush(self, epoch: int) -> None:
+        """Forget sound older than `epoch`, encoded or not: the speaker was interrupted."""
+        self.inbox.bump_epoch(epoch)
+        for track in self._tracks:
+            track.flush()
+
     def _run(self) -> None:
+        epoch = 0
         encoder = opus.OpusEncoder(self._bitrate)
         while True:
             with self._wake:
@@ -347,5 +379,8 @@ class AudioStream(Stream[AudioFrame]):
                 frame = self.inbox.take()
             if frame is None:
                 continue
+            if frame.epoch != epoch:
+                epoch = frame.epoch
+                encoder.forget()
             for packet in encoder.encode(frame):
                 self._emit(Ready(packet, NO_FRAME, opus.rtp_time(packet.capture_ns), opus.TIME_BASE))

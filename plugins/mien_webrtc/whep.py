@@ -91,6 +91,10 @@ class WhepOutput(Output):
     def _all(self) -> list[Stream[VideoFrame] | Stream[AudioFrame]]:
         return [*self._videos.values(), self._sound]
 
+    @property
+    def takes_alpha(self) -> bool:
+        return True
+
     async def open(self, context: Context) -> None:
         self._context = context
 
@@ -101,17 +105,20 @@ class WhepOutput(Output):
     async def audio(self, frame: AudioFrame) -> None:
         self._sound.put(frame)
 
+    def hush(self, epoch: int) -> None:
+        self._sound.hush(epoch)
+
     async def close(self) -> None:
         for stream in self._all():
             await stream.close()
         self._videos.clear()
         self._viewers.clear()
 
-    def admit(self, codec: str | None, *, audio: bool) -> Viewer:
-        """Subscribe a viewer. codec: "H264" or "VP8", None for one who only listens."""
+    def admit(self, codec: str | None, *, audio: bool, alpha: bool = False) -> Viewer:
+        """Subscribe a viewer. codec: "H264" or "VP8", None for one who only listens; alpha: see `looks`."""
         stream = self._video_stream(codec) if codec is not None else None
         viewer = Viewer(
-            video=stream.subscribe() if stream is not None else None,
+            video=stream.subscribe(alpha=alpha) if stream is not None else None,
             audio=self._sound.subscribe() if audio else None,
             video_stream=stream,
         )

@@ -78,9 +78,13 @@ def write_clip(
     return path
 
 
+_SOUND_CODECS = {".wav": "pcm_s16le", ".flac": "flac", ".mp3": "libmp3lame", ".ogg": "libopus"}
+
+
 def write_sound(path: Path, sound: Float) -> Path:
+    codec = _SOUND_CODECS.get(path.suffix, "aac")
     with av.open(str(path), "w") as container:
-        _encode_sound(container, container.add_stream("aac", RATE, layout="mono"), sound, RATE)
+        _encode_sound(container, container.add_stream(codec, RATE, layout="mono"), sound, RATE)
     return path
 
 

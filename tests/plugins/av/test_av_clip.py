@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import wave
 from pathlib import Path
 
 import av
@@ -181,6 +182,55 @@ def test_sound_that_claims_a_format_nobody_has_is_left_out() -> None:
     assert heard == [1024, 0, 1024]
 
 
+# --- sound alone ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("a.wav", 0.5), ("a.flac", 0.5), ("a.mp3", 0.53), ("a.m4a", 0.53), ("a.ogg", 0.5)]
+)
+def test_a_file_of_sound_is_heard_from_its_beginning(tmp_path: Path, name: str, seconds: float) -> None:
+    clip = Clip(write_sound(tmp_path / name, tone(0.5)))
+    assert clip.info.width is None
+    assert clip.info.audio_rate == 48_000
+    pictures, sound = split(clip)
+    assert pictures == []
+    assert sound[0].capture_ns == 0
+    length_s = sum(len(piece.samples) for piece in sound) / 48_000
+    assert length_s == pytest.approx(seconds, abs=0.04)
+    assert clip.end_ns == pytest.approx(length_s * 1e9, abs=5e7)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (22_050, 2), (96_000, 2)])
+def test_sound_of_any_rate_comes_at_48_khz(tmp_path: Path, rate: int, channels: int) -> None:
+    path = tmp_path / "speech.wav"
+    with wave.open(str(path), "wb") as writer:
+        writer.setnchannels(channels)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(bytes(2 * channels * rate))
+    _, sound = split(Clip(path))
+    assert {piece.rate for piece in sound} == {48_000}
+    assert sum(len(piece.samples) for piece in sound) == pytest.approx(48_000, abs=200)
+    assert sound[0].samples.shape[1] == channels
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.001, 0.5])
+def test_a_wav_cut_in_half(tmp_path: Path, keep: float) -> None:
+    path = write_sound(tmp_path / "speech.wav", tone(1.0))
+    data = path.read_bytes()
+    path.write_bytes(data[: round(len(data) * keep)])
+    assert ("is cut short" if keep == 0.5 else "again") in refused(path).lower()
+
+
+def test_a_wav_that_never_knew_its_length(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "speech.wav", tone(1.0))
+    data = path.read_bytes()
+    place = data.index(b"data")
+    path.write_bytes(b"RIFF\xff\xff\xff\xff" + data[8 : place + 4] + b"\xff\xff\xff\xff" + data[place + 8 :])
+    _, sound = split(Clip(path))
+    assert sum(len(piece.samples) for piece in sound) == pytest.approx(48_000, abs=2000)
+
+
 # --- refusals --------------------------------------------------------------------------------------------
 
 
@@ -206,10 +256,6 @@ def test_truncated_matroska_and_avi(tmp_path: Path, name: str, codecs: tuple[str
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * 0.7)])
     assert "is cut short" in refused(path)
-
-
-def test_sound_only(tmp_path: Path) -> None:
-    assert "sound but no pictures" in refused(write_sound(tmp_path / "song.m4a", tone(0.5)))
 
 
 def test_an_empty_file(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from av_clips import RATE, picture, square_x, tone
 from mien.errors import MediaError
 from mien.frames import AudioFrame, VideoFrame
 from mien.testing.context import FakeContext
-from mien_av import mp4, muxing
+from mien_av import muxing, videofile
 from mien_av.clip import Clip
-from mien_av.mp4 import Mp4Output
 from mien_av.provenance import SYNTHETIC, append_digital_source_type, read_digital_source_type
+from mien_av.videofile import VideoFileOutput
 
 pytestmark = pytest.mark.plugin
 
@@ -37,7 +37,7 @@ def heard(samples: np.ndarray, time_ms: float, rate: int = RATE) -> AudioFrame:
 async def written(path: Path, frames: list[VideoFrame | AudioFrame], **context: object) -> list[str]:
     """Write `frames`; returns the notices."""
     fake = FakeContext(**context)  # type: ignore[arg-type]
-    output = Mp4Output(str(path))
+    output = VideoFileOutput(str(path))
     await output.open(fake)
     for frame in frames:
         await (output.video(frame) if isinstance(frame, VideoFrame) else output.audio(frame))
@@ -171,7 +171,7 @@ def test_no_note_where_there_is_none(tmp_path: Path) -> None:
 async def test_until_it_is_finished_there_is_no_file(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     path.write_bytes(b"older")
-    output = Mp4Output(str(path))
+    output = VideoFileOutput(str(path))
     await output.open(FakeContext())
     for n in range(5):
         await output.video(shown(n, 40 * n))
@@ -193,7 +193,7 @@ async def test_without_pictures_there_is_no_file(tmp_path: Path) -> None:
 )
 async def test_names_that_cannot_be(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "dir.mp4").mkdir()
-    output = Mp4Output(str(tmp_path / name))
+    output = VideoFileOutput(str(tmp_path / name))
     with pytest.raises(MediaError, match=says):
         await output.open(FakeContext())
     await output.close()
@@ -211,7 +211,7 @@ def disk_full(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("disk_full")
 @pytest.mark.parametrize("count", [1, 300])
 async def test_a_full_disk_is_told_and_holds_nobody_up(tmp_path: Path, count: int) -> None:
-    output = Mp4Output(str(tmp_path / "out.mp4"))
+    output = VideoFileOutput(str(tmp_path / "out.mp4"))
     await output.open(FakeContext())
 
     async def write() -> None:
@@ -242,24 +242,24 @@ async def held(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[[], No
 
 async def test_live_drops_and_counts_what_does_not_fit(tmp_path: Path, held: Callable[[], None]) -> None:
     path = tmp_path / "out.mp4"
-    output = Mp4Output(str(path))
+    output = VideoFileOutput(str(path))
     await output.open(FakeContext(live=True))
-    for n in range(mp4.CAPACITY + 11):
+    for n in range(videofile.CAPACITY + 11):
         await output.video(shown(n, 40 * n))
     (dropped,) = output.dropped.values()
     assert 10 <= dropped <= 11  # one may be in the encoder's hands
     held()
     await output.close()
-    assert len(list(Clip(path).pictures())) == mp4.CAPACITY + 11 - dropped
+    assert len(list(Clip(path).pictures())) == videofile.CAPACITY + 11 - dropped
 
 
 async def test_offline_waits_for_room(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    await written(path, [shown(n, 40 * n) for n in range(3 * mp4.CAPACITY)])
-    assert len(list(Clip(path).pictures())) == 3 * mp4.CAPACITY
+    await written(path, [shown(n, 40 * n) for n in range(3 * videofile.CAPACITY)])
+    assert len(list(Clip(path).pictures())) == 3 * videofile.CAPACITY
 
 
 async def test_closing_what_was_never_opened(tmp_path: Path) -> None:
-    output = Mp4Output(str(tmp_path / "out.mp4"))
+    output = VideoFileOutput(str(tmp_path / "out.mp4"))
     await output.close()
     await output.abandon()

@@ -27,6 +27,15 @@ def test_the_picture_stands_in_the_middle_untouched() -> None:
     np.testing.assert_array_equal(wide[:, 280:1000], cv2.resize(scene(), (720, 720)))
 
 
+def test_a_wide_picture_is_shown_as_it_is() -> None:
+    """`video.aspect = "16:9"` rounds to even sizes."""
+    import cv2
+
+    wide = np.ascontiguousarray(cv2.resize(scene(), (910, 512)))
+    shown = Widescreen(1280, 720).fill(wide)
+    np.testing.assert_allclose(shown, cv2.resize(wide, (1280, 720)), atol=8)
+
+
 def test_the_seams_are_invisible() -> None:
     wide = Widescreen(1280, 720).fill(scene()).astype(int)
     steps = np.abs(np.diff(wide, axis=1)).mean(axis=(0, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -14,8 +15,10 @@ from starlette.requests import ClientDisconnect
 from webrtc_fakes import FakeEngine, http, make_app, make_rooms
 
 from mien.errors import ConfigError
+from mien.stage import Output
+from mien.testing.stages import ScriptedSource
 from mien_webrtc.ice import IceServer
-from mien_webrtc.offers import read_fragment
+from mien_webrtc.offers import read_fragment, read_offer
 from mien_webrtc.problems import Problem
 
 pytestmark = pytest.mark.plugin
@@ -52,6 +55,67 @@ async def joined(web: httpx.AsyncClient, path: str = "/whep/main") -> httpx.Resp
     response = await web.post(path, content=await offer(direction=direction), headers=SDP)
     assert response.status_code == 201, response.text
     return response
+
+
+async def test_who_comes_while_a_session_closes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, gate = FakeEngine(), asyncio.Event()
+    rooms = make_rooms(engine)
+    room = await rooms.open("second")
+    at_once = engine.close_session
+
+    async def slowly(name: str) -> None:
+        await gate.wait()
+        await at_once(name)
+
+    monkeypatch.setattr(engine, "close_session", slowly)
+    async with http(make_app(rooms)) as web:
+        closing = asyncio.create_task(rooms.close("second"))
+        await asyncio.sleep(0)
+        watching, publishing = await offer(), await offer(direction="sendonly")
+        for refused in (
+            await web.post("/whep/second", content=watching, headers=SDP),
+            await web.post("/whip/second", content=publishing, headers=SDP),
+            await web.post("/api/sessions", json={"name": "second"}),
+            await web.delete("/api/sessions/second"),
+        ):
+            assert refused.status_code == 503
+            assert refused.headers["Retry-After"]
+        # Who was let in before comes too late as well.
+        source = ScriptedSource([])
+        for join in (
+            room.watch(read_offer(watching.encode(), viewer=True), loopback=True),
+            room.publish(read_offer(publishing.encode(), viewer=False), loopback=True),
+            room.drive_with(source),
+        ):
+            with pytest.raises(Problem, match="being closed"):
+                await join
+        assert source.closed
+        assert not room.peers
+        gate.set()
+        await closing
+        assert (await web.post("/whep/second", content=watching, headers=SDP)).status_code == 404
+        assert (await web.post("/whip/second", content=publishing, headers=SDP)).status_code == 201
+        await rooms.close("second")
+    assert list(engine.sessions) == ["main"]
+
+
+async def test_who_is_let_in_just_as_the_room_closes_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = FakeEngine()
+    rooms = make_rooms(engine)
+    room, outputs = await rooms.get("main"), engine.main.outputs
+    add = engine.main.add_output
+
+    async def closing(output: Output, plugin: str = "") -> None:
+        await add(output, plugin)
+        await rooms.close_all()
+
+    monkeypatch.setattr(engine.main, "add_output", closing)
+    with pytest.raises(Problem, match="being closed"):
+        await room.watch(read_offer((await offer()).encode(), viewer=True), loopback=True)
+    assert not room.peers
+    assert not outputs
 
 
 @pytest.mark.parametrize("path", ["/whep", "/whep/main", "/whip", "/whip/main"])

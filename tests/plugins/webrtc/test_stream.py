@@ -15,8 +15,8 @@ from mien.config import ServerSection
 from mien.frames import AudioFrame, VideoFrame
 from mien.stage import EncodedFrame, Encoder
 from mien_webrtc import whep
+from mien_webrtc.encoding import TIME_BASE
 from mien_webrtc.feedback import BitrateControl
-from mien_webrtc.h264 import TIME_BASE
 from mien_webrtc.opus import OpusEncoder
 from mien_webrtc.settings import WebrtcSettings
 from mien_webrtc.stream import PacketTrack, Ready, VideoStream

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
-from httpx import AsyncClient
 from webrtc_fakes import (
     PATIENCE_S,
     Client,
-    FakeEngine,
+    World,
     count,
     http,
     make_app,
@@ -24,19 +23,13 @@ from webrtc_fakes import (
 )
 
 from mien_webrtc.h264 import H264Encoder
-from mien_webrtc.rooms import Rooms
 from mien_webrtc.stream import VideoStream
 from mien_webrtc.whep import Viewer
 
 pytestmark = pytest.mark.plugin
 
 
-class World:
-    def __init__(self) -> None:
-        self.engine = FakeEngine()
-        self.rooms: Rooms = make_rooms(self.engine)
-        self.web: AsyncClient = http(make_app(self.rooms))
-
+class Watched(World):
     def stream(self) -> VideoStream:
         """The one stream of pictures of the main session."""
         output = self.rooms._rooms["main"].output
@@ -47,15 +40,13 @@ class World:
 
 
 @pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    async with world.web:
+async def world() -> AsyncIterator[Watched]:
+    async with Watched.alive() as world:
         yield world
-        await world.rooms.close_all()
 
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
-async def test_a_viewer_sees_the_pictures(world: World, codec: str) -> None:
+async def test_a_viewer_sees_the_pictures(world: Watched, codec: str) -> None:
     session = world.engine.main
     async with viewer(world.web, codec=codec) as client, showing(session):
         seen = [count(await client.picture()) for _ in range(12)]
@@ -63,7 +54,7 @@ async def test_a_viewer_sees_the_pictures(world: World, codec: str) -> None:
     assert len(set(seen)) > 6  # one may be shown again when a key frame is wanted
 
 
-async def test_sound_and_picture(world: World) -> None:
+async def test_sound_and_picture(world: Watched) -> None:
     async with (
         viewer(world.web, kinds=("video", "audio")) as client,
         showing(world.engine.main, sound=True),
@@ -74,7 +65,7 @@ async def test_sound_and_picture(world: World) -> None:
     assert max(abs(frame.to_ndarray()).max() for frame in heard) > 10_000
 
 
-async def test_one_encoder_feeds_two_viewers_and_the_late_one_gets_a_key_frame(world: World) -> None:
+async def test_one_encoder_feeds_two_viewers_and_the_late_one_gets_a_key_frame(world: Watched) -> None:
     session = world.engine.main
     async with viewer(world.web) as first, showing(session):
         await first.picture()
@@ -90,7 +81,7 @@ async def test_one_encoder_feeds_two_viewers_and_the_late_one_gets_a_key_frame(w
             assert stream.encoded <= encoded + session._index  # not once more per viewer
 
 
-async def test_nothing_is_encoded_when_nobody_watches(world: World) -> None:
+async def test_nothing_is_encoded_when_nobody_watches(world: Watched) -> None:
     session = world.engine.main
     async with viewer(world.web) as client, showing(session):
         await client.picture()
@@ -100,7 +91,7 @@ async def test_nothing_is_encoded_when_nobody_watches(world: World) -> None:
     assert world.rooms._rooms["main"].output is None
 
 
-async def test_a_lost_picture_is_answered_by_a_key_frame(world: World) -> None:
+async def test_a_lost_picture_is_answered_by_a_key_frame(world: Watched) -> None:
     async with viewer(world.web) as client, showing(world.engine.main):
         await client.picture()
         stream = world.stream()
@@ -114,7 +105,7 @@ async def test_a_lost_picture_is_answered_by_a_key_frame(world: World) -> None:
         await client.picture()
 
 
-async def test_a_narrow_way_lowers_the_rate(world: World) -> None:
+async def test_a_narrow_way_lowers_the_rate(world: Watched) -> None:
     async with viewer(world.web) as client, showing(world.engine.main, picture=noise):
         receiver = client.pc.getReceivers()[0]
         send = receiver._send_rtcp
@@ -131,7 +122,7 @@ async def test_a_narrow_way_lowers_the_rate(world: World) -> None:
         assert stream.keyframes.granted == granted
 
 
-async def test_rtp_time_is_capture_time(world: World) -> None:
+async def test_rtp_time_is_capture_time(world: Watched) -> None:
     session = world.engine.main
     async with viewer(world.web) as client, showing(session):
         pictures = []
@@ -147,7 +138,7 @@ async def test_rtp_time_is_capture_time(world: World) -> None:
     assert all(abs(offset - origin) < 1e-4 for offset in times.values())
 
 
-async def test_the_trace_is_told(world: World) -> None:
+async def test_the_trace_is_told(world: Watched) -> None:
     session = world.engine.main
     async with viewer(world.web) as client, showing(session):
         for _ in range(5):
@@ -156,7 +147,9 @@ async def test_the_trace_is_told(world: World) -> None:
     assert 0 < latency["encode"]["p50"] <= latency["packet"]["p50"]
 
 
-async def test_a_viewer_that_reports_nothing_is_let_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_viewer_that_reports_nothing_is_let_go(
+    world: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Viewer, "DEAF", 5)
     session = world.engine.main
     async with viewer(world.web) as client, showing(session):
@@ -165,7 +158,7 @@ async def test_a_viewer_that_reports_nothing_is_let_go(world: World, monkeypatch
         await until(lambda: not session.outputs)
 
 
-async def test_two_come_at_once_where_one_fits(world: World) -> None:
+async def test_two_come_at_once_where_one_fits(world: Watched) -> None:
     rooms = make_rooms(world.engine, max_viewers=1)
     async with http(make_app(rooms)) as web:
 
@@ -181,7 +174,7 @@ async def test_two_come_at_once_where_one_fits(world: World) -> None:
     await rooms.close_all()
 
 
-async def test_no_more_viewers_than_fit(world: World) -> None:
+async def test_no_more_viewers_than_fit(world: Watched) -> None:
     rooms = make_rooms(world.engine, max_viewers=1)
     async with http(make_app(rooms)) as web, viewer(web):
         second = Client(web, "/whep/main")
@@ -197,7 +190,7 @@ async def test_no_more_viewers_than_fit(world: World) -> None:
 
 
 async def test_an_encoder_that_fails_lets_its_viewers_go(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    world: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = world.engine.main
 

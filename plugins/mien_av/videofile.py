@@ -1,9 +1,8 @@
-"""An MP4 file as an output."""
+"""A video file as an output: MP4, WebM or MOV."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,16 +11,17 @@ from pathlib import Path
 from mien.errors import MediaError
 from mien.frames import AudioFrame, VideoFrame
 from mien.stage import Context, Output
-from mien_av.settings import read_settings
+from mien.wholefile import partial_of
+from mien_av.containers import Container, container_of, encoder_options
+from mien_av.settings import Settings, read_settings
 
 CAPACITY = 64
 """Pictures and pieces of sound that wait for the encoder."""
 
-SUFFIXES = (".mp4", ".m4v")
 
-
-class Mp4Output(Output):
-    """Writes H.264 and AAC. The file appears under its name when it is finished, or not at all.
+class VideoFileOutput(Output):
+    """Writes what the suffix says: H.264 and AAC (.mp4), VP9 and Opus (.webm), ProRes 4444 and PCM (.mov); the
+    latter two keep alpha. The file appears under its name when it is finished, or not at all.
 
     A thread encodes. Offline, who writes faster than that waits; live, what doesn't fit is dropped and
     counted in `dropped`.
@@ -30,7 +30,9 @@ class Mp4Output(Output):
     def __init__(self, path: str) -> None:
         self._dropped = 0
         self._path = Path(path)
-        self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        self._kind = container_of(self._path)
+        self._beside = False
+        self._part = partial_of(self._path)
         self._live = False
         self._queue: queue.Queue[VideoFrame | AudioFrame | None] = queue.Queue(CAPACITY)
         self._writer: _Writer | None = None
@@ -39,21 +41,31 @@ class Mp4Output(Output):
     def dropped(self) -> Mapping[str, int]:
         return {"overtaken at encoding": self._dropped}
 
+    @property
+    def takes_alpha(self) -> bool:
+        """Known once it is open."""
+        return self._beside or (self._kind is not None and bool(self._kind.alpha))
+
     async def open(self, context: Context) -> None:
-        """Raises `MediaError` when the name is no MP4's or the folder cannot be written to."""
+        """Raises `MediaError` when the name is no video's or the folder cannot be written to."""
         settings = read_settings(context.settings)
-        if self._path.suffix.lower() not in SUFFIXES:
-            raise MediaError(f"{self._path} would not be an MP4 file. Name it {self._path.stem}.mp4.")
+        if self._kind is None:
+            raise MediaError(
+                f"{self._path} would not be a video file. Name it {self._path.stem}.mp4, or .webm or .mov."
+            )
+        if context.live and not self._kind.live:
+            raise MediaError(
+                f"{self._path.name}: ProRes takes too long to be written live. Name it {self._path.stem}.webm, "
+                "or use mien render."
+            )
         if not self._path.parent.is_dir():
             raise MediaError(f"There is no folder {self._path.parent} to write {self._path.name} into.")
         if self._path.is_dir():
             raise MediaError(f"{self._path} is a folder. Name a file.")
         self._live = context.live
-        # Live, the two cores are needed elsewhere; superfast takes a tenth of one at 512x512.
-        preset = settings.preset or ("superfast" if context.live else "fast")
-        threads = 1 if context.live else 0
+        self._beside = settings.alpha == "side-by-side"
         self._writer = await asyncio.to_thread(
-            _Writer, self._path, self._part, self._queue, context.fps, settings.crf, preset, threads
+            _Writer, self._path, self._part, self._queue, self._kind, settings, context.fps, context.live
         )
 
     async def video(self, frame: VideoFrame) -> None:
@@ -104,10 +116,10 @@ class _Writer:
         path: Path,
         part: Path,
         inbox: queue.Queue[VideoFrame | AudioFrame | None],
+        kind: Container,
+        settings: Settings,
         fps: float,
-        crf: int,
-        preset: str,
-        threads: int,
+        live: bool,
     ) -> None:
         import av
 
@@ -118,9 +130,20 @@ class _Writer:
         self._path = path
         self._part = part
         self._inbox = inbox
+        self._kind = kind
+        options = encoder_options(kind, crf=settings.crf, preset=settings.preset, live=live)
+        threads, beside = (1 if live else 0), settings.alpha == "side-by-side"
         try:
             part.touch()  # FFmpeg would only find out when it has something to write
-            self._muxer = Muxer(part, fps=fps, crf=crf, preset=preset, threads=threads)
+            self._muxer = Muxer(
+                part,
+                kind,
+                fps=fps,
+                options=options,
+                threads=threads,
+                beside=beside,
+                may_become_transparent=live,
+            )
         except (av.error.FFmpegError, OSError) as error:
             part.unlink(missing_ok=True)
             raise self._failure(error) from error
@@ -167,14 +190,16 @@ class _Writer:
         from mien_av.provenance import append_digital_source_type
 
         if self._muxer.has_sound:
-            append_digital_source_type(self._part)
+            if self._kind.boxes:
+                append_digital_source_type(self._part)
             self._part.replace(self._path)
             return
         # The track of sound has to be there from the start; now it is known that there was none.
         silent = self._part.with_suffix(".silent.part")
         try:
-            copy_pictures(self._part, silent)
-            append_digital_source_type(silent)
+            copy_pictures(self._part, silent, self._kind)
+            if self._kind.boxes:
+                append_digital_source_type(silent)
             silent.replace(self._path)
         finally:
             silent.unlink(missing_ok=True)
