@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from mien.errors import PluginError
-from mien.face.model import Embedding, FaceModel, Region
+from mien.face.model import INNER_LIPS, LIDS, OUTER_LIPS, Embedding, FaceModel, Region, both_ways
+from mien.face.normals import vertex_normals
 from mien.face.rig import INDEX
 from mien.frames import Float
-from mien.render.conditioning import vertex_normals
 
 Ints = NDArray[np.int32]
 
@@ -27,17 +27,16 @@ FACE_OVAL = (
 )  # fmt: skip
 """MediaPipe's points around the face, clockwise in the picture from the top."""
 
-MOUTH_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-MOUTH_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-LEFT_UPPER = (362, 398, 384, 385, 386, 387, 388, 466, 263)
-LEFT_LOWER = (362, 382, 381, 380, 374, 373, 390, 249, 263)
-RIGHT_UPPER = (33, 246, 161, 160, 159, 158, 157, 173, 133)
-RIGHT_LOWER = (33, 7, 163, 144, 145, 153, 154, 155, 133)
+MOUTH_UPPER, MOUTH_LOWER = both_ways(INNER_LIPS, 308)
+LEFT_LOWER, LEFT_UPPER = (points[::-1] for points in both_ways(LIDS[0], 362))
+RIGHT_LOWER, RIGHT_UPPER = both_ways(LIDS[1], 133)
 """MediaPipe's points along the edges that meet when mouth or lids close, paired, in order of x."""
 
-LIP_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-LIP_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+LIP_UPPER, LIP_LOWER = both_ways(OUTER_LIPS, 291)
 """MediaPipe's outer contour of the lips, column by column with `MOUTH_UPPER` and `MOUTH_LOWER`."""
+
+BROWS = ((285, 295, 282, 283, 276), (46, 53, 52, 65, 55))
+"""MediaPipe's points along the lower edges of the brows, the subject's left, then the right, in order of x."""
 
 IRIS = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))
 """Centre and rim, the subject's left eye, then the right."""

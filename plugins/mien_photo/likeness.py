@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from mien.face.rig import INDEX
 from mien.frames import Float
-from mien_photo.anatomy import BLINKS, LIP_LOWER, LIP_UPPER, MOUTH_LOWER, MOUTH_UPPER, Opening, Skin
+from mien_photo.anatomy import BLINKS, BROWS, LIP_LOWER, LIP_UPPER, MOUTH_LOWER, MOUTH_UPPER, Opening, Skin
+from mien_photo.apertures import model_aperture, open_share
 from mien_photo.eyes import View
-from mien_photo.posing import Edges, Likeness, model_aperture, open_share
+from mien_photo.posing import Edges, Likeness
 
 _SMILES = (INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"])
 _INNER_SHARE = 0.28
@@ -21,6 +22,8 @@ _STRETCHING_SMILE = 0.5
 """Weight of a smile from which on lips count as stretched wholly."""
 _LASH_CM = 0.30
 _LID_CM = 0.85
+_BROW_SHARE = 0.5
+"""Of the way from the brow down to the lid: hairs and their shadow reach so far."""
 
 
 def smile_of(expression: Float) -> float:
@@ -45,8 +48,8 @@ def likeness_of(
                 model_gap=model_aperture(mouth, expression),
                 hidden_xy=hidden_xy,
             ),
-            _eye(left, expressed, expression, BLINKS[0], source_xy, view),
-            _eye(right, expressed, expression, BLINKS[1], source_xy, view),
+            _eye(left, expressed, expression, BLINKS[0], source_xy, points[list(BROWS[0]), :2], view),
+            _eye(right, expressed, expression, BLINKS[1], source_xy, points[list(BROWS[1]), :2], view),
         ),
     )
 
@@ -108,9 +111,18 @@ def _nearest(column: Float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def _eye(
-    opening: Opening, expressed: Float, expression: Float, blink: int, source_xy: Float, view: View
+    opening: Opening,
+    expressed: Float,
+    expression: Float,
+    blink: int,
+    source_xy: Float,
+    brow: Float,
+    view: View,
 ) -> Edges:
-    """A closing upper lid shows skin from above its lashes."""
+    """A closing upper lid shows skin from above its lashes, and none of the brow.
+
+    brow: (B, 2) px, its lower edge in order of x.
+    """
     own = source_xy[opening.rows]
     seen = expressed[opening.rows]
     climb = np.where(opening.pull > 0, _LASH_CM * np.clip(1 - opening.reach / _LID_CM, 0, 1), 0).astype(
@@ -118,6 +130,11 @@ def _eye(
     )
     raised = seen + climb[:, None] * np.array([0, 1, 0], np.float32)
     hidden = own + view.project(raised) - view.project(seen)
+    edge = view.project(opening.upper.apply(expressed))
+    above = np.interp(hidden[:, 0], brow[:, 0], brow[:, 1])
+    lid = np.interp(hidden[:, 0], edge[:, 0], edge[:, 1])
+    bare = above + _BROW_SHARE * np.maximum(lid - above, 0)
+    hidden[:, 1] = np.maximum(hidden[:, 1], np.minimum(own[:, 1], bare))
     return Edges(
         gap=np.maximum(opening.gaps(expressed), 0),
         model_gap=open_share(opening, expression, blink),

@@ -16,7 +16,7 @@ from mien.face.model import FaceModel, PosedFace, Region, load_model
 from mien.face.subject import Subject
 from mien.frames import Bytes, Float
 from mien.stage import Context, FaceLandmarks, Fragments, Kind, Landmarker, Maker, Rasterizer, Segmenter
-from mien_photo import anatomy, crop, eyes, folds, grid, matte, package, teeth
+from mien_photo import anatomy, crop, eyes, folds, grid, matte, package, sides, teeth
 from mien_photo.anatomy import Skin, skin_of
 from mien_photo.eyes import View
 from mien_photo.likeness import likeness_of, smile_of
@@ -25,6 +25,8 @@ Ints = NDArray[np.int32]
 
 _SMALL_FACE = 90
 _DEPTH_SIDE = 256
+_CROWN_SHARE = 0.1
+"""Of the face's width: what is narrower on top of a head may be cut off."""
 _SKIN_DISTANCE = 16.0
 """In a and b of CIELAB: what is further from the cheeks is cloth."""
 
@@ -54,7 +56,8 @@ class PhotoMaker(Maker):
                 f"A portrait must be (H, W, 3) uint8 RGB, not {portrait.shape} {portrait.dtype}."
             )
         face = self._largest(portrait)
-        square = crop.choose(face.points, portrait.shape[1], portrait.shape[0])
+        square = crop.choose(face.points, portrait.shape[1], portrait.shape[0], self._crown(portrait, face))
+        portrait = crop.cleaned(portrait, square)
         self._remark(face, square, portrait)
         picture = crop.cut(portrait, square)
         found = self._landmarker.detect_still(picture)
@@ -65,10 +68,32 @@ class PhotoMaker(Maker):
         if square.overhang(width, height) > 0:
             person = self._segmenter.segment(picture) if cover is None else cover
             picture, allowed = crop.surround(picture, square, width, height, person, float(points[152, 1]))
+        body = self._person(portrait, square) if alpha is None else alpha
         segmentation = self._segmenter.segment(picture)
-        return _Portrait(picture, points, self._model, self._rasterizer).content(
+        # Below the chin the square cuts the body off, and what is left of it looks like anything.
+        below = np.clip((np.arange(crop.SIDE) - points[152, 1]) / (0.1 * crop.SIDE), 0, 1)[:, None]
+        around = crop.cut(body, square).astype(np.float32) / 255
+        segmentation = np.maximum(segmentation, around * below.astype(np.float32))
+        content = _Portrait(picture, points, self._model, self._rasterizer).content(
             segmentation * allowed, cover, allowed
         )
+        beside = sides.separated(portrait, square, body, content.images["source"], content.images["plate"])
+        return replace(content, images={**content.images, **package.side_images(beside)})
+
+    def _crown(self, portrait: Bytes, face: FaceLandmarks) -> float | None:
+        """y of the top of the hair above the face, px; None where the segmenter sees nobody."""
+        left, right = face.points[:, 0].min(), face.points[:, 0].max()
+        above = self._segmenter.segment(portrait)[:, max(int(left), 0) : max(int(right), 1)] > 0.5
+        rows = np.flatnonzero(above.mean(axis=1) > _CROWN_SHARE)
+        return float(rows[0]) if len(rows) else None
+
+    def _person(self, portrait: Bytes, square: crop.Square) -> Bytes:
+        """(H, W) uint8, where the person is around the square."""
+        height, width = portrait.shape[:2]
+        person = np.zeros((height, width), np.uint8)
+        around = sides.surroundings(square, width, height)
+        person[around] = self._segmenter.segment(np.ascontiguousarray(portrait[around])) * 255
+        return person
 
     def _largest(self, portrait: Bytes) -> FaceLandmarks:
         faces = self._landmarker.detect_still(portrait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,7 @@ from mien_photo.anatomy import Skin
 from mien_photo.eyes import Eye
 from mien_photo.grid import Grid
 from mien_photo.posing import Edges, Likeness
+from mien_photo.sides import Sides
 from mien_photo.teeth import Arch, Palette
 
 RENDERER = "photo"
@@ -30,7 +32,8 @@ class PhotoAvatar:
     """A photo avatar in memory.
 
     source: (S, S, 4) uint8, the person's colours, continued beyond it, and alpha. plate: (S, S, 3) uint8
-    the background without the person. rows: pictures of the upper and lower teeth.
+    the background without the person. beside: both to the left and the right of that square, as far as the picture
+    went on. rows: pictures of the upper and lower teeth.
     """
 
     subject: Subject
@@ -42,6 +45,31 @@ class PhotoAvatar:
     arch: Arch
     palette: Palette
     rows: tuple[Bytes, Bytes]
+    beside: Sides
+
+
+def side_images(beside: Sides) -> dict[str, Bytes]:
+    """The images of a package that `pack` leaves out: sides that there are."""
+    images: dict[str, Bytes] = {}
+    for side, source, plate in zip(_SIDES, beside.source, beside.plate, strict=True):
+        if source.shape[1]:
+            images |= {f"source_{side}": source, f"plate_{side}": plate}
+    return images
+
+
+def _beside(images: Mapping[str, Bytes]) -> Sides:
+    """Packages of earlier versions have none. Raises ValueError where they do not go with the square."""
+    none = Sides.none()
+    height = images["source"].shape[0]
+    found = [
+        (images.get(f"source_{side}", none.source[k]), images.get(f"plate_{side}", none.plate[k]))
+        for k, side in enumerate(_SIDES)
+    ]
+    for source, plate in found:
+        if source.shape[1] and (source.shape[0] != height or source.shape[:2] != plate.shape[:2]):
+            raise ValueError("its sides do not go with its middle")
+    (left, left_plate), (right, right_plate) = found
+    return Sides((left, right), (left_plate, right_plate))
 
 
 def pack(
@@ -150,4 +178,5 @@ def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
         arch=Arch.unpacked(arrays["arch"], np.array(arrays["arch_jaw"]), np.array(arrays["arch_tilt"])),
         palette=Palette(*arrays["palette"]),
         rows=(images["teeth_upper"], images["teeth_lower"]),
+        beside=_beside(images),
     )

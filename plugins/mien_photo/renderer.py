@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from mien.errors import PackageError
 from mien.face.camera import Camera, rotation_matrix
+from mien.face.chart import Lookup
 from mien.face.model import gaze_rotation, load_model
+from mien.face.normals import vertex_normals
 from mien.frames import BufferPool, Bytes, FaceParams, Float, VideoFrame
-from mien.render.composition import over
-from mien.render.conditioning import vertex_normals
+from mien.render.composition import apart, over
 from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.stage import Background, Context, Fragments, Kind, Rasterizer, Renderer
-from mien_photo import package, shading, teeth, warp, window
+from mien_photo import backdrop, package, relighting, shading, teeth, warp, window
 from mien_photo.anatomy import Opening, Skin, skin_of
 from mien_photo.package import PhotoAvatar
 from mien_photo.posing import SkinPose
@@ -52,7 +53,6 @@ class PhotoRenderer(Renderer):
 
         OpenCV is told, for the whole process, to stay on the thread that calls it: lanes are the threads here.
         """
-        cv2.setNumThreads(1)
         cv2.setNumThreads(1)  # lanes are the parallelism; OpenCV's own pool spins beside them
         avatar = context.avatar
         if avatar is None or avatar.content.renderer != package.RENDERER:
@@ -65,7 +65,10 @@ class PhotoRenderer(Renderer):
         skin = skin_of(model)
         photo = package.unpack(avatar.content, model, skin)
         self._limits = Limits(photo.subject, model.pivot)
-        self._picture = _Picture(photo, skin, model.pivot, context.service(Kind.RASTERIZER), context.size)
+        chart = Lookup.of(model.mean[skin.vertices])
+        self._picture = _Picture(
+            photo, skin, chart, model.pivot, context.service(Kind.RASTERIZER), context.size
+        )
         self._picture.use(self._level)
         self._picture.put_behind(self._background)
 
@@ -86,15 +89,24 @@ class PhotoRenderer(Renderer):
         if self._picture is None:
             raise RuntimeError("PhotoRenderer.process needs open() first")
         expression = np.clip(np.nan_to_num(params.expression), 0, 1).astype(np.float32)
-        pixels = self._picture.draw(expression, self._limits.stance(params))
-        return VideoFrame(pixels, params.capture_ns, index=params.index, epoch=params.epoch)
+        detail = None if params.detail is None else np.nan_to_num(params.detail)
+        pixels, alpha = self._picture.draw(expression, detail, self._limits.stance(params), params.light)
+        return VideoFrame(
+            pixels, params.capture_ns, alpha, params.index, params.epoch, backdrop=self._background.colour
+        )
 
 
 class _Picture:
     """Everything of one avatar at one size, and the buffers to draw it."""
 
     def __init__(
-        self, photo: PhotoAvatar, skin: Skin, pivot: Float, rasterizer: Rasterizer, size: tuple[int, int]
+        self,
+        photo: PhotoAvatar,
+        skin: Skin,
+        chart: Lookup,
+        pivot: Float,
+        rasterizer: Rasterizer,
+        size: tuple[int, int],
     ) -> None:
         self.photo = photo
         self.skin = skin
@@ -118,36 +130,39 @@ class _Picture:
         )
         self.lens = lens_of(self.camera)
         used = min(side, round(_DETAIL * side * scale))
-        self.source = np.ascontiguousarray(
-            cv2.resize(photo.source, (used, used), interpolation=cv2.INTER_AREA)
+        # A copy at the least: packages hold read-only arrays, for which the kernels would be compiled once more.
+        self.source = (
+            np.asarray(cv2.resize(photo.source, (used, used), interpolation=cv2.INTER_AREA), np.uint8)
             if used < side
-            else photo.source
+            else photo.source.copy()
         )
         self.used = np.float32(used / side)
-        near = cv2.dilate(self.source[..., 3], np.ones((13, 13), np.uint8))
-        self.support = (cv2.resize(near, (used // 4, used // 4), interpolation=cv2.INTER_AREA) > 0).astype(
-            np.uint8
-        )
+        self.canvas, origin = backdrop.extended(self.source, photo.beside.source, side)
+        left, right = (part.shape[1] for part in photo.beside.source)
+        self.extent = np.array([-left, side + right, origin], np.float32)
+        self.support = backdrop.support(self.canvas[..., 3])
         self.spans = np.empty((_BANDS, 2), np.int32)
         self.shaded = np.empty(4, np.int32)
         small = cv2.resize(self.source, (used // 4, used // 4), interpolation=cv2.INTER_AREA)
-        self.smoothed = cv2.GaussianBlur(small, (0, 0), max(used / 4 / 170, 0.5))
-        self.plate = _framed(photo.plate, self.width, self.height)
+        self.smoothed = cv2.GaussianBlur(small, (0, 0), max(used / 4 / 120, 0.5))
+        self.plate = backdrop.framed(photo.plate, photo.beside.plate, self.width, self.height)
         self.back: Bytes = self.plate
+        self.transparent = False
 
         subject = photo.subject
         self.home = rotation_matrix(subject.rest_rotation)
         self.portrait_pose = pose_matrix(self.home, subject.rest_translation)
-        self.face = SkinPose(skin, photo.likeness)
+        self.face = SkinPose(skin, photo.likeness, chart)
         self.face.update(np.array(subject.neutral))
         self.portrait_skin = self.face.vertices.copy()
-        light = shading.light_of(
+        shown = (
             self.source,
             self.face.source_xy * self.used,
             np.asarray(vertex_normals(self.portrait_skin, skin.triangles) @ self.home.T, np.float32),
             skin.presence,
         )
-        self.shading = shading.Shading(skin, self.portrait_skin, self.home, light)
+        self.shading = shading.Shading(skin, self.portrait_skin, self.home, shading.light_of(*shown))
+        self.exposure = relighting.Exposure.of(shading.skin_colours(*shown))
         self.moved = np.zeros_like(self.portrait_skin)
         self.skin_clip = np.empty((len(skin.vertices), 4), np.float32)
         self.grid_clip = np.empty((len(photo.grid.still), 4), np.float32)
@@ -170,6 +185,7 @@ class _Picture:
             for eye in photo.eyes
         ]
         self.pool = BufferPool((self.height, self.width, 3), np.uint8, _POOL)
+        self.alpha_pool = BufferPool((self.height, self.width), np.uint8, _POOL)
         self.warped = np.empty((self.height, self.width, 4), np.uint8)
         self.full_map = np.empty((self.height, self.width, 2), np.float32)
 
@@ -183,48 +199,61 @@ class _Picture:
         self.skin_hits = _fragments(height, width)
 
     def put_behind(self, background: Background) -> None:
-        size = (self.width, self.height)
-        if background.mode == "blur":
-            self.back = cv2.GaussianBlur(self.plate, (0, 0), max(self.height / 40, 1.0))
-        elif background.mode == "colour":
-            self.back = np.empty_like(self.plate)
-            self.back[:] = np.array(background.colour, np.uint8)
-        elif background.mode == "image" and background.image is not None:
-            self.back = _cover(background.image, size)
-        else:
-            self.back = self.plate
-        self.back = np.ascontiguousarray(self.back)
+        self.transparent = background.mode == "transparent"
+        plate = self.plate
+        if self.transparent:
+            left, right = self.photo.beside.source
+            beside = left[..., :3], right[..., :3]
+            plate = backdrop.framed(self.photo.source[..., :3], beside, self.width, self.height)
+        self.back = backdrop.behind(background, plate)
 
-    def draw(self, expression: Float, stance: Stance) -> Bytes:
+    def draw(
+        self, expression: Float, detail: Float | None, stance: Stance, light: Float
+    ) -> tuple[Bytes, Bytes | None]:
+        """detail: see `FaceParams`; light: (9, 3), relative to the portrait's. Returns (H, W, 3) colours and, where the
+        background is transparent, (H, W) alpha.
+        """
         face = self.face
-        face.update(expression)
+        face.update(expression, detail)
         pose = pose_matrix(stance.rotation, stance.translation)
         resting = pose_matrix(self.home, np.asarray(stance.pivot - self.home @ self.pivot, np.float32))
         np.subtract(face.vertices, self.portrait_skin, out=self.moved)
         self._find(pose, resting)
         picture = self.pool.take()
         np.copyto(picture, self.back)
-        self._paint(picture)
-        for k, (opening, frame) in enumerate(zip(self.skin.openings, self.windows, strict=True)):
-            if frame.place(self.camera, pose, face.vertices, opening, _MARGIN_CM[k]):
+        alpha = self.alpha_pool.take() if self.transparent else None
+        self._paint(picture, alpha)
+        for k, frame in enumerate(self.windows):
+            if frame.place(self.lens, pose, face.vertices, _MARGIN_CM[k]):
                 self._open(k, frame, pose, expression, stance, picture)
-        self._shade(stance, picture)
-        return picture
+        self._shade(stance, light, picture)
+        return picture, alpha
 
-    def _shade(self, stance: Stance, picture: Bytes) -> None:
-        """Let the face turn under the light of the portrait."""
-        gain = self.shading.gain(self.face.vertices, stance.rotation)
+    def _shade(self, stance: Stance, light: Float, picture: Bytes) -> None:
+        """Let the face turn under the light of the portrait, and all of the person under what changed of it."""
+        relit = relighting.relight(light, self.exposure)
+        change = relit or relighting.AS_IT_IS
+        gain = self.shading.gain(self.face.vertices, stance.rotation, change)
         hits = self.skin_hits
-        shading.spread(gain, hits.triangle[0], hits.barycentric[0], self.triangles, self.factor, self.shaded)
+        shading.spread(
+            gain, hits.triangle[0], hits.barycentric[0], self.triangles, change.around, self.factor,
+            self.shaded,
+        )  # fmt: skip
         left, top, right, bottom = self.shaded.tolist()
-        if left >= right:
+        if left >= right and relit is None:
             return
         height, width = self.factor.shape
         left, top = max(left - _SOFT, 0), max(top - _SOFT, 0)
         right, bottom = min(right + _SOFT, width), min(bottom + _SOFT, height)
-        part = self.factor[top:bottom, left:right]
-        cv2.blur(part, (_SOFT, _SOFT), dst=part, borderType=cv2.BORDER_REPLICATE)
-        shading.apply(self.factor, left, top, right, bottom, picture)
+        if left < right:
+            part = self.factor[top:bottom, left:right]
+            cv2.blur(part, (_SOFT, _SOFT), dst=part, borderType=cv2.BORDER_REPLICATE)
+        if relit is None:
+            shading.apply(self.factor, left, top, right, bottom, picture)
+            return
+        relighting.apply_to_person(
+            self.factor, relit.tint, self.warped, self.spans, self.transparent, picture
+        )
 
     def _find(self, pose: Float, resting: Float) -> None:
         """Where in the source each pixel of the picture lies: `full_map`."""
@@ -242,7 +271,8 @@ class _Picture:
         warp.compose_map(
             self.grid_hits.triangle[0], self.grid_hits.barycentric[0], self.grid_triangles, grid.still,
             self.skin_hits.triangle[0], self.skin_hits.barycentric[0], self.triangles, face.source_xy,
-            self.skin.presence, self.frame, np.float32(self.width / width), self.used, self.side, self.map,
+            self.skin.presence, self.frame, np.float32(self.width / width), self.used, self.side, self.extent,
+            self.map,
         )  # fmt: skip
         # Where the surface folds, the map jumps; a soft jump is a soft contour.
         cv2.blur(self.map, (3, 3), dst=self.soft_map, borderType=cv2.BORDER_REPLICATE)
@@ -250,8 +280,12 @@ class _Picture:
             self.soft_map, (self.width, self.height), dst=self.full_map, interpolation=cv2.INTER_LINEAR
         )
 
-    def _paint(self, picture: Bytes) -> None:
-        """Draw the warped person over what is in `picture`; only where the person can be."""
+    def _paint(self, picture: Bytes, alpha: Bytes | None) -> None:
+        """Draw the warped person over what is in `picture`, or side by side with `alpha`; only where the person
+        can be.
+        """
+        if alpha is not None:
+            alpha[:] = 0
         warp.spans(self.soft_map, self.support, self.spans)
         step = self.width / self.map.shape[1]
         for band, (first, last) in enumerate(self.spans.tolist()):
@@ -260,14 +294,17 @@ class _Picture:
             top, bottom = self.height * band // _BANDS, self.height * (band + 1) // _BANDS
             left, right = max(int((first - 1) * step), 0), min(int((last + 1) * step) + 1, self.width)
             cv2.remap(
-                self.source,
+                self.canvas,
                 self.full_map[top:bottom, left:right],
                 None,
                 cv2.INTER_LINEAR,
                 dst=self.warped[top:bottom, left:right],
                 borderMode=cv2.BORDER_REPLICATE,
             )
-            over(self.warped, self.back, top, bottom, left, right, picture)
+            if alpha is None:
+                over(self.warped, self.back, top, bottom, left, right, picture)
+            else:
+                apart(self.warped, top, bottom, left, right, picture, alpha)
 
     def _open(
         self, k: int, frame: _Window, pose: Float, expression: Float, stance: Stance, picture: Bytes
@@ -320,6 +357,8 @@ class _Window:
     """A rectangle of the picture around one opening, and buffers that grow with it."""
 
     def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._box = np.empty(4, np.int32)
         self.triangles = np.concatenate([opening.window, _both_sides(opening.cap)])
         self.skin_count = len(opening.window)
         self.vertices, local = np.unique(self.triangles, return_inverse=True)
@@ -329,17 +368,17 @@ class _Window:
         self.left = self.top = self.width = self.height = 0
         self._room = 0
 
-    def place(self, camera: Camera, pose: Float, vertices: Float, opening: Opening, margin_cm: float) -> bool:
+    def place(self, lens: Float, pose: Float, vertices: Float, margin_cm: float) -> bool:
         """Around the opening as posed; False when it lies outside of the picture."""
-        points = np.concatenate([opening.upper.apply(vertices), opening.lower.apply(vertices)])
-        seen = points @ pose[:, :3].T + pose[:, 3]
-        pixels = camera.project(np.asarray(seen, np.float32))
-        margin = margin_cm * camera.focal / max(-float(seen[:, 2].mean()), 1.0)
-        low = np.floor(pixels.min(axis=0) - margin).astype(int)
-        high = np.ceil(pixels.max(axis=0) + margin).astype(int)
-        self.left, self.top = max(int(low[0]), 0), max(int(low[1]), 0)
-        self.width = min(int(high[0]), camera.width) - self.left
-        self.height = min(int(high[1]), camera.height) - self.top
+        upper, lower, box = self._opening.upper, self._opening.lower, self._box
+        window.bounds(
+            upper.vertices, upper.weights, lower.vertices, lower.weights, vertices, pose, lens,
+            np.float32(margin_cm), box,
+        )  # fmt: skip
+        left, top, right, bottom = box.tolist()
+        self.left, self.top = max(left, 0), max(top, 0)
+        self.width = min(right, int(lens[0])) - self.left
+        self.height = min(bottom, int(lens[1])) - self.top
         return self.width > 4 and self.height > 4
 
     def lens(self, camera: Camera, samples: int) -> Float:
@@ -391,33 +430,3 @@ def _fragments(height: int, width: int) -> Fragments:
         np.empty((1, height, width, 2), np.float32),
         np.empty((1, height, width), np.float32),
     )
-
-
-def _framed(plate: Bytes, width: int, height: int) -> Bytes:
-    """The square background in the middle of (height, width); what lies beside it mirrors it, out of focus."""
-    side = min(width, height)
-    shrinks = side < plate.shape[0]
-    square = cv2.resize(plate, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    left, top = (width - side) // 2, (height - side) // 2
-    right, bottom = width - side - left, height - side - top
-    if max(right, bottom) == 0:
-        return np.ascontiguousarray(square)
-    wide = cv2.copyMakeBorder(square, top, bottom, left, right, cv2.BORDER_REFLECT)
-    soft = cv2.GaussianBlur(wide, (0, 0), side / 40).astype(np.float32)
-    x, y = np.arange(width) - left, np.arange(height) - top
-    beyond_x = np.maximum(np.maximum(-x, x - side + 1), 0)
-    beyond_y = np.maximum(np.maximum(-y, y - side + 1), 0)
-    weight = np.clip(np.maximum(beyond_x[None, :], beyond_y[:, None]) / (side / 6), 0, 1)[..., None]
-    return np.asarray(wide + (soft - wide) * weight + 0.5, np.uint8)
-
-
-def _cover(image: Bytes, size: tuple[int, int]) -> Bytes:
-    """Scale and crop to fill (width, height)."""
-    height, width = image.shape[:2]
-    factor = max(size[0] / width, size[1] / height)
-    grown = cv2.resize(
-        image[..., :3], (max(round(width * factor), size[0]), max(round(height * factor), size[1])),
-        interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC,
-    )  # fmt: skip
-    left, top = (grown.shape[1] - size[0]) // 2, (grown.shape[0] - size[1]) // 2
-    return np.ascontiguousarray(grown[top : top + size[1], left : left + size[0]])

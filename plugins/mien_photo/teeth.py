@@ -31,6 +31,10 @@ _RISE_LOWER = (0.0, 0.0, -0.02, 0.05, 0.10, 0.14)
 """How far the biting edge of each tooth lies behind the foremost, cm."""
 _HEIGHTS = (1.02, 0.92, 1.0, 0.86, 0.8, 0.75)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_SKIN_TINT = np.array([1.22, 0.95, 0.78], np.float32)
+"""Of a cheek in white light, at a luminance of 1."""
+_LAMP = np.array([[0.97, 0.8, 0.75], [1.25, 1.1, 1.0]], np.float32)
+"""Least and most tint of a light that skin tells of: pale skin is no blue lamp."""
 _LEAST_SMILE_CM = 0.28
 _BEHIND_LIPS_CM = 0.45
 """How far behind the line where lips meet the front teeth stand."""
@@ -135,10 +139,12 @@ def well_lit(smile: Smile, palette: Palette, opened: float) -> bool:
 def palette_of(white: Float, lip: Float, skin: Float) -> Palette:
     """white: of the eyes, lip, skin: (3,) typical colours of the portrait."""
     luma = _LUMA
-    bright = float(np.clip(0.5 * (white @ luma) + 0.68 * (skin @ luma), 110, 222))
-    # Teeth share the tint of the light that the white of the eyes shows, and are a little yellow.
-    tint = np.clip(white / max(float(white @ luma), 1.0), 0.85, 1.15) ** 0.5
-    tooth = bright * tint * np.array([1.04, 1.0, 0.91], np.float32)
+    bright = float(np.clip(0.5 * (white @ luma) + 0.72 * (skin @ luma), 110, 226))
+    # The tint of the light: the white of an eye shows it, but small, in the lid's shadow and bluish; so does skin,
+    # less its own. Teeth are a little yellow.
+    shown = np.clip(white / max(float(white @ luma), 1.0), 0.85, 1.15) ** 0.3
+    shown *= np.clip(skin / max(float(skin @ luma), 1.0) / _SKIN_TINT, *_LAMP) ** 0.7
+    tooth = bright * shown / float(shown @ luma) * np.array([1.04, 1.0, 0.91], np.float32)
     level = float(np.clip(skin @ luma, 40, 220)) / 150
     gum = 0.5 * lip + 0.35 * np.array([175, 95, 92], np.float32) * level
     tongue = 0.43 * lip + 0.52 * np.array([165, 82, 78], np.float32) * level
@@ -168,9 +174,11 @@ def painted(palette: Palette, *, upper: bool) -> Bytes:
     gum = np.clip((v - gum_line) / 0.06 + 0.5, 0, 1)
 
     # Rounded crowns: darker towards the gaps, brighter along the middle, a little translucent at the edge.
-    shade = 1.03 - 0.13 * np.abs(within) ** 4 - 0.05 * within**2
-    gap = np.exp(-(((1 - np.abs(within)) * width / 2 / 0.035) ** 2))
-    shade -= (0.14 if upper else 0.10) * gap * np.clip(1.2 - v / 1.2, 0.3, 1)
+    shade = 1.03 - 0.06 * np.abs(within) ** 4 - 0.05 * within**2
+    gap = np.exp(-(((1 - np.abs(within)) * width / 2 / 0.045) ** 2))
+    # Neighbours touch: only where their crowns round off, at the edge and at the gum, is there shadow between them.
+    apart = 0.3 + 0.7 * np.exp(-(((v - rise) / 0.14) ** 2)) + 0.4 * np.clip((v - 0.6) / 0.3, 0, 1)
+    shade -= (0.15 if upper else 0.12) * gap * apart
     shade -= 0.05 * np.exp(-(((v - rise) / 0.12) ** 2))
     shade -= 0.10 * np.clip((v - 0.55) / 0.5, 0, 1)
     # Canines and what lies behind them are a trifle more yellow.

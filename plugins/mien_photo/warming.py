@@ -9,7 +9,7 @@ from mien.avatar.package import Avatar, AvatarContent, Consent
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.model import FaceModel, load_model
 from mien.face.subject import Subject
-from mien.frames import FaceParams, Float
+from mien.frames import DETAIL, FaceParams, Float
 from mien.render import composition, projection
 from mien.stage import Fragments, Kind, Rasterizer
 from mien.testing.context import FakeContext
@@ -37,7 +37,12 @@ def warm() -> None:
     renderer = PhotoRenderer()
     renderer.open(context)
     renderer.process(
-        FaceParams(0, translation=content.subject.rest_translation, expression=np.full(52, 0.2, np.float32))
+        FaceParams(
+            0,
+            translation=content.subject.rest_translation,
+            expression=np.full(52, 0.2, np.float32),
+            detail=np.zeros(DETAIL, np.float32),
+        )
     )
     renderer.close()
     context.close()

@@ -82,16 +82,19 @@ def compose_map(
     step: np.float32,
     scale: np.float32,
     side: np.float32,
+    extent: Float,
     out: Float,
 ) -> None:
     """out: (h, w, 2): px of the source for each pixel, cv2's convention (centres at whole numbers).
 
     grid_xy, skin_xy: (*, 2) px of the portrait's source; scale: px of the source used per px of that;
     presence: (K,) how much of the skin is shown over the grid; frame: see `grid_to_clip`; step: px of
-    the output per px of the map; side: of the portrait's source, px.
+    the output per px of the map; side: of the portrait's source, px; extent: (3,) how far the source used goes on
+    beyond it, left and right edge in px of the portrait's source, and where that begins in px of the one used.
     """
     height, width = grid_triangle.shape
-    half, strip = np.float32(0.5), np.float32(0.06) * side
+    half, strip, above = np.float32(0.5), np.float32(0.06) * side, np.float32(0.4) * side
+    low, high, origin = extent[0], extent[1], extent[2]
     for y in range(height):
         for x in range(width):
             t = grid_triangle[y, x]
@@ -104,6 +107,12 @@ def compose_map(
                 l2 = np.float32(1.0) - l0 - l1
                 gx = l0 * grid_xy[a, 0] + l1 * grid_xy[b, 0] + l2 * grid_xy[c, 0]
                 gy = l0 * grid_xy[a, 1] + l1 * grid_xy[b, 1] + l2 * grid_xy[c, 1]
+            elif 0 <= gx <= side:
+                # The head drew the grid away from the border: what was there is not shown a second time.
+                if gy < above:
+                    gy = -side
+                else:
+                    gx = max(low, np.float32(0)) if gx < half * side else min(high, side)
             t = skin_triangle[y, x]
             if t >= 0:
                 a, b, c = skin_triangles[t, 0], skin_triangles[t, 1], skin_triangles[t, 2]
@@ -116,12 +125,12 @@ def compose_map(
                 gy += p * (sy - gy)
             # Beyond the portrait's sides a strip of it is mirrored and stretched, sheared such that
             # shoulders go on sloping down.
-            beyond = max(-gx, gx - side)
+            beyond = max(low - gx, gx - high)
             if beyond > 0:
                 inwards = strip * (np.float32(1.0) - np.exp(-beyond / strip))
-                gx = inwards if gx < 0 else side - inwards
+                gx = low + inwards if gx < low else high - inwards
                 gy -= _SHOULDER * (inwards + beyond)
-            out[y, x, 0] = gx * scale - half
+            out[y, x, 0] = gx * scale + origin - half
             out[y, x, 1] = gy * scale - half
 
 

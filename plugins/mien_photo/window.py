@@ -86,6 +86,45 @@ def gather(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def bounds(
+    upper: Ints,
+    upper_weights: Float,
+    lower: Ints,
+    lower_weights: Float,
+    vertices: Float,
+    pose: Float,
+    lens: Float,
+    margin_cm: np.float32,
+    out: Ints,
+) -> None:
+    """out: (4,) px of the picture, left, top, right, bottom around an opening and `margin_cm` more.
+
+    upper, lower: (P, 3) vertices along its edges, with weights; vertices: (K, 3) cm; pose: (3, 4) of the head.
+    """
+    left = top = _F(1e9)
+    right = bottom = _F(-1e9)
+    away = _F(0.0)
+    count = 2 * upper.shape[0]
+    for i in range(count):
+        corners, weights = (upper, upper_weights) if i % 2 == 0 else (lower, lower_weights)
+        x = y = z = _F(0.0)
+        for k in range(3):
+            v, w = corners[i // 2, k], weights[i // 2, k]
+            x += w * vertices[v, 0]
+            y += w * vertices[v, 1]
+            z += w * vertices[v, 2]
+        depth = -(pose[2, 0] * x + pose[2, 1] * y + pose[2, 2] * z + pose[2, 3])
+        k_px = lens[2] / max(depth, _F(1.0))
+        px = lens[3] + k_px * (pose[0, 0] * x + pose[0, 1] * y + pose[0, 2] * z + pose[0, 3])
+        py = lens[4] - k_px * (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3])
+        left, right, top, bottom = min(left, px), max(right, px), min(top, py), max(bottom, py)
+        away += depth / _F(count)
+    margin = margin_cm * lens[2] / max(away, _F(1.0))
+    out[0], out[1] = np.int32(np.floor(left - margin)), np.int32(np.floor(top - margin))
+    out[2], out[3] = np.int32(np.ceil(right + margin)), np.int32(np.ceil(bottom + margin))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def edges(gathered: Float, top: Float, bottom: Float) -> None:
     """First and last row of the opening in each column, with fractions; top > bottom where there is none."""
     height, width = gathered.shape[0], gathered.shape[1]
@@ -250,7 +289,9 @@ def inside_mouth(
                 lit = _F(1.0) - shading * _F(0.6) * (_F(1.0) - max(facing, _F(0.0)))
                 lit *= _F(1.0) - shading * (_F(1.0) - np.exp(-max(hb - hz - _F(0.5), _F(0.0)) * _F(0.45)))
                 if which == 0:
-                    lit *= _F(0.90)
+                    # The upper row stands in front of the lower one and shades what is next to its edge.
+                    below = max(upper_y - hy, _F(0.0)) / _F(0.16)
+                    lit *= _F(0.86) - shading * _F(0.34) * np.exp(-below * below)
                 r += share * (texel[0] * lit - r)
                 g += share * (texel[1] * lit - g)
                 b += share * (texel[2] * lit - b)

@@ -45,6 +45,21 @@ def test_what_a_package_holds(avatar):
     assert content.arrays["mouth_gap"].max() > 0.2
 
 
+def test_what_the_picture_shows_beside_the_square_is_kept(avatar):
+    """A flag at one side, a space shuttle at the other; both sleeves are hers."""
+    images = avatar.content.images
+    source = images["source"]
+    for side, seam, edge in (("left", -1, 0), ("right", 0, -1)):
+        beside = images[f"source_{side}"]
+        assert beside.shape[0] == crop.SIDE
+        assert beside.shape[1] > 300
+        assert images[f"plate_{side}"].shape == (*beside.shape[:2], 3)
+        off = np.abs(beside[:, seam].astype(int) - source[:, edge].astype(int))
+        assert np.median(off) < 10
+    assert source[-10, 5, 3] > 128
+    assert source[-10, int(0.86 * crop.SIDE), 3] > 128
+
+
 def test_the_person_is_in_front_and_the_wall_behind(avatar):
     alpha = avatar.content.images["source"][..., 3]
     side = alpha.shape[0]
@@ -109,6 +124,30 @@ def test_the_square_stays_inside_where_it_can():
     assert square.overhang(520, 600) <= 0.03  # a little headroom
     assert square.left + square.side == pytest.approx(520)
     assert crop.choose(points, 505, 172).overhang(505, 172) > 0
+
+
+def test_tall_hair_is_kept_as_far_as_the_picture_shows_it():
+    points = np.zeros((478, 3), np.float32)
+    points[:, 1] = np.linspace(180, 420, 478)
+    points[:, 0] = np.linspace(140, 320, 478)
+    without = crop.choose(points, 450, 675)
+    square = crop.choose(points, 450, 675, crown=40.0)
+    assert without.top > 40 > square.top
+    assert square.top + square.side > 420 + 0.15 * 240
+    assert square.side <= 2.0 * 240
+    assert crop.choose(points, 450, 675, crown=150.0) == without
+
+
+def test_only_small_faces_of_bad_jpegs_are_smoothed(astronaut):
+    _, encoded = cv2.imencode(".jpg", astronaut[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 25])
+    bad = np.ascontiguousarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1])
+    small, large = crop.Square(120, 0, 220), crop.Square(0, 0, 510)
+    assert crop.cleaned(astronaut, small) is astronaut, "a picture without blocks keeps its grain"
+    assert crop.cleaned(bad, large) is bad
+    cleaned = crop.cleaned(bad, small)
+    assert crop.blockiness(cleaned[:220, 120:340]) < 0.5 + 0.5 * crop.blockiness(bad[:220, 120:340])
+    assert (cleaned[230:] == bad[230:]).all()
+    assert np.abs(cleaned.astype(float) - bad).mean() < 2
 
 
 def test_what_lies_beyond_the_picture_shows_no_second_head():

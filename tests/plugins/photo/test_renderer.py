@@ -12,6 +12,7 @@ from mien.errors import PackageError
 from mien.face.model import load_model
 from mien.face.rig import INDEX
 from mien.frames import FaceParams
+from mien.render.composition import flattened
 from mien.stage import Background
 from mien.testing.context import FakeContext
 from mien_photo.renderer import PhotoRenderer
@@ -137,6 +138,19 @@ def test_the_eyes_turn_within_the_lids(avatar, rendering):
     assert centres[0] + 1 < centres[1] < centres[2] - 1
 
 
+def test_a_head_that_looks_up_is_not_seen_twice(avatar, rendering):
+    renderer = rendering((256, 256))
+    renderer.set_background(Background("transparent"))
+    params = portrait_params(avatar)
+    from mien.face.camera import axis_angle, rotation_matrix
+
+    up = rotation_matrix(np.radians([-30.0, 0.0, 0.0])) @ rotation_matrix(params.rotation)
+    alpha = renderer.process(replace(params, rotation=axis_angle(up))).alpha
+    _, _, found, _ = cv2.connectedComponentsWithStats((alpha > 128).astype(np.uint8))
+    areas = sorted(found[1:, cv2.CC_STAT_AREA])
+    assert sum(areas[:-1]) < 0.005 * areas[-1]
+
+
 def test_shoulders_stay_when_the_head_turns(avatar, rendering):
     renderer = rendering()
     still = renderer.process(closed_mouth(avatar)).pixels.copy()
@@ -202,6 +216,64 @@ def test_backgrounds(avatar, rendering):
     np.testing.assert_array_equal(renderer.process(params).pixels, kept)
 
 
+@pytest.mark.parametrize("size", [(256, 256), (456, 256)])
+def test_a_transparent_background_is_alpha(avatar, rendering, size):
+    """Colour and alpha together are the person over anything, as if it had been drawn over it."""
+    renderer = rendering(size)
+    params = turned(closed_mouth(avatar), 12)
+    renderer.set_background(Background("transparent", colour=(10, 200, 30)))
+    frame = renderer.process(params)
+    assert frame.alpha is not None
+    assert frame.alpha.shape == frame.pixels.shape[:2]
+    assert (frame.alpha[2:20, 2:20] == 0).all()
+    middle = size[0] // 2
+    assert (frame.alpha[100:140, middle - 20 : middle + 20] == 255).all()
+
+    renderer.set_background(Background("colour", colour=(10, 200, 30)))
+    drawn = renderer.process(params)
+    assert drawn.alpha is None
+    flat = flattened(frame)
+    assert cv2.PSNR(np.array(flat.pixels), np.array(drawn.pixels)) > 45
+    assert (flat.pixels[2:20, 2:20] == (10, 200, 30)).all()
+
+
+@pytest.mark.parametrize("height", [256, 384, 768, 1024])
+@pytest.mark.parametrize("wide", [False, True])
+def test_every_size_shows_the_same(avatar, rendering, height, wide):
+    width = round(height * 8 / 9) * 2 if wide else height
+    frame = rendering((width, height)).process(turned(closed_mouth(avatar), 8))
+    assert frame.pixels.shape == (height, width, 3)
+    left = (width - height) // 2
+    square = np.array(frame.pixels[:, left : left + height])
+    small = cv2.resize(square, (256, 256), interpolation=cv2.INTER_AREA)
+    reference = rendering((256, 256)).process(turned(closed_mouth(avatar), 8)).pixels
+    assert cv2.PSNR(small, np.array(reference)) > 27
+    # Larger is sharper: there is more in it than in the smaller one enlarged.
+    enlarged = cv2.resize(np.array(reference), (height, height), interpolation=cv2.INTER_CUBIC)
+    rows, columns = region(avatar, FACE, height)
+    detail = [cv2.Laplacian(luma(p[rows, columns]), cv2.CV_32F).std() for p in (square, enlarged)]
+    assert height == 256 or detail[0] > 1.05 * detail[1]
+
+
+def test_a_wide_picture_has_the_square_one_in_its_middle(avatar, rendering):
+    params = closed_mouth(avatar)
+    square = rendering((256, 256)).process(params).pixels
+    wide = rendering((456, 256)).process(params).pixels
+    assert cv2.PSNR(np.array(wide[:, 100:356]), np.array(square)) > 32
+
+
+def test_alpha_comes_from_a_pool_as_well(avatar, rendering):
+    renderer = rendering()
+    renderer.set_background(Background("transparent"))
+    first = renderer.process(closed_mouth(avatar))
+    copy = first.alpha.copy()
+    second = renderer.process(turned(closed_mouth(avatar), 20))
+    np.testing.assert_array_equal(first.alpha, copy)
+    assert renderer._picture.alpha_pool.in_use == 2
+    del first, second
+    assert renderer._picture.alpha_pool.in_use == 0
+
+
 def test_levels_change_the_cost_not_the_picture(avatar, rendering):
     renderer = rendering((512, 512))
     best = renderer.process(closed_mouth(avatar)).pixels.copy()
@@ -250,13 +322,14 @@ def test_an_incomplete_avatar_is_refused(avatar):
 def test_one_signature_for_each_kernel(avatar, rendering):
     """A second one would be compiled in the middle of a call, seconds long."""
     from mien.render import composition, projection
-    from mien_photo import posing, warming, warp, window
+    from mien_photo import apertures, posing, warming, warp, window
 
     warming.warm()
     rendering().process(closed_mouth(avatar))
     kernels = [
-        composition.over, projection.to_clip, posing._express, posing._move_edges, warp.grid_to_clip,
+        composition.over, composition.apart, projection.to_clip, posing._express, posing._move_edges, warp.grid_to_clip,
         warp.compose_map, window.gather, window.edges, window.inside_mouth, window.inside_eye, window.blend,
+        window.bounds, apertures.lips, apertures.lids, apertures.widening,
     ]  # fmt: skip
     assert {kernel.py_func.__name__: len(kernel.signatures) for kernel in kernels} == {
         kernel.py_func.__name__: 1 for kernel in kernels
