@@ -15,6 +15,12 @@ plugin = Plugin(
         Provides(
             Kind.TRACKER, "fit", "mien.face.tracker:LandmarkTracker", "3DMM fit to landmarks, on the CPU"
         ),
+        Provides(
+            Kind.LISTENER,
+            "speech",
+            "mien.voice.listener:SpeechListener",
+            "a small network that reads lips' motion off a voice",
+        ),
     ),
     warm="mien.face.warming:warm",
 )

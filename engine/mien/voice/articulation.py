@@ -1,0 +1,97 @@
+"""What the network says, and what it means for a face: a compact code of the mouth, and its way to ARKit's names.
+
+People, rigs and trackers share one opening of the mouth out among many weights, each in their own way. The code
+says what a reader of lips sees, so that what is learned from one of them holds for the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mien.face.lips import PARTING, set_opening
+from mien.face.rig import INDEX
+from mien.frames import EXPRESSIONS, Float
+
+CODE = ("jaw", "opening", "pucker", "funnel", "spread", "lower", "upper", "tuck", "press", "tongue")
+"""jaw: down. opening: how far the lips part, in units of `jawOpen` (`mien.face.lips`). pucker, funnel: lips round and
+forward, narrow and wide. spread: corners back. lower, upper: lip off the teeth. tuck: lower lip under the upper
+teeth. press: lips against each other. tongue: between the teeth. All 0 to 1, 0 at rest.
+"""
+CHANNEL = {name: i for i, name in enumerate(CODE)}
+
+_BOTH = ("Left", "Right")
+_SPREAD = {"mouthStretch": 0.45, "mouthSmile": 0.35}
+"""How `spread` shows, as in `mien.drive.speech`."""
+_LOP = (1.04, 0.96)
+"""No mouth is symmetric: this one favours its left a little."""
+
+_MEETS = 0.25, 0.6
+"""Of `press`: where lips begin to meet, and where they do. A network is rarely sure of a p; a reader of lips is."""
+_APART = 0.08, 0.2
+"""Of `opening`: lips that are nearly shut can be meant to meet, wide ones cannot, however sure the press is."""
+_PRESSED_TUCK = 0.28
+"""Share of `press` that `encode` sees as tuck."""
+_SEALED = 0.035
+"""An opening below that is meant to be none: lips that all but touch do touch."""
+
+
+def _ramp(value: float, begin: float, end: float) -> float:
+    """0 before `begin`, 1 after `end`, smooth between."""
+    x = min(max((value - begin) / (end - begin), 0.0), 1.0)
+    return x * x * (3 - 2 * x)
+
+
+def encode(weights: Float) -> Float:
+    """weights: (..., 52) ARKit weights less those at rest -> (..., 10) code. What ARKit lacks is 0."""
+
+    def column(name: str) -> Float:
+        return np.asarray(weights[..., INDEX[name]])
+
+    def both(name: str) -> Float:
+        return (column(f"{name}Left") + column(f"{name}Right")) / 2
+
+    tuck, press = column("mouthRollLower") * 2, both("mouthPress") / 0.16
+    code = {
+        "jaw": column("jawOpen"),
+        "opening": weights @ PARTING,
+        "pucker": column("mouthPucker"),
+        "funnel": column("mouthFunnel"),
+        "spread": both("mouthStretch") / _SPREAD["mouthStretch"] / 2
+        + both("mouthSmile") / _SPREAD["mouthSmile"] / 2,
+        "lower": both("mouthLowerDown"),
+        "upper": both("mouthUpperUp"),
+        "tuck": tuck,
+        "press": press,
+        "tongue": column("tongueOut"),
+    }
+    return np.asarray(np.stack([np.clip(code[name], 0, 1) for name in CODE], axis=-1), np.float32)
+
+
+def decode(code: Float) -> Float:
+    """code: (10,) -> (52,) float32 in [0, 1]: only shapes of mouth, jaw, tongue and cheeks are set."""
+    jaw, opening, pucker, funnel, spread, lower, upper, tuck, press, tongue = (
+        float(value) for value in np.clip(code, 0, 1)
+    )
+    tuck = max(tuck - _PRESSED_TUCK * press, 0.0)  # pressed lips roll in, too
+    press = _ramp(press, *_MEETS) * (1.0 - _ramp(opening, *_APART))
+    opening *= 1.0 - press
+    sealed = 1.0 - min(opening / _SEALED, 1.0)
+    press = max(press, 0.6 * sealed * min(jaw / 0.02, 1.0))
+    weights = np.zeros(EXPRESSIONS, np.float32)
+    weights[INDEX["jawOpen"]] = max(jaw, opening * 0.55)
+    weights[INDEX["mouthPucker"]] = pucker
+    weights[INDEX["mouthFunnel"]] = funnel * (1 - 0.7 * press)
+    weights[INDEX["mouthRollLower"]] = 0.5 * tuck + 0.14 * press
+    weights[INDEX["mouthRollUpper"]] = 0.10 * press
+    weights[INDEX["mouthShrugLower"]] = 0.10 * tuck + 0.08 * press
+    weights[INDEX["tongueOut"]] = tongue
+    weights[INDEX["cheekPuff"]] = 0.05 * press
+    for side, share in zip(_BOTH, _LOP, strict=True):
+        for name, amount in _SPREAD.items():
+            weights[INDEX[f"{name}{side}"]] = amount * share * spread
+        weights[INDEX[f"mouthLowerDown{side}"]] = share * lower * (1 - press) * (1 - tuck)
+        weights[INDEX[f"mouthUpperUp{side}"]] = share * upper * (1 - press)
+        weights[INDEX[f"mouthPress{side}"]] = 0.16 * share * press
+        weights[INDEX[f"cheekSquint{side}"]] = 0.08 * share * spread
+    set_opening(weights, 0.0 if sealed > 0 and opening < _SEALED / 2 else opening)
+    return np.clip(weights, 0, 1)
