@@ -9,6 +9,7 @@ import { Keeper } from './keeper.js';
  * @typedef {object} Snapshot
  * @property {'driven' | 'holding' | 'idle' | 'paused' | 'degraded'} state
  * @property {string} source
+ * @property {string} [voice]  who speaks beside the source
  * @property {string} avatar
  * @property {number} fps
  * @property {number} frames
@@ -20,6 +21,7 @@ import { Keeper } from './keeper.js';
  * @property {number} faces
  * @property {number} [budget_ms]
  * @property {boolean} [recording]
+ * @property {{width: number, height: number}} [picture]  px
  */
 
 /**

@@ -5,13 +5,14 @@
  * @property {boolean} paused
  * @property {boolean} mirror
  * @property {'full' | 'face' | 'dubbing'} mode
+ * @property {'portrait' | 'driver'} light
  * @property {{yaw: number, pitch: number, roll: number}} head  degrees
  * @property {{yaw: number, pitch: number}} gaze  degrees
  * @property {Record<string, number>} expression  ARKit name -> offset, -1 to 1
  * @property {Record<string, number | null>} emotion  name -> how much of it, 0 to 1; null: being taken off
  * @property {number} head_strength  0 to 2
  * @property {number} expression_strength  0 to 2
- * @property {{mode: 'keep' | 'blur' | 'colour' | 'image', colour: string}} background
+ * @property {{mode: 'keep' | 'blur' | 'colour' | 'image' | 'transparent', colour: string}} background
  */
 
 /** @typedef {{[key: string]: unknown}} Patch */
@@ -22,6 +23,7 @@ export function neutral() {
     paused: false,
     mirror: false,
     mode: 'full',
+    light: 'portrait',
     head: { yaw: 0, pitch: 0, roll: 0 },
     gaze: { yaw: 0, pitch: 0 },
     expression: {},

@@ -4,6 +4,7 @@ import { controlAddress, retakeToken, session, whepPath } from './address.js';
 import { ask, ensureSession } from './api.js';
 import { backgroundPanel } from './background.js';
 import { Calibration } from './calibration.js';
+import { Composer } from './composer.js';
 import { ControlSocket } from './control.js';
 import { ControlState } from './controls.js';
 import { part, say } from './dom.js';
@@ -13,6 +14,7 @@ import { EmotionPanel } from './emotionpanel.js';
 import { FacePanel } from './facepanel.js';
 import { asFailure } from './failures.js';
 import { listenForKeys } from './keys.js';
+import { lightPanel } from './lightpanel.js';
 import { Notices } from './notices.js';
 import { Portrait } from './portrait.js';
 import { posePanel } from './posepanel.js';
@@ -22,6 +24,7 @@ import { shownState } from './state.js';
 import { strengthPanel } from './strengthpanel.js';
 import { tabs } from './tabs.js';
 import { Timing } from './timing.js';
+import { Voice } from './voice.js';
 import { Player } from './whep.js';
 
 /** @typedef {import('./keeper.js').Link} Link */
@@ -69,7 +72,7 @@ const stage = new Stage(() => {
 });
 
 const player = new Player({
-  path: whepPath,
+  path: Composer.able ? `${whepPath}?alpha=below` : whepPath,
   video: stage.video,
   prepare: async (signal) => {
     await ensureSession(signal);
@@ -103,9 +106,11 @@ const calibration = new Calibration({
   state: () => facts.snapshot?.state ?? '',
   notices,
 });
+new Voice(notices, part('voice', HTMLElement));
 posePanel(controls);
 strengthPanel(controls);
 backgroundPanel(controls, notices);
+lightPanel(controls);
 
 /** @param {Message} message */
 function take(message) {
@@ -117,6 +122,7 @@ function take(message) {
       portrait.show(message.avatar?.title ?? '');
       recorder.show(message.snapshot.recording ? 'on' : 'off');
       facts.snapshot = message.snapshot;
+      stage.composer.expect(message.snapshot.picture);
       break;
     case 'stats':
       facts.snapshot = message.snapshot;
@@ -141,8 +147,9 @@ function take(message) {
 
 function show() {
   stage.showState(shownState(facts));
-  if (facts.snapshot)
-    say(part('source', HTMLElement), facts.mine ? 'your camera' : facts.snapshot.source || 'nobody');
+  if (!facts.snapshot) return;
+  const { source, voice } = facts.snapshot;
+  say(part('source', HTMLElement), facts.mine ? 'your camera' : source || voice || 'nobody');
 }
 
 /** @param {Action} action */

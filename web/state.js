@@ -34,7 +34,7 @@ export function shownState({ picture, control, snapshot, mine, trouble }) {
       return {
         name: 'driven',
         title: 'Driven',
-        detail: `by ${mine ? 'your camera' : snapshot.source || 'somebody'}`,
+        detail: `by ${mine ? 'your camera' : snapshot.source || snapshot.voice || 'somebody'}`,
       };
     case 'holding':
       return { name: 'holding', title: 'Holding', detail: mine ? NO_FACE : 'no face in sight' };

@@ -126,12 +126,12 @@ def router(rooms: Rooms, *, auth_required: bool) -> APIRouter:
             await room.drive_with(source)
         return {"title": source.info.title}
 
-    @routes.get("/sessions/{name}/recordings/{recording}.mp4")
+    @routes.get("/sessions/{name}/recordings/{recording}")
     async def recording(name: str, recording: str) -> FileResponse:
         path = (await rooms.get(name)).recordings.get(recording)
         if path is None or not path.is_file():
             raise Problem(404, "no-recording", "There is no such recording", "It was deleted, or never made.")
-        return FileResponse(path, media_type="video/mp4", filename=path.name)
+        return FileResponse(path, media_type=f"video/{path.suffix[1:]}", filename=path.name)
 
     @routes.get("/sessions/{name}/trace.json")
     async def trace(name: str) -> JSONResponse:

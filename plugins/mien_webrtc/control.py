@@ -61,6 +61,9 @@ class ControlHub:
     async def serve(self, socket: WebSocket) -> None:
         """Talk to one page until it leaves."""
         await socket.accept()
+        if self._room.closing:
+            await socket.close(1001)
+            return
         connection = Connection(socket)
         connection.post(self._hello())
         self.connections.add(connection)
@@ -184,10 +187,12 @@ class ControlHub:
                 self.broadcast({"type": "recording", "state": "on"})
             case "stop_recording":
                 message: Message = {"type": "recording", "state": "off"}
-                path = await session.stop_recording()
-                if path is not None:
-                    message["url"] = room.keep_recording(path)
-                self.broadcast(message)
+                try:
+                    path = await session.stop_recording()
+                    if path is not None:
+                        message["url"] = room.keep_recording(path)
+                finally:
+                    self.broadcast(message)
             case "release":
                 await room.release()
             case _:

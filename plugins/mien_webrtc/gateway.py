@@ -19,8 +19,8 @@ from mien.config import ServerSection
 from mien.engine import Engine
 from mien.errors import AddressError
 from mien.stage import Gateway
-from mien_webrtc import api, metrics, page, problems, signalling
-from mien_webrtc.guard import MEGABYTE, SDP_LIMIT, Guard, Policy, is_loopback
+from mien_webrtc import api, metrics, page, problems, signalling, voice_api
+from mien_webrtc.guard import MEGABYTE, MESSAGE_LIMIT, Guard, Policy, is_loopback
 from mien_webrtc.ice import IceServer
 from mien_webrtc.rooms import Rooms
 from mien_webrtc.settings import WebrtcSettings
@@ -58,7 +58,7 @@ class WebGateway(Gateway):
                 lifespan="off",
                 server_header=False,
                 ws="websockets-sansio",
-                ws_max_size=SDP_LIMIT,
+                ws_max_size=MESSAGE_LIMIT,
                 timeout_graceful_shutdown=1,
                 ssl_certfile=section.tls_cert if tls else None,
                 ssl_keyfile=section.tls_key if tls else None,
@@ -121,6 +121,7 @@ def build_app(rooms: Rooms, section: ServerSection, token: str) -> FastAPI:
     problems.install(app)
     app.include_router(signalling.router(rooms))
     app.include_router(api.router(rooms, auth_required=bool(token)))
+    app.include_router(voice_api.router(rooms))
     app.include_router(metrics.router(rooms.engine))
     app.include_router(page.router(page.web_folder()))
     policy = Policy(

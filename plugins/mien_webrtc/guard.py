@@ -26,10 +26,16 @@ SDP_LIMIT = 64 * 1024
 
 MEGABYTE = 1024 * 1024
 
+MESSAGE_LIMIT = MEGABYTE
+"""Bytes of one message over a WebSocket: 20 s of sound at 24 kHz."""
+
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _PROTECTED = re.compile(r"/(api|whep|whip|metrics)(/|$)")
 _PHOTO = re.compile(r"/api/sessions/[^/]+/(avatar|background)")
 _CLIP = re.compile(r"/api/sessions/[^/]+/clip")
+_VOICE = re.compile(r"/api/sessions/[^/]+/voice")
+_ENDLESS = 1 << 62
+"""Bytes of sound that is played as it comes: nothing of it is kept."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -90,6 +96,8 @@ class Policy:
     def body_limit(self, path: str) -> int:
         if _PHOTO.fullmatch(path):
             return self.photo_limit
+        if _VOICE.fullmatch(path):
+            return _ENDLESS
         return self.clip_limit if _CLIP.fullmatch(path) else SDP_LIMIT
 
 

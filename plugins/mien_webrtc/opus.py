@@ -17,6 +17,11 @@ RATE = 48_000
 FRAME = 960
 TIME_BASE = Fraction(1, RATE)
 
+_LOOK_AHEAD_NS = 6_500_000
+"""What comes out of a decoder is so much later than what went in (312 samples, RFC 6716 section 2.1.4's look-ahead at
+48 kHz): a packet is stamped with the time of the sound that it gives out.
+"""
+
 _REJOIN_NS = 60_000_000
 """A step of the capture times larger than this is a gap in the sound, a smaller one is jitter."""
 
@@ -27,7 +32,7 @@ def rtp_time(capture_ns: int) -> int:
 
 
 class OpusEncoder:
-    """Any float sound to 20 ms Opus packets, stereo, stamped with the time of their first sample."""
+    """Any float sound to 20 ms Opus packets, stereo, stamped with the time of the first sample that they decode to."""
 
     def __init__(self, bitrate: int = 64_000) -> None:
         codec = av.CodecContext.create("libopus", "w")
@@ -41,6 +46,11 @@ class OpusEncoder:
         self._rate = 0
         self._left: Float = np.zeros((0, 2), np.float32)
         self._next_ns: int | None = None
+
+    def forget(self) -> None:
+        """What waits to fill a packet is not to be heard any more."""
+        self._left = self._left[:0]
+        self._next_ns = None
 
     def encode(self, frame: AudioFrame) -> list[EncodedFrame]:
         """Samples that do not fill a packet wait for the next call."""
@@ -60,7 +70,7 @@ class OpusEncoder:
             capture_ns = start_ns + used * NS_PER_S // RATE
             sound.pts, sound.time_base = rtp_time(capture_ns), TIME_BASE
             encoded += [
-                EncodedFrame(bytes(packet), capture_ns, keyframe=True, codec="opus")
+                EncodedFrame(bytes(packet), capture_ns - _LOOK_AHEAD_NS, keyframe=True, codec="opus")
                 for packet in self._codec.encode(sound)
             ]
             used += FRAME

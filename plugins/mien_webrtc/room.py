@@ -18,8 +18,10 @@ from mien_webrtc.control import ControlHub
 from mien_webrtc.ice import IceServer
 from mien_webrtc.offers import Offer, Section, with_rate_hints
 from mien_webrtc.peer import Peer
-from mien_webrtc.problems import RETRY_AFTER_S, Problem
+from mien_webrtc.problems import RETRY_AFTER_S, Problem, ending
+from mien_webrtc.reports import stamp_reports
 from mien_webrtc.settings import WebrtcSettings
+from mien_webrtc.voice import Microphone, Seat, Speaker
 from mien_webrtc.whep import Viewer, WhepOutput
 from mien_webrtc.whip import WhipSource
 
@@ -46,29 +48,33 @@ class Room:
     ) -> None:
         self.session = session
         self.name = session.name
+        self.voice = Seat(session, clock)
         self.linger_s: float | None = None
         """how long the session outlives the last connection; None: it was not opened over the network"""
         self.recordings: dict[str, Path] = {}
         self.peers: dict[str, Peer] = {}
         self.hub = ControlHub(self)
-        self._clock = clock
+        self.clock = clock
         self._server = server
-        self._settings = settings
+        self.settings = settings
         self._ice_servers = ice_servers
         self._on_empty = on_empty
         self._output: WhepOutput | None = None
         self._viewers: dict[str, Viewer] = {}
         self._publisher: tuple[Peer, WhipSource] | None = None
+        self._microphones: dict[str, Microphone] = {}
         self._clip: Source | None = None
         self._watchdog: asyncio.Task[None] | None = None
         self._arriving = 0
+        self.closing = False
         self._watching = asyncio.Lock()  # while viewers and the output change
         self._driving = asyncio.Lock()  # while one who drives gives way to the next
 
     @property
     def empty(self) -> bool:
-        """Nobody watches, publishes or controls, or is about to."""
-        return not self.peers and not self.hub.connections and not self._arriving
+        """Nobody watches, publishes, speaks or controls, or is about to."""
+        present = self.peers or self.hub.connections or self.voice.speaker
+        return not present and not self._arriving
 
     @property
     def output(self) -> WhepOutput | None:
@@ -80,31 +86,39 @@ class Room:
         """The publisher's media, when somebody publishes."""
         return self._publisher[1] if self._publisher else None
 
+    def check_open(self) -> None:
+        """Raises `Problem` 503 once the room is being closed: nobody who comes then would be let out again."""
+        if self.closing:
+            raise ending(self.name)
+
     # --- watching ---------------------------------------------------------------------------------------
 
-    async def watch(self, offer: Offer, *, loopback: bool) -> tuple[Peer, str]:
-        """One more viewer; returns its connection and the answer. Raises `Problem`."""
+    async def watch(self, offer: Offer, *, loopback: bool, alpha: bool = False) -> tuple[Peer, str]:
+        """One more viewer; returns its connection and the answer. alpha: see `looks`. Raises `Problem`."""
         async with self._arrival():
-            return await self._watch(offer, loopback=loopback)
+            return await self._watch(offer, loopback=loopback, alpha=alpha)
 
-    async def _watch(self, offer: Offer, *, loopback: bool) -> tuple[Peer, str]:
+    async def _watch(self, offer: Offer, *, loopback: bool, alpha: bool) -> tuple[Peer, str]:
         video = offer.section("video")
         codec = self._codec(video) if video else None
         async with self._watching:
-            if len(self._viewers) >= self._settings.max_viewers:
+            if len(self._viewers) >= self.settings.max_viewers:
                 raise Problem(
                     503,
                     "too-many-viewers",
                     "Too many watch already",
-                    f"At most {self._settings.max_viewers} at once; plugin.webrtc.max_viewers says so.",
+                    f"At most {self.settings.max_viewers} at once; plugin.webrtc.max_viewers says so.",
                     {"Retry-After": str(RETRY_AFTER_S)},
                 )
             if self._output is None:
-                output = WhepOutput(self.name, self._clock, self._server, self._settings, self.session.trace)
+                output = WhepOutput(self.name, self.clock, self._server, self.settings, self.session.trace)
                 await self.session.add_output(output, "webrtc")
+                if self.closing:
+                    await self.session.remove_output(output)
+                self.check_open()
                 self._output = output
             peer = self._peer("viewer", loopback=loopback)
-            viewer = self._output.admit(codec, audio=offer.section("audio") is not None)
+            viewer = self._output.admit(codec, audio=offer.section("audio") is not None, alpha=alpha)
             self._viewers[peer.id] = viewer
             self.peers[peer.id] = peer
             self._watch_over()
@@ -120,6 +134,9 @@ class Room:
         sender = peer.sender("video")
         if sender is not None and self._output is not None:
             self._output.listen(viewer, sender)
+        for kind, track in (("video", viewer.video), ("audio", viewer.audio)):
+            if track is not None and (sender := peer.sender(kind)) is not None:
+                stamp_reports(sender, track, self.clock)
         return peer, answer
 
     def _codec(self, section: Section) -> str:
@@ -132,15 +149,21 @@ class Room:
     async def publish(
         self, offer: Offer, *, loopback: bool, title: str = "camera over WHIP"
     ) -> tuple[Peer, str]:
-        """Let a publisher drive; returns its connection and the answer. Raises `Problem` 409."""
+        """Let a publisher drive, or speak when it sends no pictures; returns its connection and the answer.
+
+        Raises `Problem` 409.
+        """
         async with self._arrival():
+            if offer.section("video") is None:
+                return await self._publish_voice(offer, loopback=loopback)
             return await self._publish(offer, loopback=loopback, title=title)
 
     async def _publish(self, offer: Offer, *, loopback: bool, title: str) -> tuple[Peer, str]:
         async with self._driving:
             await self._make_way()
+            self.check_open()
             peer = self._peer("publisher", loopback=loopback)
-            source = WhipSource(self._clock, title, on_closed=peer.end)
+            source = WhipSource(self.clock, title, on_closed=peer.end)
             self._publisher = (peer, source)
             self.peers[peer.id] = peer
             self._watch_over()
@@ -156,12 +179,38 @@ class Room:
             answer, start_kbps=self._server.start_kbps, minimum_kbps=self._server.min_kbps
         )
 
+    async def _publish_voice(self, offer: Offer, *, loopback: bool) -> tuple[Peer, str]:
+        peer = self._peer("publisher", loopback=loopback)
+        source = WhipSource(self.clock, "microphone over WHIP", on_closed=peer.end)
+        microphone = Microphone(peer, source)
+        try:
+            await self.seat(microphone)
+        except BaseException:
+            await source.close()
+            raise
+        self._microphones[peer.id] = microphone
+        self.peers[peer.id] = peer
+        self._watch_over()
+
+        def add(pc: RTCPeerConnection) -> None:
+            prefer(pc.addTransceiver("audio", "recvonly"), "opus")
+
+        return peer, await peer.answer(offer, add, source.listen)
+
+    async def seat(self, speaker: Speaker, *, force: bool = False) -> None:
+        """Let `speaker` be the voice, see `Seat.take`. Raises `Problem` 409, and 503 when the room is being closed."""
+        self.check_open()
+        await self.voice.take(speaker, force=force)
+        if self.closing:
+            await self.voice.leave(speaker)
+        self.check_open()
+
     async def _make_way(self) -> None:
         """A dead publisher is swept aside, a live one stays: 409."""
         if self._publisher is None:
             return
         peer, source = self._publisher
-        silent = source.silent_s(self._clock.now_ns())
+        silent = source.silent_s(self.clock.now_ns())
         if silent is None or silent < TAKEOVER_S:
             raise Problem(
                 409,
@@ -176,6 +225,7 @@ class Room:
         try:
             async with self._arrival(), self._driving:
                 await self._make_way()
+                self.check_open()
                 self._clip = source
                 await self.session.attach_source(source)
         except BaseException:
@@ -192,16 +242,20 @@ class Room:
 
     def keep_recording(self, path: Path) -> str:
         """Offer a finished recording for download; returns its address. The oldest are forgotten."""
-        self.recordings[path.stem] = path
+        self.recordings[path.name] = path
         while len(self.recordings) > KEPT_RECORDINGS:
             del self.recordings[next(iter(self.recordings))]
-        return f"/api/sessions/{self.name}/recordings/{path.stem}.mp4"
+        return f"/api/sessions/{self.name}/recordings/{path.name}"
 
     # --- connections ------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def _arrival(self) -> AsyncIterator[None]:
-        """Somebody comes: the room is not empty, whoever leaves meanwhile. One who fails has left again."""
+        """Somebody comes: the room is not empty, whoever leaves meanwhile. One who fails has left again.
+
+        Raises `Problem` 503 when the room is being closed.
+        """
+        self.check_open()
         self._arriving += 1
         try:
             yield
@@ -214,7 +268,7 @@ class Room:
             "viewer" if role == "viewer" else "publisher",
             self._ice_servers,
             loopback=loopback,
-            connect_timeout_s=self._settings.connect_timeout_s,
+            connect_timeout_s=self.settings.connect_timeout_s,
             on_connected=self._connected,
             on_closed=self._closed,
         )
@@ -232,14 +286,21 @@ class Room:
                     self.peers[peer_id].end()
             if self._publisher is not None:
                 peer, source = self._publisher
-                silent = source.silent_s(self._clock.now_ns())
-                if silent is not None and silent > self._settings.silence_timeout_s:
-                    peer.end(f"The publisher has sent nothing for {silent:.0f} s; it is let go.")
+                self._let_go_if_silent(peer, source)
+            for microphone in self._microphones.values():
+                self._let_go_if_silent(microphone.peer, microphone.source)
+
+    def _let_go_if_silent(self, peer: Peer, source: WhipSource) -> None:
+        silent = source.silent_s(self.clock.now_ns())
+        if silent is not None and silent > self.settings.silence_timeout_s:
+            peer.end(f"The publisher has sent nothing for {silent:.0f} s; it is let go.")
 
     async def _connected(self, peer: Peer) -> None:
         if self._publisher is not None and self._publisher[0] is peer:
             self._clip = None
             await self.session.attach_source(self._publisher[1])
+        elif (microphone := self._microphones.get(peer.id)) is not None:
+            await self.voice.speak(microphone)
 
     async def _closed(self, peer: Peer, reason: str) -> None:
         self.peers.pop(peer.id, None)
@@ -254,6 +315,10 @@ class Room:
             source.end()
             await self.session.detach_source(source)
             await source.close()  # it may never have been attached
+        if (microphone := self._microphones.pop(peer.id, None)) is not None:
+            microphone.source.end()
+            await self.voice.leave(microphone)
+            await microphone.source.close()
         await self.left()
 
     async def left(self) -> None:
@@ -275,11 +340,13 @@ class Room:
         self.session.viewers = len(self._viewers)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and let nobody in any more."""
+        self.closing = True
         if self._watchdog is not None:
             self._watchdog.cancel()
             await asyncio.gather(self._watchdog, return_exceptions=True)
-        await asyncio.gather(self.hub.close(), *(peer.close() for peer in list(self.peers.values())))
+        peers = (peer.close() for peer in list(self.peers.values()))
+        await asyncio.gather(self.hub.close(), self.voice.close(), *peers)
 
 
 def prefer(transceiver: RTCRtpTransceiver, codec: str | None) -> None:

@@ -25,6 +25,8 @@ class WebrtcSettings(BaseModel):
     """how long ICE may try before the connection is given up with a reason"""
     silence_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """a publisher that sends nothing for so long is gone"""
+    voice_buffer_s: Annotated[float, Field(ge=0.5, le=120)] = 10.0
+    """sound that a program may push ahead of its being played, before it is told to wait"""
     max_photo_mb: Annotated[int, Field(ge=1, le=1024)] = 64
     max_clip_mb: Annotated[int, Field(ge=1, le=65536)] = 1024
 

@@ -59,7 +59,8 @@ class WhipSource(Source):
 
     @property
     def info(self) -> MediaInfo:
-        return MediaInfo(title=self._title, audio_rate=48_000)
+        # The size of pictures is known once they come; until then, that sound is all there is would be a guess.
+        return MediaInfo(title=self._title, audio_rate=48_000 if self._video is None else None)
 
     @property
     def dropped(self) -> Mapping[str, int]:

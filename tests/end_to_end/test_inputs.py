@@ -19,7 +19,7 @@ from mien.cli.main import run_app
 from mien.drive.recorder import Recorder
 from mien.face.performance import PerformanceReader
 from mien.pipeline import IN_FLIGHT
-from mien_av.mp4 import Mp4Output
+from mien_av.videofile import VideoFileOutput
 
 pytestmark = [pytest.mark.plugin, pytest.mark.slow]
 
@@ -376,8 +376,29 @@ def test_ctrl_c_while_tracking(tmp_path, tmp_path_factory, on_third, mien):
     assert not list(tmp_path.iterdir())
 
 
+def test_transparency_wants_a_file_that_keeps_it(tmp_path, avatar, performance, mien):
+    render = (
+        "render",
+        "--avatar",
+        avatar,
+        "--drive",
+        performance,
+        "--size",
+        128,
+        "--background",
+        "transparent",
+    )
+    assert refused(mien(*render, "--out", tmp_path / "x.mp4"), "x.webm")
+    assert not (tmp_path / "x.mp4").exists()
+    mien(*render, "--out", tmp_path / "x.webm")
+    mien(*render, "--out", tmp_path / "y.mp4", "--alpha", "side-by-side")
+    with av.open(str(tmp_path / "x.webm")) as one, av.open(str(tmp_path / "y.mp4")) as other:
+        assert one.streams.video[0].metadata["alpha_mode"] == "1"
+        assert (other.streams.video[0].width, other.streams.video[0].height) == (256, 128)
+
+
 def test_ctrl_c_while_rendering(tmp_path, avatar, on_third, mien):
-    on_third(Mp4Output, "video", interrupt)
+    on_third(VideoFileOutput, "video", interrupt)
     out = tmp_path / "x.mp4"
     said = mien("render", "--avatar", avatar, "--drive", "demo", "--out", out, "--size", 128)
     assert said == (130, "", "Interrupted; nothing was written.")
@@ -394,7 +415,7 @@ def test_an_output_that_cannot_be_had_leaves_none_of_the_others(tmp_path, avatar
 
 
 def test_ctrl_c_ends_a_live_session_and_its_file(tmp_path, avatar, on_third, mien):
-    on_third(Mp4Output, "video", interrupt)
+    on_third(VideoFileOutput, "video", interrupt)
     out = tmp_path / "x.mp4"
     said = mien("run", "--avatar", avatar, "--source", "demo", "--out", out, "--size", 128)
     assert said.code == 0, said
@@ -406,7 +427,7 @@ def test_a_file_that_cannot_be_finished_is_told_and_leaves_nothing(
     tmp_path, avatar, performance, on_third, mien
 ):
     out = tmp_path / "x.mp4"
-    on_third(Mp4Output, "video", out.mkdir)  # the name is taken by something that no file can replace
+    on_third(VideoFileOutput, "video", out.mkdir)  # the name is taken by something that no file can replace
     said = mien("render", "--avatar", avatar, "--drive", performance, "--out", out, "--size", 128)
     assert refused(said, "x.mp4", "cannot be written")
     assert list(tmp_path.iterdir()) == [out]

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 
 import pytest
 
 from mien.cli.paths import write_whole
-from mien.errors import MediaError
+from mien.cli.render import render
+from mien.errors import InputError, MediaError
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
@@ -67,6 +69,9 @@ def test_version_and_help():
         (["render", "--avatar", "none.avatar", "--drive", "none.mp4", "--out", "o.mp4"], ["none."]),
         (["render", "--drive", ".", "--out", "o.mp4"], ["folder"]),
         (["render", "--drive", "demo", "--out", "none/o.mp4"], ["There is no folder none"]),
+        (["render", "--drive", "demo", "--out", "o.mp4", "--emotion", "hapy=0.8"], ["hapy", "“happy”"]),
+        (["render", "--drive", "demo", "--out", "o.mp4", "--emotion", "happy"], ["happy", "happy=0.8"]),
+        (["render", "--drive", "demo", "--out", "o.mp4", "--emotion", "happy=3"], ["emotion.happy", "1"]),
         (["track", "none.mp4", "--out", "x.performance"], ["none.mp4"]),
         (["run", "--set", "use.tracker=fitt"], ["'fit'"]),
         (["run", "--set", "plugin.nobody.x=1"], ["plugin.nobody"]),
@@ -93,3 +98,21 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(MediaError, match="taken cannot be written"):
         write_whole(taken, "third")
     assert {path.name for path in tmp_path.iterdir()} == {"r.json", "taken"}
+
+
+def test_emotions_are_mixed_in_from_the_first_picture_on(tmp_path, monkeypatch):
+    told = []
+
+    class Watched:
+        def update_controls(self, patch):
+            told.append(patch)
+            raise InputError("seen enough")
+
+    @asynccontextmanager
+    async def session(config, avatar):
+        yield None, Watched()
+
+    monkeypatch.setattr("mien.cli.offline.offline_session", session)
+    with pytest.raises(InputError, match="seen enough"):
+        render("demo", tmp_path / "o.mp4", emotion=["happy=0.8", "sadly angry=0.1"])
+    assert told == [{"emotion": {"happy": 0.8, "sadly angry": 0.1}}]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import mien
-from mien.cli import assets, avatar, doctor, performance, plugins, render, run, track, warm
+from mien.cli import assets, avatar, doctor, performance, plugins, render, run, speak, track, warm
 
 app = typer.Typer(
     name="mien",
@@ -18,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.run)
+app.command("speak")(speak.speak)
 app.command("render")(render.render)
 app.command("track")(track.track)
 app.add_typer(assets.app, name="assets")

@@ -17,10 +17,10 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List devices, plugins and missing extras, with the exact command that mends each."""
-    from mien.cli.machine import gpu, machine, microphone
+    from mien.cli.machine import gpu, machine, with_microphone
 
     registry = Registry.discover()
-    checks = [machine(), microphone(), gpu(), *registry.checks()]
+    checks = [machine(), gpu(), *with_microphone(registry.checks())]
     if as_json:
         typer.echo(json.dumps({"checks": [dataclasses.asdict(check) for check in checks]}, indent=2))
         return

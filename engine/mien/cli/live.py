@@ -12,7 +12,8 @@ import typer
 
 from mien.avatar.package import Avatar
 from mien.cli.absence import FaceWatch
-from mien.cli.machine import gpu, microphone
+from mien.cli.listening import keep_listening, voice_factory
+from mien.cli.machine import gpu, with_microphone
 from mien.cli.paths import check_out
 from mien.cli.warm import warm_for
 from mien.config import Config
@@ -66,7 +67,8 @@ class Live:
         if "web" in config.run.out:
             self._gateway = engine.registry.create(Kind.GATEWAY, config.use.gateway or None)
             address = await self._gateway.start(engine)
-        make_source = engine.source_factory(config.run.source)
+        make_source = engine.source_factory(self._source)
+        make_voice = await asyncio.to_thread(voice_factory, engine, config.run)
         outputs = [(spec, *engine.output(spec)) for spec in config.run.out if spec != "web"]
         avatar: Avatar | None = None
         if config.run.avatar == "builtin":
@@ -79,15 +81,25 @@ class Live:
         session.on_tracked = FaceWatch(session).tracked
         self._hold(_tell_notices(session), "notices")
         await self._write_to(session, outputs)
-        if config.run.source == "auto" and not engine.has_camera():
+        if self._source == "auto" and not engine.has_camera():
             typer.echo("No camera, so the built-in demo performance drives.")
         # What was asked for by name is there from the start, or nothing is; later the session goes on without.
-        await session.drive(make_source, must_open=config.run.source != "auto")
+        await session.drive(make_source, must_open=self._source != "auto")
+        if make_voice is not None:
+            self._hold(keep_listening(session, make_voice, engine.clock), "microphone")
+        elif config.run.drive in {"voice", "both"} and make_source is None:
+            typer.echo("No microphone: speak on the page, or with `mien speak`.")
         if address:
             typer.echo(f"Watch at {address}")
         typer.echo("Ctrl-C ends it.")
         if any(not offer.missing for offer in engine.registry.offers(Kind.LANDMARKER)):
             self._hold(session.warm(), "warm-up")
+
+    @property
+    def _source(self) -> str:
+        """What drives; where a voice alone is to, neither a camera nor the demo is begun unasked."""
+        run = self._config.run
+        return "browser" if run.drive == "voice" and run.source == "auto" else run.source
 
     async def _write_to(self, session: Session, outputs: list[tuple[str, Output, str]]) -> None:
         for spec, output, plugin in outputs:
@@ -157,7 +169,7 @@ def _file_of(registry: Registry, kind: Kind, spec: str) -> str:
 
 
 def _devices(registry: Registry) -> list[Check]:
-    return [*registry.devices(), microphone(), gpu()]
+    return [*with_microphone(registry.devices()), gpu()]
 
 
 def _tell_missing(checks: list[Check]) -> None:

@@ -32,9 +32,15 @@ def machine() -> Check:
     return Check("machine", sys.version_info >= (3, 11), detail)
 
 
+def with_microphone(checks: list[Check]) -> list[Check]:
+    """`checks`, and a line about microphones where none of the plugins has said anything about them."""
+    told = any(check.name == "microphone" for check in checks)
+    return checks if told else [microphone(), *checks]
+
+
 def microphone(devices: Path = Path("/dev/snd"), cards: Path = Path("/proc/asound/cards")) -> Check:
-    """Whether ALSA knows something that records. No stage of the engine takes sound from there itself: what the
-    page sends is the browser's.
+    """Whether ALSA knows something that records. Without the plugin for microphones, only the page takes sound from
+    there, through the browser.
     """
     name = "microphone"
     if platform.system() != "Linux":

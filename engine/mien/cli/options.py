@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mien.errors import InputError
 
 ConfigFile = Annotated[
     Path | None,
@@ -17,5 +20,34 @@ Assignments = Annotated[
         "--set", metavar="SECTION.KEY=VALUE", help="Override any setting, for example video.fps=30."
     ),
 ]
-Size = Annotated[int | None, typer.Option("--size", metavar="PX", help="Side of the square picture.")]
+Size = Annotated[int | None, typer.Option("--size", metavar="PX", help="Height of the picture.")]
+Aspect = Annotated[
+    str | None,
+    typer.Option("--aspect", metavar="square|16:9", help="Shape of the picture (default: square)."),
+]
+Backdrop = Annotated[
+    str | None,
+    typer.Option(
+        "--background",
+        metavar="keep|blur|transparent|#RRGGBB|PICTURE",
+        help="What stands behind the person (default: keep).",
+    ),
+]
 Fps = Annotated[float | None, typer.Option("--fps", metavar="N", help="Pictures per second.")]
+Amounts = list[str] | None
+"""Each NAME=NUMBER, see `amounts`."""
+
+
+def amounts(values: Amounts, example: str) -> dict[str, float]:
+    """Name -> number of options that were given as NAME=NUMBER. Raises `InputError` that shows `example`."""
+    result = {}
+    for text in values or ():
+        name, equals, amount = text.partition("=")
+        try:
+            value = float(amount)
+        except ValueError:
+            value = math.nan
+        if not equals or not math.isfinite(value):
+            raise InputError(f"'{text}' is not NAME=NUMBER, for example {example}.")
+        result[name.strip()] = value
+    return result

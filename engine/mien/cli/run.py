@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Assignments, ConfigFile, Fps, Size
+from mien.cli.options import Aspect, Assignments, Backdrop, ConfigFile, Fps, Size
 from mien.cli.signals import run_until_signal
 from mien.config import load_config
 
@@ -26,6 +26,22 @@ def run(
         str | None,
         typer.Option("--avatar", metavar="PACKAGE", help="Who is shown (default: the built-in one)."),
     ] = None,
+    drive: Annotated[
+        str | None,
+        typer.Option(
+            "--drive",
+            metavar="auto|camera|voice|both",
+            help="What moves the face (default: auto, whatever there is).",
+        ),
+    ] = None,
+    microphone: Annotated[
+        str | None,
+        typer.Option(
+            "--microphone",
+            metavar="DEVICE",
+            help="The voice: a microphone's number, name or part of it, or default.",
+        ),
+    ] = None,
     out: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,6 +49,8 @@ def run(
         ),
     ] = None,
     size: Size = None,
+    aspect: Aspect = None,
+    background: Backdrop = None,
     fps: Fps = None,
     budget_ms: Annotated[
         float | None, typer.Option("--budget-ms", metavar="MS", help="Latency a frame may use.")
@@ -54,8 +72,12 @@ def run(
         {
             "run.source": source,
             "run.avatar": avatar,
+            "run.drive": drive,
+            "run.microphone": _as_source(microphone),
             "run.out": tuple(out) if out else None,
             "video.size": size,
+            "video.aspect": aspect,
+            "run.background": background,
             "video.fps": fps,
             "video.budget_ms": budget_ms,
             "server.host": host,
@@ -69,3 +91,10 @@ def run(
 
     live = Live(settings)
     run_until_signal(live.run(), live.saved)
+
+
+def _as_source(device: str | None) -> str | None:
+    """What `--microphone DEVICE` means as a source: `default` is the system's choice."""
+    if not device or device.partition(":")[0] == "microphone":
+        return device
+    return "microphone" if device == "default" else f"microphone:{device}"

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from webrtc_fakes import PATIENCE_S, FakeEngine
+from webrtc_fakes import FakeEngine, heard, served
 from websockets.asyncio.client import ClientConnection, connect
 
-from mien.config import load_config
+from mien.errors import MediaError
 from mien.face.emotions import NAMES
 from mien_webrtc.control import ACTIONS
-from mien_webrtc.gateway import WebGateway
 
 pytestmark = pytest.mark.plugin
 
 
 @contextlib.asynccontextmanager
 async def connected() -> AsyncIterator[tuple[FakeEngine, ClientConnection]]:
-    engine, gateway = FakeEngine(load_config(options={"server.port": 0})), WebGateway()
-    address = await gateway.start(engine)  # type: ignore[arg-type]
-    try:
-        async with connect(address.replace("http", "ws") + "api/sessions/main/control") as control:
-            yield engine, control
-    finally:
-        await gateway.stop()
+    async with (
+        served() as (engine, _, address),
+        connect(address.replace("http", "ws") + "api/sessions/main/control") as control,
+    ):
+        yield engine, control
 
 
 async def ordered(control: ClientConnection, **message: Any) -> None:
     await control.send(json.dumps(message))
-
-
-async def heard(control: ClientConnection, kind: str) -> dict[str, Any]:
-    """The next message of that kind."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            message: dict[str, Any] = json.loads(await control.recv())
-            if message["type"] == kind:
-                return message
 
 
 async def test_it_greets_with_the_names_of_what_can_be_set() -> None:
@@ -69,6 +56,21 @@ async def test_calibrating_is_handed_to_the_session() -> None:
         await heard(control, "controls")
         assert engine.main.calibrated == 1
         assert engine.main.recentred == 0
+
+
+async def test_a_recording_that_cannot_be_finished_is_over_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def full() -> None:
+        raise MediaError("The disk is full.")
+
+    async with connected() as (engine, control):
+        monkeypatch.setattr(engine.main, "stop_recording", full)
+        await ordered(control, type="do", action="record")
+        assert (await heard(control, "recording"))["state"] == "on"
+        await ordered(control, type="do", action="stop_recording")
+        assert await heard(control, "recording") == {"type": "recording", "state": "off"}
+        assert "disk is full" in (await heard(control, "notice"))["text"]
 
 
 async def test_an_unknown_order_is_answered_with_those_that_there_are() -> None:

@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from webrtc_fakes import PATIENCE_S, FakeEngine, showing, viewer
+from webrtc_fakes import PATIENCE_S, FakeEngine, configured, heard, served, showing, viewer
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from mien.config import Config, load_config
 from mien.errors import AddressError, ConfigError
 from mien_webrtc.gateway import WebGateway, bind
 
 pytestmark = pytest.mark.plugin
-
-
-def configured(**options: Any) -> Config:
-    return load_config(
-        options={"server.port": 0, **{key.replace("__", "."): value for key, value in options.items()}}
-    )
-
-
-@contextlib.asynccontextmanager
-async def served(config: Config | None = None) -> AsyncIterator[tuple[FakeEngine, WebGateway, str]]:
-    engine, gateway = FakeEngine(config or configured()), WebGateway()
-    address = await gateway.start(engine)  # type: ignore[arg-type]
-    try:
-        yield engine, gateway, address
-    finally:
-        await gateway.stop()
 
 
 async def test_it_serves_and_stops_with_everybody_connected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,15 +141,6 @@ async def test_a_large_body_on_a_real_socket() -> None:
 
 
 # --- the control socket ---------------------------------------------------------------------------------
-
-
-async def heard(control: ClientConnection, kind: str) -> dict[str, Any]:
-    """The next message of that kind."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            message: dict[str, Any] = json.loads(await control.recv())
-            if message["type"] == kind:
-                return message
 
 
 async def test_control() -> None:

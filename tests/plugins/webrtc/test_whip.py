@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-from httpx import AsyncClient
 from webrtc_fakes import (
     Client,
-    FakeEngine,
     PatternTrack,
+    World,
     count,
     http,
     make_app,
@@ -26,25 +25,15 @@ from webrtc_fakes import (
 
 from mien.clock import SystemClock
 from mien.frames import AudioFrame, VideoFrame
-from mien_webrtc.rooms import Rooms
 from mien_webrtc.whip import WhipSource
 
 pytestmark = pytest.mark.plugin
 
 
-class World:
-    def __init__(self) -> None:
-        self.engine = FakeEngine()
-        self.rooms: Rooms = make_rooms(self.engine)
-        self.web: AsyncClient = http(make_app(self.rooms))
-
-
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[World]:
-    world = World()
-    async with world.web:
+    async with World.alive() as world:
         yield world
-        await world.rooms.close_all()
 
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import httpx
@@ -22,10 +23,11 @@ from aiortc import (
     RTCSessionDescription,
 )
 from fastapi import FastAPI
+from websockets.asyncio.client import ClientConnection
 
 from mien.avatar.package import Avatar, AvatarContent, Consent
 from mien.clock import NS_PER_S, Clock, SystemClock
-from mien.config import Config
+from mien.config import Config, load_config
 from mien.controls import Controls
 from mien.errors import CapacityError, InputError, MediaError, NoFaceError
 from mien.face.camera import Camera
@@ -35,7 +37,7 @@ from mien.stage import Output, Source
 from mien.testing.context import FakeContext
 from mien.testing.stages import ScriptedSource
 from mien.trace import Trace
-from mien_webrtc.gateway import build_app
+from mien_webrtc.gateway import WebGateway, build_app
 from mien_webrtc.guard import SDP_LIMIT
 from mien_webrtc.ice import IceServer, prepare_gathering
 from mien_webrtc.rooms import Rooms
@@ -91,6 +93,9 @@ class FakeSession:
         self.avatar: Avatar | None = avatar()
         self.outputs: list[Output] = []
         self.attached: Source | None = None
+        self.voice: Source | None = None
+        self.spoken: list[AudioFrame] = []
+        self.interruptions = 0
         self.taken: list[VideoFrame | AudioFrame | FaceParams] = []
         self.on_taken: Callable[[Any], None] | None = None
         self.background: Bytes | None = None
@@ -102,6 +107,7 @@ class FakeSession:
         self.captured: list[int] = []
         self._index = 0
         self._task: asyncio.Task[None] | None = None
+        self._speaking: asyncio.Task[None] | None = None
 
     # --- outputs and sources ---
 
@@ -122,6 +128,38 @@ class FakeSession:
     async def detach_source(self, source: Source | None = None) -> None:
         if source is self.attached:
             await self._stop_source()
+
+    async def attach_voice(self, source: Source) -> None:
+        await self._stop_voice()
+        self.voice = source
+        self._speaking = asyncio.create_task(self._hear(source))
+
+    async def detach_voice(self, source: Source | None = None) -> None:
+        if source in {None, self.voice}:
+            await self._stop_voice()
+
+    def interrupt_voice(self) -> None:
+        self.interruptions += 1
+
+    async def _stop_voice(self) -> None:
+        task, self._speaking = self._speaking, None
+        source, self.voice = self.voice, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if source is not None:
+            await source.close()
+
+    async def _hear(self, source: Source) -> None:
+        await source.open(FakeContext(clock=self.clock, live=True))
+        async for item in source.frames():
+            assert isinstance(item, AudioFrame)
+            self.spoken.append(item)
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of the voice that were no silence."""
+        return sum(frame.duration_ns for frame in self.spoken if frame.samples.any()) / NS_PER_S
 
     async def _stop_source(self) -> None:
         task, self._task = self._task, None
@@ -267,6 +305,53 @@ def http(app: FastAPI, **options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://127.0.0.1", **options
     )
+
+
+class World:
+    """An engine, its rooms, and a client of the application over them."""
+
+    def __init__(self) -> None:
+        self.engine = FakeEngine()
+        self.rooms = make_rooms(self.engine)
+        self.web = http(make_app(self.rooms))
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def alive(cls) -> AsyncIterator[Self]:
+        world = cls()
+        async with world.web:
+            yield world
+            await world.rooms.close_all()
+
+
+# --- the server, and what its control socket says ---------------------------------------------------------
+
+
+def configured(**options: Any) -> Config:
+    """plugin__webrtc__max_viewers=3 stands for `plugin.webrtc.max_viewers`."""
+    return load_config(
+        options={"server.port": 0, **{key.replace("__", "."): value for key, value in options.items()}}
+    )
+
+
+@contextlib.asynccontextmanager
+async def served(config: Config | None = None) -> AsyncIterator[tuple[FakeEngine, WebGateway, str]]:
+    """A gateway at any port, with the address of its page."""
+    engine, gateway = FakeEngine(config or configured()), WebGateway()
+    address = await gateway.start(engine)  # type: ignore[arg-type]
+    try:
+        yield engine, gateway, address
+    finally:
+        await gateway.stop()
+
+
+async def heard(control: ClientConnection, kind: str) -> dict[str, Any]:
+    """The next message of that kind."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            message: dict[str, Any] = json.loads(await control.recv())
+            if message["type"] == kind:
+                return message
 
 
 # --- WebRTC clients ----------------------------------------------------------------------------------------

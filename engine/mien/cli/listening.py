@@ -1,0 +1,52 @@
+"""The microphone beside the source: opened, opened again when it is pulled out, and back after another voice."""
+
+from __future__ import annotations
+
+from mien.backoff import back_off_ns
+from mien.clock import NS_PER_S, Clock
+from mien.config import RunSection
+from mien.engine import Engine
+from mien.plugins import resolve
+from mien.session import Session
+from mien.sources import SourceFactory
+from mien.stage import Kind, Source
+
+MICROPHONE = "microphone"
+"""The source that is one, and what `[run] microphone` begins with."""
+
+
+def voice_factory(engine: Engine, run: RunSection) -> SourceFactory | None:
+    """What makes the source that is to be the voice beside the one that drives; None: there is to be none.
+
+    A run that a voice is to drive takes the system's microphone, where there is one. Raises `PluginError` when
+    one is asked for and nothing is installed to open it.
+    """
+    spec = run.microphone
+    if not spec and run.drive in {"voice", "both"} and has_microphone(engine):
+        spec = MICROPHONE
+    if not spec:
+        return None
+    engine.registry.find(Kind.SOURCE, spec.partition(":")[0])
+    return engine.source_factory(spec)
+
+
+def has_microphone(engine: Engine) -> bool:
+    """Whether a plugin for them is installed and sees one."""
+    for offer in engine.registry.offers(Kind.SOURCE):
+        if offer.provides.name == MICROPHONE and not offer.missing:
+            source: type[Source] = resolve(offer.provides.factory)
+            return source.available()
+    return False
+
+
+async def keep_listening(session: Session, make_source: SourceFactory, clock: Clock) -> None:
+    """Let the microphone be the session's voice whenever nobody else is. Runs until cancelled."""
+    failures = 0
+    while True:
+        if session.voice is None:
+            source = make_source()
+            await session.attach_voice(source)
+            await clock.sleep(back_off_ns(failures))
+            failures = 0 if session.voice is not None else failures + 1
+        else:
+            await clock.sleep(NS_PER_S)

@@ -1,0 +1,1 @@
+"""Microphones and a virtual one through PortAudio (the package sounddevice)."""

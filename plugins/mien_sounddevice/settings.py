@@ -1,0 +1,46 @@
+"""What can be configured under `[plugin.sounddevice]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mien.config import explain
+from mien.errors import ConfigError
+
+LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000
+"""Hz; what a device may be opened at."""
+
+
+class Settings(BaseModel):
+    """Immutable; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: int = 0
+    """Hz that the microphone is opened at, 8000 to 96000; 0: what the device prefers"""
+    channels: Annotated[int, Field(ge=1, le=2)] = 1
+    """of the microphone; one that has fewer gives what it has"""
+    block_ms: Annotated[float, Field(ge=2, le=100)] = 10.0
+    """how much sound a device exchanges at a time"""
+    virtual_microphone: str = ""
+    """the device that `virtualmic` plays into; empty: a null sink of its own (Linux), or the cable that is installed"""
+    cushion_ms: Annotated[float, Field(ge=5, le=500)] = 40.0
+    """sound that `virtualmic` keeps ready, so that unsteady delivery is not heard"""
+
+    @field_validator("rate")
+    @classmethod
+    def _possible(cls, rate: int) -> int:
+        if rate and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+            raise ValueError(f"it lies between {LOWEST_RATE} and {HIGHEST_RATE} Hz, or is 0")
+        return rate
+
+
+def read_settings(table: Mapping[str, Any]) -> Settings:
+    """Raises `ConfigError` that names the key."""
+    try:
+        return Settings.model_validate(dict(table))
+    except ValidationError as error:
+        raise ConfigError(explain(error, Settings, "[plugin.sounddevice]")) from None

@@ -1,0 +1,242 @@
+"""The microphone beside the source, and the client that pushes sound to a running engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from mien.cli.listening import has_microphone, keep_listening, voice_factory
+from mien.cli.live import Live
+from mien.cli.machine import with_microphone
+from mien.cli.pushing import Place, push
+from mien.cli.run import _as_source
+from mien.clock import NS_PER_S
+from mien.config import RunSection, load_config
+from mien.errors import AddressError, InputError, PluginError
+from mien.stage import Check, Kind, Source
+from mien.testing.clock import VirtualClock
+from mien.testing.stages import ScriptedSource
+from world import FakeRegistry
+
+pytestmark = pytest.mark.unit
+
+
+class FakeSession:
+    """What the voice beside the source needs of a session."""
+
+    def __init__(self) -> None:
+        self.voice: Source | None = None
+        self.attached: list[Source] = []
+        self.broken = 0
+
+    async def attach_voice(self, source: Source) -> None:
+        self.attached.append(source)
+        self.broken -= 1
+        self.voice = source if self.broken < 0 else None
+
+
+async def listening(clock: VirtualClock, session: FakeSession, seconds: float) -> None:
+    task = asyncio.create_task(keep_listening(session, lambda: ScriptedSource([]), clock))  # type: ignore[arg-type]
+    await clock.advance(round(seconds * NS_PER_S))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_one_microphone_is_enough() -> None:
+    session = FakeSession()
+    await listening(VirtualClock(), session, 60)
+    assert len(session.attached) == 1
+
+
+async def test_pulled_out_it_is_tried_again_less_and_less_often() -> None:
+    session = FakeSession()
+    session.broken = 1_000
+    await listening(VirtualClock(), session, 60)
+    assert 8 <= len(session.attached) <= 12
+
+
+async def test_it_comes_back_after_another_voice() -> None:
+    session, clock = FakeSession(), VirtualClock()
+    task = asyncio.create_task(keep_listening(session, lambda: ScriptedSource([]), clock))  # type: ignore[arg-type]
+    await clock.advance(2 * NS_PER_S)
+    session.voice = ScriptedSource([])  # a program has taken over
+    await clock.advance(10 * NS_PER_S)
+    assert len(session.attached) == 1
+    session.voice = None
+    await clock.advance(3 * NS_PER_S)
+    assert len(session.attached) == 2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+class FakeEngine:
+    """An engine with, or without, a plugin for microphones."""
+
+    def __init__(self, *names: str) -> None:
+        self.registry = FakeRegistry({(Kind.SOURCE, name): lambda *_: ScriptedSource([]) for name in names})
+
+    def source_factory(self, spec: str) -> Any:
+        return lambda: spec
+
+
+def test_which_voice_is_meant() -> None:
+    engine: Any = FakeEngine("microphone")
+    assert voice_factory(engine, RunSection()) is None
+    make = voice_factory(engine, RunSection(microphone="microphone:Blue Yeti"))
+    assert make is not None
+    assert make() == "microphone:Blue Yeti"
+    with pytest.raises(PluginError, match="microphone"):
+        voice_factory(FakeEngine("demo"), RunSection(microphone="microphone"))  # type: ignore[arg-type]
+    assert voice_factory(FakeEngine("demo"), RunSection(drive="voice")) is None  # type: ignore[arg-type]
+    assert not has_microphone(FakeEngine("demo"))  # type: ignore[arg-type]
+
+
+# --- pushing ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://127.0.0.1:8765/#token=abc", Place("127.0.0.1", 8765, token="abc")),  # noqa: S106
+        ("https://studio.example", Place("studio.example", 443, tls=True)),
+        ("10.0.0.7:9000", Place("10.0.0.7", 9000)),
+        ("http://[::1]:8765/", Place("::1", 8765)),
+    ],
+)
+def test_the_address_is_that_which_run_prints(url: str, place: Place) -> None:
+    assert Place.of(url) == place
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://a:port", ""])
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(AddressError, match="mien run"):
+        Place.of(url)
+
+
+class Server:
+    """One answer for whoever asks, and what they sent. after: bytes that are read before it."""
+
+    def __init__(self, answer: bytes, after: int | None = None) -> None:
+        self.head = self.body = b""
+        self.gone = asyncio.Event()
+        self._answer = answer
+        self._after = after
+
+    async def __aenter__(self) -> Place:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return Place("127.0.0.1", self._server.sockets[0].getsockname()[1], token="abc")  # noqa: S106
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.head = await reader.readuntil(b"\r\n\r\n")
+        while self._after is None or len(self.body) < self._after:
+            data = await reader.read(1000)
+            self.body += data
+            if not data or self.body.endswith(b"0\r\n\r\n"):
+                break
+        writer.write(self._answer)
+        await writer.drain()
+        writer.close()
+        self.gone.set()
+
+
+def answer(status: str, body: bytes) -> bytes:
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status.encode(), len(body), body)
+
+
+async def sound(pieces: int) -> AsyncGenerator[bytes]:
+    for _ in range(pieces):
+        yield b"abcd"
+        await asyncio.sleep(0)
+
+
+async def test_it_is_sent_in_chunks_and_the_answer_comes_back() -> None:
+    server = Server(answer("200 OK", b'{"state":"finished","position_s":1.5}'))
+    async with server as place:
+        told = await push(place, "main", sound(3), {"rate": 48_000})
+    assert told == {"state": "finished", "position_s": 1.5}
+    assert server.head.startswith(b"POST /api/sessions/main/voice?rate=48000 HTTP/1.1\r\n")
+    assert b"Authorization: Bearer abc\r\n" in server.head
+    assert server.body == b"4\r\nabcd\r\n" * 3 + b"0\r\n\r\n"
+
+
+async def test_a_refusal_amid_the_sound_is_told_in_the_engines_words() -> None:
+    refused = answer("409 Conflict", b'{"title":"Somebody else speaks already","detail":"Send takeover=1."}')
+    server = Server(refused, after=10)
+    async with server as place:
+        with pytest.raises(InputError, match=r"Somebody else speaks already\. Send takeover=1\."):
+            await push(place, "main", sound(1_000_000), {})
+
+
+async def test_nobody_there_or_gone_meanwhile() -> None:
+    async with Server(b"") as place:
+        with pytest.raises(AddressError, match="has gone"):
+            await push(place, "main", sound(1), {})
+    with pytest.raises(AddressError, match="There is no engine at"):
+        await push(place, "main", sound(1), {})
+
+
+async def test_interrupted_the_connection_is_closed() -> None:
+    server = Server(b"")
+
+    async def endless() -> AsyncGenerator[bytes]:
+        while True:
+            yield b"abcd"
+            await asyncio.sleep(0.001)
+
+    async with server as place:
+        pushing = asyncio.create_task(push(place, "main", endless(), {}))
+        async with asyncio.timeout(30):
+            while not server.body:  # noqa: ASYNC110 - what another task does
+                await asyncio.sleep(0.001)
+            pushing.cancel()
+            await asyncio.gather(pushing, return_exceptions=True)
+            await server.gone.wait()
+
+
+async def test_trouble_with_the_sound_itself_is_told() -> None:
+    async def broken() -> AsyncGenerator[bytes]:
+        yield b"abcd"
+        raise InputError("speech.wav is no sound.")
+
+    server = Server(b"")
+    async with server as place:
+        with pytest.raises(InputError, match="no sound"):
+            await push(place, "main", broken(), {})
+
+
+# --- the command line ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "source"),
+    [
+        (None, None),
+        ("default", "microphone"),
+        ("Blue Yeti", "microphone:Blue Yeti"),
+        ("2", "microphone:2"),
+        ("microphone:Blue", "microphone:Blue"),
+    ],
+)
+def test_a_microphone_is_named_by_number_or_name(device: str | None, source: str | None) -> None:
+    assert _as_source(device) == source
+
+
+def test_the_doctor_asks_the_system_only_where_no_plugin_knows_better() -> None:
+    known = Check("microphone", ok=True, detail="1: 0 Blue Yeti")
+    other = Check("camera", ok=True, detail="1")
+    assert with_microphone([other, known]) == [other, known]
+    lines = with_microphone([other])
+    assert [line.name for line in lines] == ["microphone", "camera"]
+
+
+async def test_a_program_that_only_speaks_needs_no_camera() -> None:
+    assert Live(load_config(None, ["run.drive=voice"]))._source == "browser"
+    assert Live(load_config(None, ["run.drive=voice", "run.source=demo"]))._source == "demo"
+    assert Live(load_config(None, ["run.drive=both"]))._source == "auto"

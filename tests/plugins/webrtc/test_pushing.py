@@ -1,0 +1,247 @@
+"""Sound pushed by a program: played at the clock's pace, bounded, interrupted, and what the client is told."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Self
+
+import numpy as np
+import pytest
+
+from mien.clock import NS_PER_MS, NS_PER_S
+from mien.frames import AudioFrame, Float
+from mien.testing.clock import VirtualClock
+from mien_webrtc.pushing import CUSHION_NS, TAIL_NS, Event, PushSource
+
+pytestmark = pytest.mark.unit
+
+RATE = 24_000
+
+
+def sound(seconds: float, rate: int = RATE, level: float = 0.5) -> Float:
+    return np.full((round(seconds * rate), 1), level, np.float32)
+
+
+class Player:
+    """A pushed source that is read as a session reads it."""
+
+    def __init__(self, *, buffer_s: float = 2.0, delay_ns: int = 0) -> None:
+        self.clock = VirtualClock(start_ns=NS_PER_S)
+        self.events: list[Event] = []
+        self.source = PushSource(self.clock, self.events.append, buffer_s=buffer_s, delay_ns=lambda: delay_ns)
+        self.frames: list[AudioFrame] = []
+        self.times: list[int] = []
+
+    async def __aenter__(self) -> Self:
+        self._reading = asyncio.create_task(self._read())
+        await self.clock.advance(0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        await self.source.close()
+
+    async def _read(self) -> None:
+        async for frame in self.source.frames():
+            self.frames.append(frame)
+            self.times.append(self.clock.now_ns())
+
+    async def after(self, seconds: float) -> None:
+        await self.clock.advance(round(seconds * NS_PER_S))
+
+    @property
+    def told(self) -> list[str]:
+        return [str(event.playing) for event in self.events]
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of sound, not of silence."""
+        return sum(frame.duration_ns for frame in self.frames if frame.samples.any()) / NS_PER_S
+
+
+async def test_it_is_played_in_real_time_however_fast_it_comes() -> None:
+    async with Player() as player:
+        player.source.push(sound(1.0), RATE)
+        player.source.flush()
+        await player.after(0.5)
+        assert 0.5 <= player.heard_s <= 0.54
+        await player.after(0.6)
+        assert player.heard_s == pytest.approx(1.0)
+        assert player.told == ["started", "finished"]
+        assert player.events[-1].position_s == pytest.approx(1.0)
+        for time, frame in zip(player.times, player.frames, strict=True):
+            assert time == frame.capture_ns
+        for one, other in itertools.pairwise(player.frames):
+            assert other.capture_ns == one.capture_ns + one.duration_ns
+
+
+async def test_the_end_is_told_when_it_was_heard_and_not_when_it_was_sent() -> None:
+    """Who leaves then would take along what waits for its picture."""
+    async with Player(delay_ns=200 * NS_PER_MS) as player:
+        player.source.push(sound(1.0), RATE)
+        player.source.flush()
+        await player.after(1.1)
+        assert player.told == ["started"]
+        await player.after(0.12)
+        assert player.told == ["started", "finished"]
+        assert player.events[-1].position_s == pytest.approx(1.0)
+        assert player.heard_s == pytest.approx(1.0)
+
+
+async def test_what_follows_at_once_is_not_held_up_by_that() -> None:
+    async with Player(delay_ns=200 * NS_PER_MS) as player:
+        for _ in range(2):
+            player.source.push(sound(0.2), RATE)
+            player.source.flush()
+        await player.after(1)
+        assert player.told == ["started", "finished", "started", "finished"]
+        spoken = [frame for frame in player.frames if frame.samples.any()]
+        assert spoken[-1].capture_ns - spoken[0].capture_ns == 380 * NS_PER_MS
+
+
+async def test_silence_follows_so_that_the_mouth_closes_and_then_nothing() -> None:
+    async with Player() as player:
+        player.source.push(sound(0.1), RATE)
+        player.source.flush()
+        await player.after(5)
+        quiet = [frame for frame in player.frames if not frame.samples.any()]
+        assert sum(frame.duration_ns for frame in quiet) == TAIL_NS
+        assert player.frames[-len(quiet) :] == quiet
+
+
+async def test_sound_sent_as_it_comes_is_cushioned_and_not_chopped() -> None:
+    rng = np.random.default_rng(1)
+    async with Player() as player:
+        for _ in range(50):
+            player.source.push(sound(0.02), RATE)
+            late = rng.uniform(0, 0.03)
+            await player.after(late)
+            await player.after(0.02 - late if late < 0.02 else 0)
+        player.source.flush()
+        await player.after(1)
+        assert player.told[0] == "started"
+        assert "starved" not in player.told
+        assert player.heard_s == pytest.approx(1.0)
+        assert player.frames[0].capture_ns <= NS_PER_S + CUSHION_NS + 10 * NS_PER_MS
+
+
+async def test_a_client_that_stalls_is_told_once_and_goes_on_from_then() -> None:
+    async with Player() as player:
+        player.source.push(sound(0.2), RATE)
+        await player.after(3)
+        assert player.told == ["started", "starved"]
+        assert player.events[-1].position_s == pytest.approx(0.2)
+        before = len(player.frames)
+        player.source.push(sound(0.2), RATE)
+        player.source.flush()
+        await player.after(1)
+        assert player.told == ["started", "starved", "finished"]
+        assert player.events[-1].position_s == pytest.approx(0.4)
+        assert player.frames[before].capture_ns >= 4 * NS_PER_S
+
+
+async def test_too_much_is_told_then_given_up_and_room_is_told_again() -> None:
+    async with Player(buffer_s=1.0) as player:
+        assert player.source.push(sound(0.9), RATE)
+        assert player.source.push(sound(0.9), RATE)
+        assert player.told == ["full"]
+        assert not player.source.push(sound(0.9), RATE)
+        assert player.source.dropped == {"pushed faster than played": 1}
+        assert player.source.queued_s == pytest.approx(1.8)
+        room = asyncio.ensure_future(player.source.room())
+        await player.after(1.0)
+        assert not room.done()
+        await player.after(0.5)
+        assert room.done()
+        assert player.told == ["full", "started", "ready"]
+        player.source.flush()
+        await player.after(2)
+        assert player.heard_s == pytest.approx(1.8)
+
+
+async def test_one_long_piece_is_taken_whole() -> None:
+    async with Player(buffer_s=1.0) as player:
+        assert player.source.push(sound(30), RATE)
+        assert not player.source.push(sound(0.1), RATE)
+
+
+async def test_interrupted_it_is_silent_at_once_and_tells_what_was_heard() -> None:
+    async with Player(delay_ns=100 * NS_PER_MS) as player:
+        player.source.push(sound(1.5), RATE)
+        await player.after(0.5)
+        played = player.heard_s
+        assert player.source.clear()
+        await player.after(1)
+        assert player.heard_s <= played + 0.02
+        assert player.told == ["started", "interrupted"]
+        assert player.events[-1].position_s == pytest.approx(0.4)
+        assert player.source.queued_s == 0
+        player.source.push(sound(0.1), RATE)
+        player.source.flush()
+        await player.after(1)
+        assert player.told[2:] == ["started", "finished"]
+        assert player.events[-1].segment == 2
+
+
+async def test_what_was_never_heard_is_interrupted_at_its_beginning() -> None:
+    async with Player() as player:
+        player.source.push(sound(0.5), RATE)
+        player.source.clear()
+        assert player.told == ["interrupted"]
+        assert player.events[0].position_s == 0
+        assert not player.source.clear()
+        await player.after(1)
+        assert player.frames == []
+
+
+async def test_segments_follow_one_another() -> None:
+    async with Player() as player:
+        for _ in range(2):
+            player.source.push(sound(0.2), RATE)
+            player.source.flush()
+            player.source.flush()
+        await player.after(1)
+        assert player.told == ["started", "finished", "started", "finished"]
+        assert [event.segment for event in player.events] == [1, 1, 2, 2]
+
+
+async def test_the_rate_may_change_on_the_way() -> None:
+    async with Player() as player:
+        player.source.push(sound(0.1, 8_000), 8_000)
+        player.source.push(sound(0.1, 96_000), 96_000)
+        player.source.flush()
+        await player.after(1)
+        assert {frame.rate for frame in player.frames} == {8_000, 96_000}
+        assert player.heard_s == pytest.approx(0.2)
+
+
+async def test_sand_is_gathered_into_grains() -> None:
+    async with Player() as player:
+        for _ in range(4800):
+            player.source.push(sound(1 / RATE), RATE)
+        player.source.flush()
+        await player.after(1)
+        assert player.heard_s == pytest.approx(0.2)
+        assert len([frame for frame in player.frames if frame.samples.any()]) <= 11
+
+
+async def test_an_hour_at_an_odd_rate_does_not_drift() -> None:
+    source = PushSource(VirtualClock())
+    source._rate, block = 11_025, np.zeros((220, 1), np.float32)
+    count = 3600 * 11_025 // 220
+    for _ in range(count):
+        source._stamped(block)
+    assert abs(source._due_ns - count * 220 * NS_PER_S / 11_025) < NS_PER_MS
+
+
+async def test_a_source_that_ends_lets_everybody_go() -> None:
+    async with Player(buffer_s=1.0) as player:
+        player.source.push(sound(1.5), RATE)
+        waiting = asyncio.ensure_future(player.source.room())
+        await player.after(0.1)
+        await player.source.close()
+        await asyncio.wait_for(waiting, 30)
+        assert player.told[-1] == "interrupted" or player.told[-1] == "ready"
+        assert player.source.over
