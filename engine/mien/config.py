@@ -13,11 +13,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mien.errors import ConfigError
 
 FILE_NAME = "mien.toml"
+
+Light = Literal["portrait", "driver"]
+"""What lights the avatar: what lit its portrait; or that, changed as the light on the driver's face changes."""
+
+Drive = Literal["auto", "camera", "voice", "both"]
+"""Who moves the face, see `RunSection.drive`."""
 
 
 class Section(BaseModel):
@@ -41,12 +47,18 @@ class VideoSection(Section):
     """The pictures that go out."""
 
     size: Annotated[int, Field(ge=128, le=1024, multiple_of=2)] = 512
-    """side of the square picture, px"""
+    """height of the picture, px; its width, too, where it is square"""
+    aspect: Literal["square", "16:9"] = "square"
     fps: Annotated[float, Field(ge=1, le=60)] = 25.0
     budget_ms: Annotated[float, Field(ge=5, le=2000)] = 80.0
     """latency a frame may use from capture to its last packet"""
     adaptive: bool = True
     """let the governor lower the quality to hold the budget"""
+
+    @property
+    def picture(self) -> tuple[int, int]:
+        """Width and height, px; both even, as video codecs want them."""
+        return (self.size if self.aspect == "square" else round(self.size * 8 / 9) * 2), self.size
 
 
 class RunSection(Section):
@@ -58,7 +70,38 @@ class RunSection(Section):
     """builtin (the astronaut), or a package"""
     out: tuple[str, ...] = ("web",)
     """any of web, virtualcam, or a file to write"""
+    background: str = "keep"
+    """keep, blur, transparent, a colour as #RRGGBB, or a picture's path; the page can change it"""
     mirror: bool = False
+    light: Light = "portrait"
+    drive: Drive = "auto"
+    """camera: what is seen. voice: what is heard, nothing is looked at. both: they stand in for each other. auto: what
+    the source has pictures of, with the voice where one comes beside it; the voice where there are no pictures"""
+    microphone: str = ""
+    """the voice beside the source: microphone, microphone:DEVICE; empty: none"""
+
+    @field_validator("background")
+    @classmethod
+    def _one_that_can_be(cls, name: str) -> str:
+        if name.startswith("#"):
+            from mien.controls import BackgroundChoice  # not needed otherwise, and commands start quickly
+
+            try:
+                BackgroundChoice.named(name)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return name
+
+
+class VoiceSection(Section):
+    """How a voice is listened to."""
+
+    look_ahead_ms: Annotated[float, Field(ge=40, le=120)] = 120.0
+    """sound that may be waited for beyond the moment of a picture; less is quicker and less sure"""
+    hangover_ms: Annotated[float, Field(ge=0, le=2000)] = 220.0
+    """for so long after its last sound a voice counts as speaking; then the mouth eases shut"""
+    model: Path | None = None
+    """a network made by `python -m mien_train voice`, such as one adapted to a person; none: the one that ships"""
 
 
 class UseSection(Section):
@@ -67,6 +110,7 @@ class UseSection(Section):
     face_model: str = "mien-head"
     """mien-head, or what `mien assets list` shows as installed"""
     tracker: str = ""
+    listener: str = ""
     renderer: str = ""
     maker: str = ""
     landmarker: str = ""
@@ -104,6 +148,7 @@ class Config(Section):
     engine: EngineSection = EngineSection()
     video: VideoSection = VideoSection()
     run: RunSection = RunSection()
+    voice: VoiceSection = VoiceSection()
     use: UseSection = UseSection()
     server: ServerSection = ServerSection()
     plugin: dict[str, dict[str, Any]] = {}
@@ -220,7 +265,8 @@ def explain(error: ValidationError, model: type[BaseModel], origin: str) -> str:
             close = [bare[nearest[0]]] if nearest else []
         hint = f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
         return f"{origin}: there is no setting '{dotted}'.{hint}"
-    return f"{origin}: {dotted} = {first['input']!r} is not acceptable: {first['msg']}."
+    problem = first["msg"].removeprefix("Value error, ").removesuffix(".")
+    return f"{origin}: {dotted} = {first['input']!r} is not acceptable: {problem}."
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

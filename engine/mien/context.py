@@ -9,7 +9,7 @@ from typing import Any
 
 from mien.avatar.package import Avatar
 from mien.clock import Clock
-from mien.config import Config
+from mien.config import Config, VoiceSection
 from mien.plugins import Registry
 from mien.stage import Kind, Opened
 
@@ -67,11 +67,15 @@ class StageContext:
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.config.video.size, self.config.video.size
+        return self.config.video.picture
 
     @property
     def face_model(self) -> str:
         return self.config.use.face_model
+
+    @property
+    def voice(self) -> VoiceSection:
+        return self.config.voice
 
     def service(self, kind: Kind) -> Any:
         return self.services.get(kind, self)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from mien.config import Light
 from mien.errors import ConfigError
 from mien.face.emotions import NAMES as EMOTION_NAMES
 from mien.face.rig import ARKIT_NAMES
@@ -45,15 +46,45 @@ class GazeOffset(_Settings):
 
 
 class BackgroundChoice(_Settings):
-    """What stands behind the person; the picture of mode `image` is handed to the session apart."""
+    """What stands behind the person; the picture of mode `image` is handed to the session apart.
 
-    mode: Literal["keep", "blur", "colour", "image"] = "keep"
+    colour: of mode `colour`; with `transparent`, what is shown where there is no alpha channel.
+    """
+
+    mode: Literal["keep", "blur", "colour", "image", "transparent"] = "keep"
     colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#008000"
 
     @property
     def rgb(self) -> tuple[int, int, int]:
         red, green, blue = bytes.fromhex(self.colour[1:])
         return red, green, blue
+
+    @classmethod
+    def named(cls, name: str) -> BackgroundChoice:
+        """What `--background` means: keep, blur, transparent, a colour as #RRGGBB, else the path of a picture.
+
+        Raises `ConfigError` when it begins like a colour and is none.
+        """
+        if name in ("keep", "blur", "transparent"):
+            return cls.model_validate({"mode": name})
+        if not name.startswith("#"):
+            return cls(mode="image")
+        try:
+            return cls(mode="colour", colour=name)
+        except ValidationError:
+            raise ConfigError(f"{name} is no colour. Write it as #RRGGBB, for example #00b140.") from None
+
+
+class Alive(_Settings):
+    """How much of each the face does by itself: 0 none, 1 as people do, 2 twice that.
+
+    nods: of the head and brows, on stressed syllables, while the voice alone drives.
+    """
+
+    blinks: Strength = 1.0
+    saccades: Strength = 1.0
+    nods: Strength = 1.0
+    breathing: Strength = 1.0
 
 
 class Controls(_Settings):
@@ -62,7 +93,8 @@ class Controls(_Settings):
     paused: freeze to idle; nothing of the driver's face shows. mirror: move like a mirror image.
     expression: ARKit name -> weight added on top. emotion: name -> how much of it is mixed into the face
     (`mien.face.emotions`). head_strength, expression_strength: how far the
-    driver's motion is exaggerated (1: as it is); a blink stays a full blink at any strength.
+    driver's motion is exaggerated (1: as it is); a blink stays a full blink at any strength. light_strength: how
+    far the light `driver` goes. alive: what the face does by itself, while nobody or a voice alone drives.
     """
 
     paused: bool = False
@@ -75,22 +107,19 @@ class Controls(_Settings):
     head_strength: Strength = 1.0
     expression_strength: Strength = 1.0
     background: BackgroundChoice = BackgroundChoice()
+    light: Light = "portrait"
+    light_strength: Share = 1.0
+    alive: Alive = Alive()
 
     @field_validator("expression")
     @classmethod
-    def _known_names(cls, value: dict[str, float]) -> dict[str, float]:
-        for name in value:
-            if name not in ARKIT_NAMES:
-                raise ValueError(f"“{name}” is no ARKit expression{_nearest(name, ARKIT_NAMES)}")
-        return value
+    def _known_expressions(cls, value: dict[str, float]) -> dict[str, float]:
+        return _all_known(value, ARKIT_NAMES, "ARKit expression")
 
     @field_validator("emotion")
     @classmethod
     def _known_emotions(cls, value: dict[str, float]) -> dict[str, float]:
-        for name in value:
-            if name not in EMOTION_NAMES:
-                raise ValueError(f"“{name}” is no emotion{_nearest(name, EMOTION_NAMES)}")
-        return value
+        return _all_known(value, EMOTION_NAMES, "emotion")
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Controls:
@@ -122,12 +151,25 @@ def _merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
     return result
 
 
+def _all_known(value: dict[str, float], known: tuple[str, ...], what: str) -> dict[str, float]:
+    """`value`, its keys all among `known`. Raises ValueError that names the first which is not, and its nearest."""
+    for name in value:
+        if name not in known:
+            raise ValueError(f"“{name}” is no {what}{_nearest(name, known)}")
+    return value
+
+
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean “{close[0]}”?" if close else ""
 
 
-_NESTED: dict[str, type[_Settings]] = {"head": HeadOffset, "gaze": GazeOffset, "background": BackgroundChoice}
+_NESTED: dict[str, type[_Settings]] = {
+    "head": HeadOffset,
+    "gaze": GazeOffset,
+    "background": BackgroundChoice,
+    "alive": Alive,
+}
 
 
 def _explain(detail: ErrorDetails) -> str:

@@ -1,7 +1,8 @@
 """The driver: decides, frame by frame, what the avatar's face does.
 
-It takes what the tracker (or a performance) says, transfers it to the avatar, applies the controls, and
-fills in where nobody drives: it holds for a moment, then eases into an idle face that breathes and blinks.
+It takes what the tracker (or a performance) says, transfers it to the avatar, shares the mouth out between what was
+seen and what was heard (`drive.blending`), applies the controls, and fills in where nobody drives: it holds for a
+moment, then eases into a face that breathes, blinks and, while a voice speaks, moves with it (`drive.liveliness`).
 Everything depends on the frames and times handed in and on the seed, on nothing else.
 """
 
@@ -13,11 +14,15 @@ import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S
 from mien.controls import Controls, Mode
+from mien.drive.blending import Blending, trust
 from mien.drive.calibration import Calibration
 from mien.drive.easing import HEAD_CHANNELS, MOUTH_CHANNELS, Ease, Schedule
 from mien.drive.editing import Editor
-from mien.drive.idle import idle_motion
+from mien.drive.heard import Heard
+from mien.drive.liveliness import Liveliness
 from mien.drive.reach import Reach
+from mien.drive.relighting import Relighting
+from mien.drive.skin import SkinDetail
 from mien.face.retargeting import (
     MOTION_SIZE,
     Motion,
@@ -48,6 +53,8 @@ _SHORTEST_REGAIN_MS, _LONGEST_REGAIN_MS = 80.0, 250.0
 _CHANGE = Schedule(0, 300)
 """Enrolled anew, recentred, another mode: what the input means jumps, the face must not."""
 
+_SPOKEN = 0.5
+"""Share of the mouth from which on a voice drives."""
 _LOST_BELOW, _TRUSTED_FROM = 0.1, 0.5
 """Confidence below which a frame counts as lost, and from which on it is taken at its word."""
 
@@ -66,7 +73,10 @@ class Driver:
         self._calibration = Calibration()
         self._reach = Reach()
         self._recentre = self._calibrate = False
-        self._idle = idle_motion(seed)
+        self._alive = Liveliness(seed)
+        self._blending = Blending()
+        self._relighting = Relighting()
+        self._skin = SkinDetail(avatar_subject)
         self._frame_ns = round(NS_PER_S / fps)
 
         self._state = DriverState.IDLE
@@ -74,7 +84,7 @@ class Driver:
         self._person_reference = self._avatar
         self._live: Motion = np.zeros(MOTION_SIZE, np.float32)
         self._ease: Ease | None = None
-        self._out = self._idle.at(0)
+        self._out = self._alive.at(0, controls.alive, None, 1.0)
         self._velocity: Motion = np.zeros(MOTION_SIZE, np.float32)
         self._began_ns: int | None = None
         self._before_ns = self._stepped_ns = 0
@@ -83,7 +93,9 @@ class Driver:
 
     @property
     def state(self) -> DriverState:
-        return self._state
+        """A face that a voice moves is driven, too."""
+        unseen = self._state in {DriverState.HOLDING, DriverState.IDLE}
+        return DriverState.DRIVEN if unseen and self._blending.share > _SPOKEN else self._state
 
     def set_controls(self, controls: Controls) -> None:
         """In force from the next step on, eased in."""
@@ -93,6 +105,7 @@ class Driver:
         """Another face goes on with the same motion from the next step on."""
         self._avatar = Reference.of(subject)
         self._editor.set_avatar(subject)
+        self._skin.set_avatar(subject)
 
     def recentre(self) -> None:
         """What the driver's head and eyes do in the next few frames becomes their rest."""
@@ -102,12 +115,24 @@ class Driver:
         """Like `recentre`, and how the face looks in the next second becomes its neutral expression."""
         self._calibrate = True
 
-    def step(self, tracked: FaceParams | None, source: Subject | None, now_ns: int, index: int) -> FaceParams:
+    def hush(self) -> None:
+        """The voice was interrupted: the mouth closes within two frames."""
+        self._blending.hush()
+
+    def step(
+        self,
+        tracked: FaceParams | None,
+        source: Subject | None,
+        now_ns: int,
+        index: int,
+        heard: Heard | None = None,
+    ) -> FaceParams:
         """One frame of the avatar.
 
         tracked: the driver's face under the driver's own camera; None when there is none just now (lost, or
         nobody there). source: whose face that is; None before enrolment, when the first frames serve as its
-        rest. now_ns: engine time, growing from step to step; it paces all that happens without the driver.
+        rest. now_ns: engine time, growing from step to step; it paces all that happens without the driver. heard:
+        what was heard at the moment of the picture; None when nothing was.
         The result carries the capture time and epoch of `tracked`, without it `now_ns` and the last epoch.
         """
         if self._began_ns is None:
@@ -129,12 +154,14 @@ class Driver:
             self._reach = Reach()
 
         if controls.paused:
+            heard = None
             self._pause()
         elif tracked is None or not self._drive(tracked, source, controls, now_ns):
             self._hold(now_ns)
         self._followed = controls
 
-        idle = self._idle.at(now_ns - self._began_ns)
+        alone = heard if self._state is not DriverState.DRIVEN else None
+        idle = self._alive.at(now_ns - self._began_ns, controls.alive, alone, elapsed_s)
         target = _cast(controls.mode, self._live, idle) if self._state is DriverState.DRIVEN else idle
         if self._ease is not None and self._ease.done(now_ns):
             self._ease = None
@@ -142,14 +169,20 @@ class Driver:
         self._velocity = (motion - self._out) / np.float32(elapsed_s)
         self._out = motion
 
-        driven = tracked is not None and self._state is DriverState.DRIVEN
+        seen = tracked if self._state is DriverState.DRIVEN else None
+        motion = self._blending.step(motion, None if seen is None else trust(seen), heard, elapsed_s)
+        confidence = 0.0 if seen is None else seen.confidence
+        if heard is not None:
+            confidence = max(confidence, heard.confidence * self._blending.share)
         stamp = FaceParams(
             now_ns if tracked is None else tracked.capture_ns,
-            confidence=tracked.confidence if driven and tracked is not None else 0.0,
+            confidence=confidence,
             index=index,
             epoch=self._epoch,
+            detail=self._skin.step(seen, source, controls, self._blending.share, elapsed_s),
         )
-        return absolute_params(self._editor.apply(motion), self._avatar, stamp)
+        light = self._relighting.step(seen, source, controls, elapsed_s)
+        return absolute_params(self._editor.apply(motion), self._avatar, stamp, light)
 
     # --- states -------------------------------------------------------------------------------------
 

@@ -25,6 +25,9 @@ Bytes = NDArray[np.uint8]
 EXPRESSIONS = 52
 """Size of the public expression space: the ARKit blendshape names, see `mien.face.rig`."""
 
+DETAIL = (23, 18, 2)
+"""Shape of `FaceParams.detail`: rows from the forehead to the chin, columns from the subject's right to the left."""
+
 NO_FRAME = -1
 """Index of a picture that no frame of the source was drawn for: the last one, shown once more."""
 
@@ -33,7 +36,9 @@ NO_FRAME = -1
 class VideoFrame:
     """A picture.
 
-    pixels: (H, W, 3) uint8 RGB. alpha: (H, W) uint8 or None when opaque. `index` counts the frames of
+    pixels: (H, W, 3) uint8 RGB. alpha: (H, W) uint8 or None when opaque; it is straight: the colours are not
+    multiplied by it, and go on beyond the edge. backdrop: the colour to put behind where alpha can't be kept
+    (`mien.render.composition.flattened`). `index` counts the frames of
     one source from 0; a renderer keeps its driver's index. It names a frame in traces and begins anew with
     each source (`NO_FRAME`: none): what must grow is `capture_ns`.
     """
@@ -43,6 +48,7 @@ class VideoFrame:
     alpha: Bytes | None = None
     index: int = 0
     epoch: int = 0
+    backdrop: tuple[int, int, int] = (0, 128, 0)
 
     def __post_init__(self) -> None:
         self.pixels.setflags(write=False)
@@ -92,8 +98,12 @@ class FaceParams:
     expression: (52,) float32, ARKit blendshape weights, normally in [0, 1], order of `rig.ARKIT_NAMES`.
     gaze: (2, 2) float32, radians in head space; rows: the subject's left and right eye; columns: yaw
         (positive to the subject's left) and pitch (positive up).
-    light: (9, 3) float32, spherical-harmonics coefficients per colour channel; zeros when unknown.
-    confidence: 0 (nothing seen, the values are a guess or a hold) to 1.
+    light: (9, 3) float32, spherical-harmonics coefficients per colour channel (`mien.face.light`); zeros when
+        unknown. Of an avatar: relative to what lit its portrait (`mien.face.light.relative_light`), zeros: as there.
+    confidence: 0 (nothing seen, the values are a guess or a hold) to 1. mouth_confidence: that of the mouth alone, 0
+        where it is covered or in the dark; 1 where nobody looked.
+    detail: `DETAIL` float32, cm, or None when unknown: where the skin is beyond what pose and expression say, along x
+        and y of the head, at the nodes of a lattice over the face (`mien.face.chart`), relative to the face at rest.
     """
 
     capture_ns: int
@@ -105,10 +115,14 @@ class FaceParams:
     confidence: float = 1.0
     index: int = 0
     epoch: int = 0
+    mouth_confidence: float = 1.0
+    detail: Float | None = None
 
     def __post_init__(self) -> None:
         for array in (self.rotation, self.translation, self.expression, self.gaze, self.light):
             array.setflags(write=False)
+        if self.detail is not None:
+            self.detail.setflags(write=False)
 
 
 @dataclass(frozen=True, slots=True)

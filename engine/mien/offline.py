@@ -7,14 +7,19 @@ capture time, so many frames are under way and no more, and the outputs are awai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
-from mien.clock import Clock, OfflineClock
+from mien.clock import NS_PER_S, Clock, OfflineClock
 from mien.errors import MienError, StageError
 from mien.frames import AudioFrame, FaceParams, VideoFrame
+from mien.hearing import Hearing
+from mien.lane import Lanes
 from mien.losses import Losses
 from mien.outputs import Outputs
-from mien.pipeline import IN_FLIGHT
+from mien.pipeline import IN_FLIGHT, Pipeline
+from mien.roles import Roles
 from mien.stage import Source
 from mien.upkeep import Upkeep
 
@@ -24,24 +29,30 @@ Progress = Callable[[int], None]
 class OfflineRun:
     """Of one session. Event loop only: what the lanes say comes here by way of the loop.
 
-    offer: hands a frame to the pipeline.
+    Sound is heard before anything else is read, so that what is heard at a moment is the same every time.
     """
 
     def __init__(
         self,
         clock: Clock,
+        lanes: Lanes,
         outputs: Outputs,
         losses: Losses,
         upkeep: Upkeep,
-        offer: Callable[[VideoFrame | FaceParams, Source], None],
+        roles: Roles,
+        hearing: Hearing,
+        pipeline: Pipeline,
     ) -> None:
         self.source: Source | None = None
         """what is being read"""
         self._clock = clock
+        self._lanes = lanes
         self._outputs = outputs
         self._losses = losses
         self._upkeep = upkeep
-        self._offer = offer
+        self._roles = roles
+        self._hearing = hearing
+        self._pipeline = pipeline
         self._permits = asyncio.Semaphore(IN_FLIGHT)
         self._finished: asyncio.Queue[VideoFrame] = asyncio.Queue(IN_FLIGHT)
         self._failure: Exception | None = None
@@ -62,20 +73,26 @@ class OfflineRun:
             await self._upkeep.open_source(source)
             self.source = source
             await self._upkeep.prepare_for(source)
+            sees, last = self._roles.sees(source), None
             async for item in source.frames():
                 if isinstance(self._clock, OfflineClock):
                     self._clock.advance_to(item.capture_ns)
+                self._hearing.passed(item.capture_ns)
                 if isinstance(item, AudioFrame):
+                    last = item
                     await self._outputs.write_audio(item)
-                else:
+                    await self._hear(item, source, writer)
+                elif sees:
                     await self._permit(writer)
                     self._offer(item, source)
+            await self._hear_out(last, source, writer)
             for _ in range(IN_FLIGHT):  # all of them free: nothing is under way any more
                 await self._permit(writer)
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
             self.source = None
+            self._hearing.dismiss()
             self._losses.leave(source)
             await source.close()
         return self._written
@@ -91,6 +108,38 @@ class OfflineRun:
     def failed(self, stage: str, error: Exception) -> None:
         """A stage raised: the run ends."""
         self._failure = error if isinstance(error, MienError) else StageError(stage, str(error))
+
+    def _offer(self, item: VideoFrame | FaceParams, source: Source) -> None:
+        if isinstance(item, VideoFrame):
+            self._pipeline.offer_picture(item)
+        else:
+            self._pipeline.offer_pose(item, source.subject)
+
+    async def _hear(
+        self, frame: AudioFrame, source: Source, writer: asyncio.Task[None], end_ns: int | None = None
+    ) -> None:
+        """Listen to it, and make the pictures that belong to it where there are no others: all before `end_ns`."""
+        if self._hearing.speaker is not source:
+            return
+        for piece in _pieces(frame):
+            try:
+                await self._lanes.run(partial(self._hearing.process, piece))
+            except MienError:
+                raise
+            except Exception as error:
+                raise StageError("listen", str(error)) from error
+            if not self._roles.sees(source):
+                for when_ns in self._pipeline.heard_times():
+                    if end_ns is None or when_ns < end_ns:
+                        await self._permit(writer)
+                        self._pipeline.offer_heard(when_ns)
+
+    async def _hear_out(self, last: AudioFrame | None, source: Source, writer: asyncio.Task[None]) -> None:
+        """The source has ended: the listener's answers to the end of the sound, then nobody waits any longer."""
+        if last is not None and (silence := self._hearing.rest(last)) is not None:
+            await self._hear(silence, source, writer, silence.capture_ns)
+        self._hearing.finished()
+        self._pipeline.heard()
 
     async def _write(self) -> None:
         while True:
@@ -118,3 +167,14 @@ class OfflineRun:
             raise self._failure
         if writer.done():
             await writer
+
+
+def _pieces(frame: AudioFrame) -> Iterator[AudioFrame]:
+    """The sound in stretches of a tenth of a second: what is heard is kept for seconds only."""
+    length = max(frame.rate // 10, 1)
+    for start in range(0, len(frame.samples), length):
+        yield replace(
+            frame,
+            samples=frame.samples[start : start + length],
+            capture_ns=frame.capture_ns + start * NS_PER_S // frame.rate,
+        )

@@ -14,7 +14,7 @@ from mien.config import Config
 from mien.context import Services, StageContext
 from mien.lane import Lanes
 from mien.plugins import Registry
-from mien.stage import Kind, Opened, Renderer, Source, Tracker
+from mien.stage import Kind, Listener, Opened, Renderer, Source, Tracker
 
 S = TypeVar("S", bound=Opened)
 
@@ -33,6 +33,12 @@ class Opening:
         name = self._config.use.tracker or None
         tracker: Tracker = self._registry.create(Kind.TRACKER, name)
         return await self._open(tracker, context, self._registry.find(Kind.TRACKER, name).plugin.name)
+
+    async def listener(self, context: StageContext) -> Listener:
+        """The configured listener, opened. Raises `PluginError` and what its `open` raises."""
+        name = self._config.use.listener or None
+        listener: Listener = self._registry.create(Kind.LISTENER, name)
+        return await self._open(listener, context, self._registry.find(Kind.LISTENER, name).plugin.name)
 
     async def renderer(self, context: StageContext, avatar: Avatar) -> Renderer:
         """The renderer that `avatar` was made for (or the configured one), opened."""

@@ -109,10 +109,15 @@ class Outputs:
         for pump in self._pumps.values():
             pump.audio(frame)
 
+    def hush(self, epoch: int) -> None:
+        """Forget all sound older than `epoch` that still waits anywhere."""
+        for pump in self._pumps.values():
+            pump.hush(epoch)
+
     async def write_video(self, picture: VideoFrame) -> None:
         """Offline: have every output take the picture."""
         for output in list(self._pumps):
-            await output.video(picture)
+            await output.video(await _fit_for(output, picture))
 
     async def write_audio(self, frame: AudioFrame) -> None:
         """Offline: have every output take the sound."""
@@ -159,6 +164,10 @@ class Pump:
             self._sound_dropped += 1
         self._ready.set()
 
+    def hush(self, epoch: int) -> None:
+        self._sound.bump_epoch(epoch)
+        self.output.hush(epoch)
+
     async def stop(self) -> None:
         """End the task; what it had not yet written is lost. The output stays open."""
         if self._task is not None:
@@ -175,7 +184,7 @@ class Pump:
                     await self.output.face(driven)
                 picture = self._pictures.take()
                 if picture is not None:
-                    await self.output.video(picture)
+                    await self.output.video(await _fit_for(self.output, picture))
                     del picture
                 while (sound := self._sound.take()) is not None:
                     await self.output.audio(sound)
@@ -184,3 +193,16 @@ class Pump:
         except Exception as error:
             log.exception("output %s failed", type(self.output).__name__)
             self._on_failed(self.output, error)
+
+
+async def _fit_for(output: Output, picture: VideoFrame) -> VideoFrame:
+    """Opaque where the output knows nothing of alpha."""
+    if picture.alpha is None or output.takes_alpha:
+        return picture
+    return await asyncio.to_thread(_flattened, picture)
+
+
+def _flattened(picture: VideoFrame) -> VideoFrame:
+    from mien.render.composition import flattened  # compiles
+
+    return flattened(picture)

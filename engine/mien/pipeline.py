@@ -1,8 +1,8 @@
 """The compute path of one session: pictures are tracked, poses are driven and rendered, on the lanes.
 
-    pictures ──▶ [track] ──▶ poses ──▶ [drive, render] ──▶ on_finished
-                              ▲
-        performances, ticks ──┘
+    pictures ──▶ [track] ──▶ poses ──▶ meeting ──▶ [drive, render] ──▶ on_finished
+                              ▲           ▲               ▲
+             performances ────┘   what was heard ── pictures of sound alone, ticks
 
 Each bracket is a `Runner`: a stage with a channel before it and at most one job outstanding. Live, the
 channels are `Latest` and a frame past its due time is dropped before the next expensive stage; offline they
@@ -11,11 +11,9 @@ are `Fifo` and nothing is dropped. Otherwise both are the same code.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from mien.budget import Budget, Gate, Governor
 from mien.channel import Channel, Fifo, Latest
@@ -23,147 +21,28 @@ from mien.clock import NS_PER_S, Clock
 from mien.driver import Driver
 from mien.face.subject import Subject
 from mien.frames import FaceParams, VideoFrame
+from mien.hearing import Hearing
 from mien.lane import Lanes
+from mien.meeting import Beat, Meeting, Pose
+from mien.runner import Parcel, Runner
 from mien.stage import Renderer, Tracked, Tracker
 from mien.trace import Passage, Trace
 
-log = logging.getLogger(__name__)
-
-In = TypeVar("In")
-Out = TypeVar("Out")
 V = TypeVar("V")
 
-IN_FLIGHT = 8
-"""How many frames may be under way at once offline; the lossless channels hold that many."""
+IN_FLIGHT = 12
+"""How many frames may be under way at once offline; the lossless channels hold that many. As many as wait for a
+listener's look-ahead at 60 frames a second, and some at work.
+"""
 
-
-@dataclass(frozen=True, slots=True)
-class Parcel(Generic[V]):
-    """A value on its way, with the record of its passage."""
-
-    value: V
-    passage: Passage
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """What the driver is fed: a tracked or recorded face, or nothing (a tick while nobody drives)."""
-
-    params: FaceParams | None
-    subject: Subject | None
-
-
-class Runner(Generic[In, Out]):
-    """Feeds one compute stage from its channel, one parcel at a time, on whichever lane is free.
-
-    name: the span's name in the trace. work: called on a lane. deliver, dropped, failed: what becomes of a
-    parcel, called on a lane too.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        inbox: Channel[Parcel[In]],
-        lanes: Lanes,
-        clock: Clock,
-        gate: Gate,
-        *,
-        work: Callable[[Parcel[In]], Out],
-        deliver: Callable[[Parcel[In], Out], None],
-        dropped: Callable[[Parcel[In]], None],
-        failed: Callable[[Parcel[In], Exception], None],
-    ) -> None:
-        self.name = name
-        self.inbox = inbox
-        self._lanes = lanes
-        self._clock = clock
-        self._gate = gate
-        self._work = work
-        self._deliver = deliver
-        self._dropped = dropped
-        self._failed = failed
-        self._between: dict[object, Callable[[], None]] = {}
-        self._outstanding = False
-        self._closed = False
-        self._changed = threading.Condition()
-        inbox.on_ready = self._schedule
-
-    def between(self, change: Callable[[], None], key: object = None) -> None:
-        """Make `change` on a lane while the stage is not at work; soon, or at `close` at the latest.
-
-        Of several with the same `key` only the newest is made.
-        """
-        with self._changed:
-            if not self._closed:
-                self._between.pop(key, None)
-                self._between[object() if key is None else key] = change
-                change = _nothing
-        change()
-        self._schedule()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a parcel waits or is being worked on."""
-        return self._outstanding or len(self.inbox) > 0
-
-    def close(self) -> None:
-        """Take no more parcels and return when the stage is at rest. Blocks: not for a lane or the loop."""
-        with self._changed:
-            self._closed = True
-            while self._outstanding:
-                self._changed.wait()
-        self._make_changes()
-
-    def _make_changes(self) -> None:
-        with self._changed:
-            changes, self._between = self._between, {}
-        for change in changes.values():
-            try:
-                change()
-            except Exception:
-                log.exception("a change to stage %s failed", self.name)
-
-    def _schedule(self) -> None:
-        with self._changed:
-            if self._outstanding or self._closed or not (self._between or len(self.inbox)):
-                return
-            self._outstanding = True
-        parcel = self.inbox.peek()
-        self._lanes.submit(parcel.passage.due_ns if parcel else self._clock.now_ns(), self._job)
-
-    def _job(self) -> None:
-        try:
-            self._make_changes()
-            if not self._closed and (parcel := self.inbox.take()) is not None:
-                self._process(parcel)
-        finally:
-            with self._changed:
-                self._outstanding = False
-                self._changed.notify_all()
-        self._schedule()
-
-    def _process(self, parcel: Parcel[In]) -> None:
-        passage = parcel.passage
-        now = self._clock.now_ns()
-        reached = passage.reached_ns()
-        passage.add(f"wait:{self.name}", reached, max(reached, now))
-        if not passage.pardoned:
-            if not self._gate.admits(passage.due_ns, now):
-                self._dropped(parcel)
-                return
-            passage.pardoned = now > passage.due_ns
-        try:
-            result = self._work(parcel)
-        except Exception as error:  # noqa: BLE001 - a stage may raise anything; the session decides
-            self._failed(parcel, error)
-        else:
-            self._deliver(parcel, result)
+SILENCE = 2.2
+"""After this many frame intervals without a picture nobody is seen."""
 
 
 class Pipeline:
     """Tracker, driver and renderer of one session on the shared lanes.
 
+    hearing: what is heard beside what is seen; without pictures it makes them.
     on_driven(params): what the avatar's face is going to do in a picture that is about to be drawn.
     on_finished(picture, passage): a picture is ready. on_dropped(passage): a frame will not come.
     on_failed(stage, error): a stage raised. on_tracked(tracked): what the tracker said, for notices and
@@ -179,6 +58,7 @@ class Pipeline:
         fps: float,
         trace: Trace,
         driver: Driver | None,
+        hearing: Hearing,
         on_finished: Callable[[VideoFrame, Passage], None],
         on_dropped: Callable[[Passage], None],
         on_failed: Callable[[str, Exception], None],
@@ -191,7 +71,13 @@ class Pipeline:
         self.renderer: Renderer | None = None
         self.epoch = 0
         self.last_active_ns = 0
-        """when a picture or a pose last came"""
+        """when a picture or a pose last came, seen or heard"""
+        self._seen_ns = -NS_PER_S
+        """when one was last seen"""
+        self._coming_ns = 0
+        """of the first picture after a pause that was seen"""
+        self._hearing = hearing
+        hearing.on_heard = self.heard
         self._clock = clock
         self._budget = budget
         self._interval_ns = NS_PER_S / fps
@@ -213,6 +99,9 @@ class Pipeline:
             "render", self._channel("poses"), lanes, clock, Gate(budget),
             work=self._do_render, deliver=self._rendered, dropped=self._late_pose, failed=self._render_failed,
         )  # fmt: skip
+        self._meeting = Meeting(hearing, clock, lambda parcel: _put(self._render, parcel))
+        self._beat = Beat(fps)
+        self._voiced = 0
 
     def _channel(self, name: str) -> Channel[Parcel[V]]:
         return Latest(name) if self._budget.live else Fifo(name, IN_FLIGHT)
@@ -221,22 +110,30 @@ class Pipeline:
 
     def offer_picture(self, frame: VideoFrame) -> None:
         """Give a picture to be tracked."""
-        self.last_active_ns = self._clock.now_ns()
+        self._comes(frame.capture_ns)
         self._track.inbox.try_put(Parcel(frame, self._passage(frame.index, frame.capture_ns), self.epoch))
 
     def offer_pose(self, params: FaceParams, subject: Subject | None) -> None:
         """Give a face that is already tracked."""
-        self.last_active_ns = self._clock.now_ns()
+        self._comes(params.capture_ns)
         passage = self._passage(params.index, params.capture_ns)
-        self._render.inbox.try_put(Parcel(Pose(params, subject), passage, self.epoch))
+        self._meeting.offer(Parcel(Pose(params, subject), passage, self.epoch))
 
     def offer_tick(self, index: int) -> None:
-        """Ask for a picture though nobody drives."""
-        passage = self._passage(index, self._clock.now_ns())
-        self._render.inbox.try_put(Parcel(Pose(None, None), passage, self.epoch))
+        """Ask for a picture though nobody drives; as late as pictures are while somebody may speak."""
+        self._offer_heard(index, self._clock.now_ns() - self._hearing.lag_ns)
+
+    def _comes(self, capture_ns: int) -> None:
+        if not self.tracking:
+            self._coming_ns = capture_ns
+        self._seen()
+
+    def _seen(self) -> None:
+        self.last_active_ns = self._seen_ns = self._clock.now_ns()
 
     def _passage(self, index: int, capture_ns: int) -> Passage:
-        passage = Passage(index, capture_ns, self._budget.due_ns(capture_ns))
+        lag_ns = self._hearing.lag_ns
+        passage = Passage(index, capture_ns, self._budget.due_ns(capture_ns) + lag_ns, lag_ns=lag_ns)
         passage.add("receive", capture_ns, max(capture_ns, self._clock.now_ns()))
         return passage
 
@@ -245,6 +142,19 @@ class Pipeline:
         self.epoch += 1
         self._track.inbox.bump_epoch(self.epoch)
         self._render.inbox.bump_epoch(self.epoch)
+        self._meeting.clear()
+        self._beat.skip()
+
+    def hush(self) -> None:
+        """The voice was interrupted: the mouth closes, in the next pictures and as soon as may be."""
+        if (driver := self.driver) is not None:
+            self._render.between(driver.hush, "hush")
+        self._meeting.heard()
+        self._beat.skip()
+        if self._unseen:
+            self.epoch += 1
+            self._render.inbox.bump_epoch(self.epoch)
+            self.last_active_ns = 0  # the ticker need not wait any longer
 
     def between_tracks(self, change: Callable[[], None]) -> None:
         """Make a change on a lane while the tracker is at rest."""
@@ -263,8 +173,8 @@ class Pipeline:
 
     @property
     def tracking(self) -> bool:
-        """Whether a picture is on its way to becoming a pose."""
-        return self._track.busy
+        """Whether a picture is on its way to becoming a pose, or one waits for the sound of its moment."""
+        return self._track.busy or self._meeting.waiting
 
     @property
     def level(self) -> int:
@@ -281,6 +191,47 @@ class Pipeline:
         self._track.close()
         self._render.close()
 
+    # --- what is heard --------------------------------------------------------------------------------
+
+    @property
+    def _unseen(self) -> bool:
+        """Whether no picture comes that a pose could be made of."""
+        return self._clock.now_ns() - self._seen_ns > SILENCE * self._interval_ns and not self.tracking
+
+    def _is_gap(self, time_ns: int) -> bool:
+        """Whether nothing that is seen becomes the picture of that moment: it came to an end before, or begins again
+        only after it.
+        """
+        seen_ns, half = self._meeting.released_ns, self._interval_ns / 2
+        ends = time_ns - seen_ns > SILENCE * max(self._interval_ns, self._meeting.interval_ns)
+        return ends and not seen_ns < self._coming_ns < time_ns + half
+
+    def heard(self) -> None:
+        """More has been heard, or nothing more will be. Any thread."""
+        self._meeting.heard()
+        # Live; of several the last, the others would be overtaken anyway.
+        if self._budget.live and (times := [t for t in self.heard_times() if self._is_gap(t)]):
+            self.offer_heard(times[-1])
+
+    def heard_times(self) -> list[int]:
+        """Capture times of the pictures that can be made from what has been heard since the last call."""
+        began, reached = self._hearing.began_ns, self._hearing.reached_ns
+        return [] if began is None or reached is None else self._beat.due(began, reached)
+
+    def offer_heard(self, capture_ns: int) -> None:
+        """Make the picture that belongs to the sound of that moment."""
+        self.last_active_ns = self._clock.now_ns()
+        self._offer_heard(self._voiced, capture_ns)
+        self._voiced += 1
+
+    def _offer_heard(self, index: int, capture_ns: int) -> None:
+        lag_ns = self._hearing.lag_ns
+        passage = Passage(index, capture_ns, self._budget.due_ns(capture_ns) + lag_ns, lag_ns=lag_ns)
+        now = max(capture_ns, self._clock.now_ns())
+        passage.add("wait:listen" if now > capture_ns else "receive", capture_ns, now)
+        pose = Pose(heard=self._hearing.at(capture_ns))
+        self._render.inbox.try_put(Parcel(pose, passage, self.epoch))
+
     # --- on the lanes ---------------------------------------------------------------------------------
 
     def _do_track(self, parcel: Parcel[VideoFrame]) -> Tracked:
@@ -292,15 +243,13 @@ class Pipeline:
         return tracked
 
     def _tracked(self, parcel: Parcel[VideoFrame], tracked: Tracked) -> None:
-        self.last_active_ns = self._clock.now_ns()
+        self._seen()
         self._on_tracked(tracked, parcel.passage)
         if self.driver is None:
             self._trace.finish(parcel.passage, self._clock.now_ns())
             self._on_dropped(parcel.passage)
             return
-        self._render.inbox.try_put(
-            Parcel(Pose(tracked.params, tracked.subject), parcel.passage, parcel.epoch)
-        )
+        self._meeting.offer(Parcel(Pose(tracked.params, tracked.subject), parcel.passage, parcel.epoch))
 
     def _track_failed(self, parcel: Parcel[VideoFrame], error: Exception) -> None:
         self._on_failed("track", error)
@@ -314,7 +263,7 @@ class Pipeline:
             self._trace.drop(passage, "render")
             return None
         start = self._clock.work_ns()
-        params = driver.step(pose.params, pose.subject, passage.capture_ns, passage.index)
+        params = driver.step(pose.params, pose.subject, passage.capture_ns, passage.index, pose.heard)
         driven = self._clock.work_ns()
         passage.add_work("drive", driven - start)
         if self._on_driven is not None:
@@ -360,5 +309,5 @@ class Pipeline:
             self._render.between(lambda: renderer.set_level(level), "level")
 
 
-def _nothing() -> None:
-    """Done already."""
+def _put(runner: Runner[Pose, VideoFrame | None], parcel: Parcel[Pose]) -> None:
+    runner.inbox.try_put(parcel)

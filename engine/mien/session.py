@@ -1,9 +1,9 @@
 """One person's inputs, avatar and outputs: open, run, switch, close.
 
-A session puts together a `Pipeline` on the engine's lanes and what stands around it: the `Sources` that drive,
-the `Upkeep` of tracker and renderer, the `Ticker` that keeps the avatar alive while nobody drives, the sound
-delay and the `Outputs`. A failed stage is restarted while the last picture stands; it never takes the session
-down.
+A session puts together a `Pipeline` and a `Hearing` on the engine's lanes and what stands around them: the `Sources`
+that drive, the `Voices` beside them, the `Upkeep` of the stages, the `Ticker` that keeps the avatar alive while
+nobody drives, the sound delay and the `Outputs`. A failed stage is restarted while the last picture stands; it never
+takes the session down.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mien.avatar.making import make_avatar
 from mien.avatar.package import Avatar, Consent
+from mien.avatar.portrait import read_portrait
 from mien.budget import Budget
 from mien.clock import NS_PER_MS, Clock
 from mien.config import Config
 from mien.context import Services, StageContext
-from mien.controls import Controls
+from mien.controls import BackgroundChoice, Controls
 from mien.driver import Driver
 from mien.frames import AudioFrame, Bytes, FaceParams, VideoFrame
+from mien.hearing import Hearing
 from mien.lane import Lanes
 from mien.losses import Losses
 from mien.notices import Board
@@ -34,14 +37,17 @@ from mien.outputs import Outputs
 from mien.pipeline import Pipeline
 from mien.plugins import Registry
 from mien.recording import Recording
+from mien.roles import Roles
 from mien.sound import SoundDelay
 from mien.sources import Item, SourceFactory, Sources, title_of
 from mien.stage import Background, Driven, Output, Source, Tracked
+from mien.steady import Steady
 from mien.tasks import Tasks
 from mien.thinning import Thinning
 from mien.ticker import Ticker
 from mien.trace import Passage, Trace
 from mien.upkeep import RENDER, TRACK, Upkeep
+from mien.voices import Voices
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +80,11 @@ class Session:
         self._registry = registry
         self._clock = clock
         self._live = live
-        self._controls = controls or Controls(mirror=config.run.mirror)
+        self._controls = controls or Controls(
+            mirror=config.run.mirror,
+            light=config.run.light,
+            background=BackgroundChoice.named(config.run.background),
+        )
         self._background_image: Bytes | None = None
         self._budget = Budget.of_ms(config.video.budget_ms, live=live)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -84,6 +94,15 @@ class Session:
         self._services = Services(registry, config)
         self._tasks = Tasks(name, self.board)
         self._losses = Losses()
+        self._roles = Roles(config.run.drive)
+        self._hearing = Hearing(
+            lanes=lanes,
+            clock=clock,
+            budget=self._budget,
+            fps=fps,
+            trace=self.trace,
+            on_failed=self._failed_on_lane,
+        )
         self._pipeline = Pipeline(
             lanes=lanes,
             clock=clock,
@@ -93,6 +112,7 @@ class Session:
             driver=Driver(avatar.content.subject, self._controls, fps, config.engine.seed)
             if avatar
             else None,
+            hearing=self._hearing,
             on_finished=self._finished_on_lane,
             on_dropped=self._dropped_on_lane,
             on_failed=self._failed_on_lane,
@@ -102,22 +122,63 @@ class Session:
         )
         context = StageContext(clock, config, self._services, self.board.post, live, avatar)
         opening = Opening(registry, config, lanes)
-        self._upkeep = Upkeep(context, opening, self._pipeline, clock, self.board, self._tasks)
+        self._upkeep = Upkeep(
+            context, opening, self._pipeline, self._hearing, self._roles, clock, self.board, self._tasks
+        )
         self._outputs = Outputs(self._output_failed, self._losses)
-        self._recording = Recording(name, registry, self.add_output, self.remove_output)
+        self._recording = Recording(
+            name,
+            registry,
+            self.add_output,
+            self.remove_output,
+            alpha=lambda: self._controls.background.mode == "transparent",
+        )
         self._sound = SoundDelay(clock, self._picture_latency_ns, self._outputs.audio)
+        self._steady = Steady()
+        self._sound_epoch = 0
         self._thinning = Thinning(fps)
         self._ticker = Ticker(clock, fps, self.trace, self._pipeline, self._upkeep, self._outputs)
         self._sources = Sources(
-            clock, self.board, self._tasks, self._losses, self._upkeep, self._take, self._source_switched
+            clock,
+            self.board,
+            self._tasks,
+            self._losses,
+            self._upkeep,
+            self._take,
+            self._source_switched,
+            self._sound.handed_over,
         )
-        self._offline = OfflineRun(clock, self._outputs, self._losses, self._upkeep, self._take)
+        self._voices = Voices(
+            self.board,
+            self._tasks,
+            self._losses,
+            self._upkeep,
+            self._hearing,
+            self._take_sound,
+            self.interrupt_voice,
+            self._sound.handed_over,
+        )
+        self._offline = OfflineRun(
+            clock,
+            lanes,
+            self._outputs,
+            self._losses,
+            self._upkeep,
+            self._roles,
+            self._hearing,
+            self._pipeline,
+        )
 
     # --- life -----------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Open the renderer (and so its services). Raises what the plugins raise; then close the session."""
+        """Open the renderer (and so its services). Raises what the plugins raise, and `MediaError` when the
+        configured background is no picture; then close the session.
+        """
         self._loop = asyncio.get_running_loop()
+        if self._controls.background.mode == "image":
+            portrait = await asyncio.to_thread(read_portrait, self._config.run.background)
+            self._background_image = portrait.pixels
         self._apply_background()
         if (avatar := self.avatar) is not None:
             await self._upkeep.show(avatar)
@@ -136,8 +197,10 @@ class Session:
             steps.push_async_callback(self._upkeep.close)
             steps.push_async_callback(self._outputs.close, abandon=abandon)
             steps.push_async_callback(asyncio.to_thread, self._pipeline.close)
+            steps.push_async_callback(asyncio.to_thread, self._hearing.close)
             steps.push_async_callback(self._tasks.close)
             steps.push_async_callback(self._sources.close)
+            steps.push_async_callback(self._voices.close)
 
     # --- sources --------------------------------------------------------------------------------------
 
@@ -166,6 +229,30 @@ class Session:
         """Go back to the configured source; ignored when another one has taken over since."""
         await self._sources.detach(source)
 
+    @property
+    def voice(self) -> Source | None:
+        """The voice that was attached beside the source that drives, if one is."""
+        return self._voices.current
+
+    async def attach_voice(self, source: Source) -> None:
+        """Let the sound of `source` be the voice, in place of that of the source that drives, until it ends or is
+        detached. With `[run] drive = auto` it moves the mouth wherever the camera doesn't see it.
+        """
+        await self._voices.attach(source)
+
+    async def detach_voice(self, source: Source | None = None) -> None:
+        """Nobody speaks beside the source that drives; ignored when another than `source` does."""
+        await self._voices.detach(source)
+
+    def interrupt_voice(self) -> None:
+        """Whoever speaks is cut short: sound that waits anywhere is dropped, and the mouth closes."""
+        self._sound_epoch += 1
+        self._sound.clear()
+        self._steady.rewind(self._sound.delivered_end_ns)  # the rest was never heard
+        self._outputs.hush(self._sound_epoch)
+        self._hearing.interrupt()
+        self._pipeline.hush()
+
     async def run_to_end(self, source: Source, progress: Progress | None = None) -> int:
         """Offline: take every frame of `source` to the outputs; returns how many pictures were made.
 
@@ -179,16 +266,29 @@ class Session:
 
     def _take(self, item: Item, source: Source) -> None:
         if isinstance(item, AudioFrame):
-            if not self._controls.paused:
-                self._sound.put(item)
+            if not self._voices.speaking:
+                self._take_sound(item, source)
+        elif not self._roles.sees(source):
+            return
         elif not isinstance(item, VideoFrame):
+            if self._voices.speaking:
+                item = replace(item, mouth_confidence=0.0)  # what was recorded says something else
             self._pipeline.offer_pose(item, source.subject)
-        elif not self._live or self._thinning.admits(item.capture_ns):
+        elif self._thinning.admits(item.capture_ns):
             self._pipeline.offer_picture(item)
+
+    def _take_sound(self, frame: AudioFrame, source: Source) -> None:
+        if self._controls.paused or (sound := self._steady.push(frame)) is None:
+            return
+        sound = replace(sound, epoch=self._sound_epoch)
+        self._sound.put(sound)
+        self._hearing.put(sound, source)
 
     def _source_switched(self) -> None:
         self._pipeline.interrupt()
-        self._sound.clear()
+        if not self._voices.speaking:
+            self.interrupt_voice()
+        self._hearing.dismiss()
         self._thinning.restart()
         if (tracker := self._pipeline.tracker) is not None:
             self._pipeline.between_tracks(tracker.reset)
@@ -217,7 +317,7 @@ class Session:
         self._tasks.start(self._outputs.remove(output), "output closing")
 
     def _picture_latency_ns(self) -> float:
-        return self.trace.typical_ns("total") + self.trace.typical_ns("encode")
+        return self.trace.own_ns + self._hearing.lag_ns + self.trace.typical_ns("encode")
 
     # --- what a person sets ---------------------------------------------------------------------------
 
@@ -233,8 +333,8 @@ class Session:
             self._pipeline.between_pictures(lambda: driver.set_controls(controls), "controls")
         if controls.background != before.background:
             self._apply_background()
-        if controls.paused:
-            self._sound.clear()
+        if controls.paused and not before.paused:
+            self.interrupt_voice()
         return controls
 
     def set_background_image(self, image: Bytes) -> None:
@@ -328,6 +428,8 @@ class Session:
         counts.update(self._losses.counts)
         counts["faster than the frame rate"] += self._thinning.dropped
         counts["sound waiting too long"] += self._sound.dropped
+        counts["sound out of order"] += self._steady.dropped
+        counts["sound overtaken at listen"] += self._hearing.dropped
         return {where: n for where, n in counts.items() if n}
 
     def snapshot(self) -> dict[str, Any]:
@@ -336,6 +438,7 @@ class Session:
         return {
             "state": self.state,
             "source": self.source_name,
+            "voice": title_of(self.voice),
             "avatar": avatar.content.title if avatar else "",
             "fps": round(trace.fps(self._clock.now_ns()), 1),
             "frames": trace.delivered,
@@ -349,4 +452,5 @@ class Session:
             "viewers": self.viewers,
             "faces": self.faces,
             "recording": self._recording.running,
+            "picture": dict(zip(("width", "height"), self._config.video.picture, strict=True)),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from mien.backoff import back_off_ns
@@ -81,6 +81,7 @@ class Sources:
     """The sources of one live session. Event loop only.
 
     take: hands on what a source yields. switched: another one begins; what is under way is to be forgotten.
+    heard_out(): returns when the sound that was handed on has gone out: a clip's last word is not cut off.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Sources:
         upkeep: Upkeep,
         take: Take,
         switched: Callable[[], None],
+        heard_out: Callable[[], Awaitable[None]],
     ) -> None:
         self._clock = clock
         self._board = board
@@ -100,6 +102,7 @@ class Sources:
         self._upkeep = upkeep
         self._take = take
         self._switched = switched
+        self._heard_out = heard_out
         self._configured: SourceFactory | None = None
         self._ahead: Source | None = None  # the configured source, opened ahead of its turn
         self._attached: Source | None = None
@@ -195,6 +198,7 @@ class Sources:
         """Read it once; then it is the configured source's turn again."""
         await feed.ended()
         self._tell(feed.source, feed.error)
+        await self._heard_out()
         self._tasks.start(self.detach(feed.source), "detach")
 
     async def _turn_of_configured(self, make_source: SourceFactory) -> None:

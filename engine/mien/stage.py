@@ -31,6 +31,7 @@ from mien.frames import AudioFrame, Bytes, FaceParams, Float, VideoFrame
 
 if TYPE_CHECKING:
     from mien.avatar.package import Avatar, AvatarContent
+    from mien.config import VoiceSection
     from mien.face.subject import Subject
 
 
@@ -83,6 +84,10 @@ class Context(Protocol):
     @property
     def face_model(self) -> str:
         """Name of the face model to track with (`mien.face.model.load_model`)."""
+
+    @property
+    def voice(self) -> VoiceSection:
+        """How a voice is to be listened to."""
 
     @property
     def avatar(self) -> Avatar | None:
@@ -196,6 +201,16 @@ class Output(ABC):
     async def audio(self, frame: AudioFrame) -> None:
         """Take sound; live sound comes already delayed to match the pictures."""
 
+    @property
+    def takes_alpha(self) -> bool:
+        """Whether `video` understands pictures with an alpha channel; otherwise it only ever gets opaque ones,
+        with the colour of their `backdrop` behind the person.
+        """
+        return False
+
+    def hush(self, epoch: int) -> None:
+        """Forget sound that still waits here and is older than `epoch`: the speaker was interrupted. Quick."""
+
     async def face(self, driven: Driven) -> None:
         """Take the motion of a picture, live and before the picture is drawn. Only outputs of motion have use
         for it; those that don't override this are not asked.
@@ -241,10 +256,22 @@ class Tracker(Opened):
 
 
 class Listener(Opened):
-    """Sound in, face parameters out; at most one per video frame interval."""
+    """Sound in, face parameters out; at most one per video frame interval, in order of time.
+
+    An answer's `capture_ns` is that of the sound it belongs to. Only the expressions of mouth, jaw, tongue and
+    cheeks are set, from a face at rest; `confidence` is 0 where nobody speaks.
+    """
 
     @abstractmethod
     def process(self, frame: AudioFrame) -> list[FaceParams]: ...
+
+    @property
+    def look_ahead_ms(self) -> float:
+        """How far its answers are behind the newest sound. Asked once it is open."""
+        return 0.0
+
+    def reset(self) -> None:
+        """Forget the sound so far: it was interrupted, or another voice begins."""
 
 
 class Renderer(Opened):
@@ -268,7 +295,10 @@ class Renderer(Opened):
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What stands behind the person. `mode`: keep, blur, colour, image."""
+    """What stands behind the person. `mode`: keep, blur, colour, image, transparent.
+
+    Transparent: pictures have an alpha channel, and `colour` as what is shown where that can't be kept.
+    """
 
     mode: str = "keep"
     colour: tuple[int, int, int] = (0, 128, 0)
@@ -410,6 +440,55 @@ class Rasterizer(Opened):
         silhouettes mixed with what lies behind them (Laine et al. 2020). Optional, see `supports`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not smooth edges")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What a network takes or gives under one name. shape: None where any size will do (the batch, most often)."""
+
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of that shape fits."""
+        return len(shape) == len(self.shape) and all(
+            want is None or want == have for want, have in zip(self.shape, shape, strict=True)
+        )
+
+
+class Network(ABC):
+    """An exported network, ready to run. Not thread-safe: one per stage."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    @abstractmethod
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """One array for each name in `inputs`; returns one for each in `outputs`.
+
+        A runtime on the CPU takes and gives numpy arrays. One on a GPU takes anything with `__dlpack__`, and gives
+        arrays that have it and live on `Runtime.device`, so that networks follow one another without a copy.
+        Arrays are the caller's to keep. Raises `StageError` that names the input that is missing, unknown or of
+        the wrong shape or type.
+        """
+
+    def close(self) -> None:
+        """Give memory and device back."""
+
+
+class Runtime(Opened):
+    """Runs exported networks (ONNX)."""
+
+    device: str = "cpu"
+    """where its arrays live, as users of DLPack call it: "cpu", "cuda:0" """
+
+    @abstractmethod
+    def load(self, model: Path | bytes, *, precision: str = "fp32") -> Network:
+        """precision: the least that may be computed with: "fp32", "fp16" or "int8"; a runtime may use more where it
+        gains nothing. A network that was quantised at its export runs as it was made.
+
+        Raises `MediaError` when the file is missing or is no network, `ConfigError` for an unknown precision.
+        """
 
 
 @dataclass(frozen=True, slots=True)

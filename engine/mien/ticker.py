@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from mien.clock import NS_PER_S, Clock
 from mien.outputs import Outputs
-from mien.pipeline import Pipeline
+from mien.pipeline import SILENCE, Pipeline
 from mien.trace import Trace
 from mien.upkeep import Upkeep
 
-SILENCE = 2.2
-"""After this many frame intervals without anything from a source the ticker takes over."""
-
 
 class Ticker:
-    """Asks the pipeline for a picture at the frame rate whenever no source does.
+    """Asks the pipeline for a picture at the frame rate whenever no source does and nothing is heard.
 
     While no renderer is there to draw one, the outputs are given the last picture again.
     """

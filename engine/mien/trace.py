@@ -16,7 +16,7 @@ import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S
 
-WAY = ("receive", "track", "drive", "render", "encode", "total", "packet")
+WAY = ("receive", "track", "listen", "drive", "render", "encode", "total", "packet")
 """Names of spans in the order of the way. `total`: capture to hand-over to the outputs; `packet`: capture
 to the last packet's hand-off. A name with the prefix `wait:` is time spent in a queue before a stage."""
 
@@ -41,6 +41,8 @@ class Passage:
     spans: list[Span] = field(default_factory=list)
     pardoned: bool = False
     """it is late, but goes on: the picture must not freeze"""
+    lag_ns: int = 0
+    """how much later than its capture it was meant to be made, so that what is heard has been heard"""
 
     def add(self, name: str, start_ns: int, end_ns: int) -> None:
         self.spans.append(Span(name, self.index, start_ns, end_ns))
@@ -73,6 +75,7 @@ class Trace:
         self._durations: dict[str, deque[int]] = {}
         self._typical: dict[str, float] = {}
         self._recent: deque[Span] = deque(maxlen=4096)
+        self._own_ns = 0.0
         self._delivered_ns: deque[int] = deque(maxlen=256)
         self.delivered = 0
         self.late = 0
@@ -94,6 +97,8 @@ class Trace:
             for span in passage.spans:
                 self._record(span)
             self._record(Span("total", passage.index, passage.capture_ns, max(now_ns, passage.reached_ns())))
+            own_ns = max(now_ns, passage.reached_ns()) - passage.capture_ns - passage.lag_ns
+            self._own_ns += 0.05 * (own_ns - self._own_ns) if self.delivered else own_ns
             self._delivered_ns.append(now_ns)
             self.delivered += 1
             if late:
@@ -112,6 +117,11 @@ class Trace:
     def typical_ns(self, name: str) -> float:
         """Smoothed duration of a span; 0 before the first."""
         return self._typical.get(name, 0.0)
+
+    @property
+    def own_ns(self) -> float:
+        """Smoothed time from capture to hand-over, without the lag that was meant."""
+        return self._own_ns
 
     def _record(self, span: Span) -> None:
         took = span.end_ns - span.start_ns

@@ -1,24 +1,34 @@
-"""Keeps a session's tracker and renderer at work: opened when needed, exchanged, restarted when they fail."""
+"""Keeps a session's stages at work: opened when needed, exchanged, restarted when they fail."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import ExitStack
 
 from mien.avatar.package import Avatar
 from mien.backoff import back_off_ns
 from mien.clock import Clock
 from mien.context import StageContext
+from mien.errors import MienError
+from mien.hearing import Hearing
 from mien.notices import Board
 from mien.opening import Opening
 from mien.pipeline import Pipeline
+from mien.roles import Roles
 from mien.stage import Background, Renderer, Source
 from mien.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-TRACK, RENDER = "track", "render"
-"""The pipeline's names of the two stages."""
+TRACK, LISTEN, RENDER = "track", "listen", "render"
+"""The pipeline's names of the stages."""
+
+_CONSEQUENCES = {
+    TRACK: "the avatar idles",
+    LISTEN: "the voice moves nothing",
+    RENDER: "the last picture stands",
+}
 
 
 class Upkeep:
@@ -32,6 +42,8 @@ class Upkeep:
         context: StageContext,
         opening: Opening,
         pipeline: Pipeline,
+        hearing: Hearing,
+        roles: Roles,
         clock: Clock,
         board: Board,
         tasks: Tasks,
@@ -39,14 +51,18 @@ class Upkeep:
         self.context = context
         self._opening = opening
         self._pipeline = pipeline
+        self._hearing = hearing
+        self._roles = roles
         self._clock = clock
         self._board = board
         self._tasks = tasks
         self._background = Background()
         self._restarts: dict[str, asyncio.Task[None]] = {}
-        self._failures = {TRACK: 0, RENDER: 0}
+        self._failures = dict.fromkeys(_CONSEQUENCES, 0)
         self._tracker_lock = asyncio.Lock()
+        self._listener_lock = asyncio.Lock()
         self._renderer_lock = asyncio.Lock()
+        hearing.on_worked = lambda: self.worked(LISTEN)
         self._closed = False
 
     @property
@@ -75,16 +91,37 @@ class Upkeep:
         """Open `source`, with the settings of its plugin. Raises what its `open` raises."""
         await source.open(self._opening.context_for(source, self.context))
 
-    async def prepare_for(self, source: Source) -> None:
-        """Open what the source's frames need: pictures a tracker, performances are tracked already."""
-        if source.subject is None:
+    async def prepare_for(self, source: Source, *, beside: bool = False) -> None:
+        """Open what the source's frames need: pictures a tracker, a voice a listener; performances are tracked
+        already. beside: it is the voice beside the source that drives.
+
+        Raises what a tracker's `open` raises. Without a listener its sound still goes out, which is told; offline
+        that is raised as well where nothing else drives.
+        """
+        sees = not beside and self._roles.sees(source)
+        if sees and source.subject is None:
             await self.require_tracker()
+        if not self._roles.hears(source, beside=beside):
+            return
+        try:
+            await self.require_listener()
+        except MienError as error:
+            if not sees and not self.context.live:
+                raise
+            self._board.post(f"The voice moves nothing: {error}", "error")
+        self._hearing.attend(source, beside=beside)
 
     async def require_tracker(self) -> None:
         """Open the tracker unless there is one, or one is being restarted."""
         async with self._tracker_lock:
             if self._pipeline.tracker is None and TRACK not in self._restarts:
                 await self._open_tracker()
+
+    async def require_listener(self) -> None:
+        """Open the listener unless there is one, or one is being restarted."""
+        async with self._listener_lock:
+            if self._hearing.listener is None and LISTEN not in self._restarts:
+                await self._open_listener()
 
     def set_background(self, background: Background) -> None:
         """What stands behind the person, whoever draws."""
@@ -99,23 +136,24 @@ class Upkeep:
         """It raised: take it away and try another one until it works, with back-off."""
         if stage in self._restarts or self._closed:
             return
-        consequence = "the last picture stands" if stage == RENDER else "the avatar idles"
-        self._board.post(f"The stage '{stage}' failed ({error}); {consequence} while it restarts.", "error")
+        told = f"The stage '{stage}' failed ({error}); {_CONSEQUENCES[stage]} while it restarts."
+        self._board.post(told, "error")
         self._remove(stage)
         restart = self._restarts[stage] = self._tasks.start(self._restart(stage), f"restart {stage}")
         restart.add_done_callback(lambda _: self._restarts.pop(stage, None))
 
     async def close(self) -> None:
-        """Close both, the pipeline being at rest. What is still being opened is closed once it is open."""
+        """Close all, the pipeline being at rest. What is still being opened is closed once it is open."""
         self._closed = True
-        await asyncio.to_thread(self._close_both)
+        await asyncio.to_thread(self._close_all)
 
-    def _close_both(self) -> None:
+    def _close_all(self) -> None:
         tracker, self._pipeline.tracker = self._pipeline.tracker, None
-        try:
-            self._opening.close(self._pipeline.use_renderer(None))
-        finally:
-            self._opening.close(tracker)
+        listener = self._hearing.use(None)
+        with ExitStack() as steps:
+            steps.callback(self._opening.close, tracker)
+            steps.callback(self._opening.close, listener)
+            steps.callback(self._opening.close, self._pipeline.use_renderer(None))
 
     # --- restarting -----------------------------------------------------------------------------------
 
@@ -123,6 +161,10 @@ class Upkeep:
         """Close it on a lane, where it is sure to be at rest."""
         if stage == RENDER:
             self._pipeline.between_pictures(lambda: self._opening.close(self._pipeline.use_renderer(None)))
+            return
+        if stage == LISTEN:
+            listener = self._hearing.use(None)
+            self._hearing.between(lambda: self._opening.close(listener))
             return
         tracker, self._pipeline.tracker = self._pipeline.tracker, None
         self._pipeline.between_tracks(lambda: self._opening.close(tracker))
@@ -133,13 +175,28 @@ class Upkeep:
             self._failures[stage] += 1
             await self._clock.sleep(back_off_ns(failures))
             try:
-                await (self._open_tracker() if stage == TRACK else self._open_renderer())
+                await self._open_again(stage)
             except Exception as error:
                 log.exception("stage %s could not be restarted", stage)
                 self._board.post(f"The stage '{stage}' could not be restarted: {error}", "error")
             else:
                 self._board.post(f"The stage '{stage}' works again.")
                 return
+
+    async def _open_again(self, stage: str) -> None:
+        if stage == TRACK:
+            await self._open_tracker()
+        elif stage == LISTEN:
+            await self._open_listener()
+        else:
+            await self._open_renderer()
+
+    async def _open_listener(self) -> None:
+        listener = await self._opening.listener(self.context)
+        if self._closed:
+            await asyncio.to_thread(self._opening.close, listener)
+        else:
+            self._hearing.use(listener)
 
     async def _open_tracker(self) -> None:
         tracker = await self._opening.tracker(self.context)

@@ -64,3 +64,28 @@ def test_mistakes_in_a_file_name_the_file(tmp_path):
 def test_plugins_have_free_sections():
     config = load_config(None, ['plugin.photo.quality="high"'])
     assert config.plugin == {"photo": {"quality": "high"}}
+
+
+@pytest.mark.parametrize(
+    ("size", "aspect", "picture"),
+    [
+        (512, "square", (512, 512)),
+        (512, "16:9", (910, 512)),
+        (256, "16:9", (456, 256)),
+        (720, "16:9", (1280, 720)),
+        (1024, "16:9", (1820, 1024)),
+    ],
+)
+def test_pictures_have_the_shape_that_is_asked_for(size, aspect, picture):
+    config = load_config(options={"video.size": size, "video.aspect": aspect})
+    assert config.video.picture == picture
+
+
+def test_a_colour_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match="#RRGGBB"):
+        load_config(options={"run.background": "#12"})
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(ConfigError, match="16:9"):
+        load_config(options={"video.aspect": "4:3"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mien.controls import Controls
+from mien.controls import BackgroundChoice, Controls
 from mien.errors import ConfigError
 
 pytestmark = pytest.mark.unit
@@ -59,3 +59,32 @@ def test_bad_values_are_named(patch: dict[str, object], expected: str) -> None:
         Controls().patched(patch)
     assert expected in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "colour"),
+    [
+        ("keep", "keep", "#008000"),
+        ("blur", "blur", "#008000"),
+        ("transparent", "transparent", "#008000"),
+        ("#00B140", "colour", "#00B140"),
+        ("office.jpg", "image", "#008000"),
+    ],
+)
+def test_backgrounds_have_short_names(name: str, mode: str, colour: str) -> None:
+    assert BackgroundChoice.named(name) == BackgroundChoice(mode=mode, colour=colour)
+
+
+def test_a_colour_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="#RRGGBB"):
+        BackgroundChoice.named("#12")
+
+
+def test_amounts_of_life_are_bounded_and_named() -> None:
+    controls = Controls().patched({"alive": {"blinks": 0.5, "nods": 2}})
+    assert (controls.alive.blinks, controls.alive.nods, controls.alive.saccades) == (0.5, 2, 1)
+    assert controls.patched({"alive": None}).alive.blinks == 1
+    with pytest.raises(ConfigError, match="blinks"):
+        controls.patched({"alive": {"blink": 1}})
+    with pytest.raises(ConfigError, match=r"controls\.alive\.nods"):
+        controls.patched({"alive": {"nods": 3}})

@@ -65,22 +65,20 @@ def test_modules_stay_small():
             assert len(file.read_text().splitlines()) <= 600, f"{file} asks to be split"
 
 
+def heavy_after_importing(modules: str) -> list[str]:
+    """Which heavy packages a fresh interpreter has loaded then."""
+    code = f"import sys, {modules}; print(*sorted({HEAVY!r} & {{m.partition('.')[0] for m in sys.modules}}))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return ended.stdout.split()
+
+
 def test_the_engine_imports_light():
     modules = "mien.engine, mien.session, mien.face.model, mien.face.camera, mien.cli.main"
-    code = f"import sys, {modules}; print(*sorted({HEAVY!r} & {{m.partition('.')[0] for m in sys.modules}}))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert loaded == []
+    assert heavy_after_importing(modules) == []
 
 
 def test_descriptors_import_light():
-    names = ", ".join(f"{p.name}.plugin" for p in PLUGINS)
-    code = f"import sys, {names}; print(*sorted({HEAVY!r} & {{m.partition('.')[0] for m in sys.modules}}))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert loaded == []
+    assert heavy_after_importing(", ".join(f"{p.name}.plugin" for p in PLUGINS)) == []
 
 
 def test_nobody_prints_or_sleeps_in_the_engine():

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from mien.controls import Alive
 from mien.drive.eyes import blink_shape, blink_times, blinks, eyes_in_head, saccade_s
-from mien.drive.idle import IDLE_S, idle_motion
+from mien.drive.idle import IDLE_S
+from mien.drive.liveliness import Liveliness
 from mien.drive.loop import TICKS_PER_S, Loop, Move, minimum_jerk
 from mien.face.retargeting import EXPRESSION, GAZE, HEAD, SHIFT
 from mien.face.rig import INDEX
@@ -15,9 +17,10 @@ pytestmark = pytest.mark.unit
 RATE = 200
 
 
-def sampled(seed: int) -> Float:
-    motion = idle_motion(seed)
-    return np.stack([motion.at(i * 1_000_000_000 // RATE) for i in range(round(IDLE_S * RATE) + RATE)])
+def sampled(seed: int, **amounts: float) -> Float:
+    face, alive = Liveliness(seed), Alive(**amounts)
+    steps = range(round(IDLE_S * RATE) + RATE)
+    return np.stack([face.at(i * 1_000_000_000 // RATE, alive, None, 1 / RATE) for i in steps])
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +62,9 @@ def test_playing_goes_round_without_a_seam(idle: Float) -> None:
 
 
 def test_the_same_under_a_seed_and_another_under_another() -> None:
-    np.testing.assert_array_equal(idle_motion(3).at(7_000_000_000), idle_motion(3).at(7_000_000_000))
-    assert np.abs(idle_motion(3).at(7_000_000_000) - idle_motion(4).at(7_000_000_000)).max() > 1e-3
+    one, again, other = (Liveliness(seed).at(7_000_000_000, Alive(), None, 0.04) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 1e-3
 
 
 def test_it_is_calm_but_never_frozen(idle: Float) -> None:

@@ -2,9 +2,14 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from mien.errors import CapacityError, DeviceError
+from mien.frames import VideoFrame
+from mien.losses import Losses
+from mien.outputs import Outputs
+from mien.testing.context import FakeContext
 from mien.testing.stages import MemoryOutput
 from world import MS, world
 
@@ -57,3 +62,49 @@ async def test_an_output_that_is_open_only_after_its_session_closed_is_given_up(
         with pytest.raises(CapacityError, match="has ended"):
             await adding
         assert slow.abandoned == 1
+
+
+def transparent():
+    pixels = np.full((4, 4, 3), 200, np.uint8)
+    return VideoFrame(pixels, 1, alpha=np.zeros((4, 4), np.uint8), backdrop=(1, 2, 3))
+
+
+class Waiting(MemoryOutput):
+    """Says when it has got a picture."""
+
+    def __init__(self):
+        super().__init__()
+        self.got = asyncio.Event()
+
+    async def video(self, frame):
+        await super().video(frame)
+        self.got.set()
+
+
+class Knowing(Waiting):
+    """Understands alpha."""
+
+    @property
+    def takes_alpha(self):
+        return True
+
+
+@pytest.mark.parametrize("pumped", [False, True])
+async def test_only_who_understands_alpha_gets_any(pumped):
+    errors = []
+    outputs = Outputs(lambda output, error: errors.append(error), Losses())
+    plain, knowing = Waiting(), Knowing()
+    for output in (plain, knowing):
+        await outputs.add(output, FakeContext(), pumped=pumped)
+    if pumped:
+        outputs.video(transparent())
+        async with asyncio.timeout(30):
+            await asyncio.gather(plain.got.wait(), knowing.got.wait())
+    else:
+        await outputs.write_video(transparent())
+    await outputs.close()
+    (flat,), (whole,) = plain.pictures, knowing.pictures
+    assert flat.alpha is None
+    assert (flat.pixels == (1, 2, 3)).all()
+    assert whole.alpha is not None
+    assert not errors

@@ -23,7 +23,7 @@ class Watch:
 
     def open(self):
         self.picture.clear()
-        self.answers.append(self.picture.wait(5))
+        self.answers.append(self.picture.wait(30))
 
 
 async def test_while_stages_open_the_only_lane_goes_on_drawing(monkeypatch):

@@ -50,10 +50,10 @@ async def test_what_opens_while_its_session_closes_is_closed(monkeypatch, kind):
     async with world() as w:
         session = await w.engine.open_session("main")
         stage = GreyTracker if kind == "tracker" else GreyRenderer
-        monkeypatch.setattr(stage, "open", lambda self, context: (begun.set(), gate.wait(5)))
+        monkeypatch.setattr(stage, "open", lambda self, context: (begun.set(), gate.wait(30)))
         work = session.warm() if kind == "tracker" else session.set_avatar(avatar("late"))
         opening = asyncio.create_task(work)
-        assert await asyncio.to_thread(begun.wait, 5)
+        assert await asyncio.to_thread(begun.wait, 30)
         await w.engine.close_session("main")
         gate.set()
         await opening

@@ -5,6 +5,7 @@ import itertools
 
 import pytest
 
+from mien.clock import NS_PER_S
 from mien.sound import LONGEST_NS, SoundDelay
 from mien.testing.clock import VirtualClock
 from world import MS, beep
@@ -23,14 +24,39 @@ async def test_sound_waits_as_long_as_the_picture_takes():
     assert len(out) >= 46
     assert all(at - capture == 60 * MS for capture, at in out)
     latency[0] = 100.0 * MS
-    for n in range(50, 150):
+    for n in range(50, 100):
         delay.put(beep(n))
+        await clock.advance(20 * MS)
+    waits = [at - capture for capture, at in out]
+    steps = [b - a for a, b in itertools.pairwise(waits)]
+    assert 0 < max(steps) <= MS // 10, "nobody hears it"
+    for n in range(100, 110):
+        delay.put(beep(n, level=0.0))
         await clock.advance(20 * MS)
     await clock.advance(200 * MS)
     waits = [at - capture for capture, at in out]
-    steps = [b - a for a, b in itertools.pairwise(waits)]
-    assert max(steps) <= 5 * MS, "it moves smoothly"
-    assert waits[-1] == pytest.approx(100 * MS, abs=1 * MS)
+    assert max(b - a for a, b in itertools.pairwise(waits)) <= 10 * MS
+    assert waits[-1] == pytest.approx(100 * MS, abs=1 * MS), "a breath is enough"
+    assert len(out) == 110
+    latency[0] = 200.0 * MS
+    delay.clear()
+    delay.put(beep(200))
+    await clock.advance(5 * NS_PER_S)
+    assert out[-1][1] - out[-1][0] == 200 * MS, "another voice begins with the right delay"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_knows_where_the_sound_ends_that_was_handed_over():
+    clock = VirtualClock()
+    delay = SoundDelay(clock, lambda: 100.0 * MS, lambda f: None)
+    task = asyncio.create_task(delay.run())
+    assert delay.delivered_end_ns is None
+    for n in range(20):
+        delay.put(beep(n))
+    await clock.advance(205 * MS)
+    delay.clear()
+    assert delay.delivered_end_ns == 120 * MS
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

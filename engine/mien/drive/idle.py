@@ -1,12 +1,16 @@
-"""The face that nobody drives: it breathes, blinks, looks at the viewer and shifts a little."""
+"""The face that nobody drives: it breathes, blinks, looks at the viewer and shifts a little.
+
+It is made of layers, so that `drive.liveliness` can give more of one and less of another.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-from mien.drive.eyes import Fixation, blink_times, blinks, eyes_in_head, fixation_tracks
+from mien.drive.eyes import Fixation, blink_shape, blink_times, eyes_in_head, fixation_tracks
 from mien.drive.loop import Loop, LoopedMotion, Move
 from mien.face.retargeting import EXPRESSION, GAZE, HEAD, MOTION_SIZE, SHIFT
 from mien.face.rig import INDEX
@@ -25,36 +29,68 @@ def breathing(loop: Loop, rng: np.random.Generator, period_s: float = 4.2) -> Fl
     return np.asarray(np.sin(phase + 0.35 * np.sin(phase)), dtype=np.float32)
 
 
+class IdleLayers(NamedTuple):
+    """What an idle face is made of; the sum of all is the whole. blinks: when, s, each with a rank from 0 to 1: of a
+    rate of two times the usual all are made, of the usual those with a rank below a half.
+    """
+
+    posture: LoopedMotion
+    """(62,) a motion"""
+    breath: LoopedMotion
+    """(1,) the chest, -1 to 1"""
+    looks: LoopedMotion
+    """(4,) the gaze of a head that is straight"""
+    blinks: tuple[tuple[float, float], ...]
+
+
 @lru_cache(maxsize=4)
-def idle_motion(seed: int) -> LoopedMotion:
+def idle_layers(seed: int) -> IdleLayers:
     """The same for the same seed."""
     rng = np.random.default_rng([seed, 1])
     loop = Loop(IDLE_S)
     breath = breathing(loop, rng)
+    nothing = loop.zeros()
 
     yaw, pitch, roll = (_posture(loop, rng, degrees) for degrees in (2.2, 1.1, 1.0))
-    pitch = pitch + 0.25 * breath
-    looks, turns = _glances(loop, rng)
+    glances, turns = _glances(loop, rng)
     yaw = yaw + turns
-    look_yaw, look_pitch = fixation_tracks(loop, rng, looks)
-
-    away = [look.start_s + 0.02 for look in looks[1:] if rng.random() < 0.6]
+    look_yaw, look_pitch = fixation_tracks(loop, rng, glances)
+    away = [look.start_s + 0.02 for look in glances[1:] if rng.random() < 0.6]
     times = blink_times(loop, rng, np.full(loop.ticks, BLINKS_PER_MINUTE - 2, np.float32), away)
-    lids = blinks(loop, rng, times)
 
-    samples = np.zeros((loop.ticks, MOTION_SIZE), np.float32)
-    samples[:, HEAD] = np.radians(np.stack([yaw, pitch, roll], axis=-1))
-    samples[:, SHIFT.start] = loop.noise(rng, 0.03, 0.3, 0.12) + 0.03 * yaw
-    samples[:, SHIFT.start + 1] = loop.noise(rng, 0.03, 0.3, 0.04) + 0.05 * breath
-    samples[:, SHIFT.start + 2] = loop.noise(rng, 0.03, 0.2, 0.004) - 0.001 * breath
-    samples[:, GAZE] = eyes_in_head(look_yaw, look_pitch, yaw, pitch, lids)
+    posture = np.zeros((loop.ticks, MOTION_SIZE), np.float32)
+    posture[:, HEAD] = np.radians(np.stack([yaw, pitch, roll], axis=-1))
+    posture[:, SHIFT.start] = loop.noise(rng, 0.03, 0.3, 0.12) + 0.03 * yaw
+    posture[:, SHIFT.start + 1] = loop.noise(rng, 0.03, 0.3, 0.04)
+    posture[:, SHIFT.start + 2] = loop.noise(rng, 0.03, 0.2, 0.004)
+    posture[:, GAZE] = eyes_in_head(nothing, nothing, yaw, pitch, nothing)
+    _stirrings(loop, rng, posture[:, EXPRESSION])
 
-    face = samples[:, EXPRESSION]
-    for side in ("Left", "Right"):
-        face[:, INDEX[f"eyeBlink{side}"]] = lids
-        face[:, INDEX[f"eyeSquint{side}"]] = 0.12 * lids
-    _stirrings(loop, rng, face)
-    return LoopedMotion(loop, samples)
+    looks = eyes_in_head(look_yaw, look_pitch, nothing, nothing, nothing)
+    more = blink_times(loop, rng, np.full(loop.ticks, BLINKS_PER_MINUTE, np.float32))
+    ranked = [(time_s, rng.uniform(0.0, 0.5)) for time_s in times]
+    ranked += [
+        (time_s, rng.uniform(0.5, 1.0)) for time_s in more if all(abs(time_s - t) > 0.7 for t in times)
+    ]
+    return IdleLayers(
+        LoopedMotion(loop, posture),
+        LoopedMotion(loop, breath[:, None].copy()),
+        LoopedMotion(loop, looks),
+        tuple(sorted(ranked)),
+    )
+
+
+@lru_cache(maxsize=16)
+def blinking(seed: int, least: float, most: float) -> LoopedMotion:
+    """(1,) the lids, 0 to 1, in the blinks of `idle_layers` with a rank from `least` to below `most`."""
+    rng = np.random.default_rng([seed, 4])
+    loop = Loop(IDLE_S)
+    lids = loop.zeros()
+    for time_s, rank in idle_layers(seed).blinks:
+        shape = blink_shape(rng)
+        if least <= rank < most:
+            loop.add(lids, time_s, shape)
+    return LoopedMotion(loop, np.minimum(lids, 1.0)[:, None])
 
 
 def _posture(loop: Loop, rng: np.random.Generator, degrees: float) -> Float:

@@ -6,10 +6,11 @@ import dataclasses
 import threading
 from pathlib import Path
 
-from mien.errors import NoFaceError
+from mien.errors import MediaError, NoFaceError
 from mien.face.performance import PerformanceWriter, SoundFormat
 from mien.face.subject import Subject
 from mien.frames import AudioFrame, FaceParams, VideoFrame
+from mien.roles import only_sound
 from mien.stage import Output, Source, Tracked
 from mien.trace import Passage
 
@@ -49,6 +50,11 @@ class Recorder(Output):
         raise NotImplementedError("a performance holds no pictures")
 
     async def audio(self, frame: AudioFrame) -> None:
+        """Raises `MediaError` when sound is all there is."""
+        if only_sound(self._source):
+            raise MediaError(
+                f"{self._source.info.title} has sound but no pictures. Give a clip that shows a face."
+            )
         with self._lock:
             self._early_sound.append(frame)
             self._begin()

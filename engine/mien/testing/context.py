@@ -8,6 +8,7 @@ from typing import Any
 
 from mien.avatar.package import Avatar
 from mien.clock import Clock, OfflineClock
+from mien.config import VoiceSection
 from mien.errors import PluginError
 from mien.stage import Kind
 
@@ -25,6 +26,7 @@ class FakeContext:
     size: tuple[int, int] = (512, 512)
     live: bool = False
     face_model: str = "mien-head"
+    voice: VoiceSection = field(default_factory=VoiceSection)
     avatar: Avatar | None = None
     services: Mapping[Kind, Callable[[], Any]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)

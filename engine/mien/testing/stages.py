@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 import numpy as np
 
-from mien.clock import Clock, OfflineClock
+from mien.clock import NS_PER_MS, NS_PER_S, Clock, OfflineClock
 from mien.face.subject import Subject
 from mien.frames import AudioFrame, FaceParams, VideoFrame
-from mien.stage import Context, MediaInfo, Output, Renderer, Source, Tracked, Tracker
+from mien.stage import Context, Listener, MediaInfo, Output, Renderer, Source, Tracked, Tracker
 
 Item = VideoFrame | AudioFrame | FaceParams
 
@@ -17,7 +17,7 @@ Item = VideoFrame | AudioFrame | FaceParams
 class ScriptedSource(Source):
     """Yields given items, each at its capture time on the context's clock.
 
-    loop_s: start over after that many seconds. fails: raise this after the last item.
+    fails: raise this after the last item. info: what it says of itself; without, the title and how many items.
     """
 
     def __init__(
@@ -27,8 +27,10 @@ class ScriptedSource(Source):
         subject: Subject | None = None,
         title: str = "script",
         fails: Exception | None = None,
+        info: MediaInfo | None = None,
     ) -> None:
         self._items = tuple(items)
+        self._info = info
         self._subject = subject
         self._title = title
         self._fails = fails
@@ -41,7 +43,7 @@ class ScriptedSource(Source):
 
     @property
     def info(self) -> MediaInfo:
-        return MediaInfo(title=self._title, frames=len(self._items))
+        return self._info or MediaInfo(title=self._title, frames=len(self._items))
 
     @property
     def subject(self) -> Subject | None:
@@ -119,13 +121,73 @@ class GreyTracker(Tracker):
         self.closed += 1
 
 
+class LoudListener(Listener):
+    """Reads jawOpen off the peak of each frame interval; sound at full scale opens the mouth wide.
+
+    before: called with each frame first; raise in it to fail, advance a clock in it to be slow.
+    """
+
+    def __init__(
+        self, look_ahead_ms: float = 120.0, before: Callable[[AudioFrame], None] = lambda frame: None
+    ) -> None:
+        self._look_ahead_ms = look_ahead_ms
+        self._before = before
+        self._interval_ns = 40 * NS_PER_MS
+        self._next_ns: int | None = None
+        self._sound: list[AudioFrame] = []
+        self.heard = self.resets = self.closed = 0
+
+    def open(self, context: Context) -> None:
+        self._interval_ns = round(NS_PER_S / context.fps)
+
+    @property
+    def look_ahead_ms(self) -> float:
+        return self._look_ahead_ms
+
+    def process(self, frame: AudioFrame) -> list[FaceParams]:
+        self._before(frame)
+        self.heard += 1
+        self._sound.append(frame)
+        if self._next_ns is None:
+            self._next_ns = frame.capture_ns
+        until_ns = frame.capture_ns + frame.duration_ns - round(self._look_ahead_ms * NS_PER_MS)
+        answers = []
+        while self._next_ns + self._interval_ns <= until_ns:
+            answers.append(self._answer(self._next_ns))
+            self._next_ns += self._interval_ns
+        while self._sound and self._sound[0].capture_ns + self._sound[0].duration_ns <= self._next_ns:
+            del self._sound[0]
+        return answers
+
+    def _answer(self, time_ns: int) -> FaceParams:
+        end_ns = time_ns + self._interval_ns
+        peak = 0.0
+        for frame in self._sound:
+            first = max((time_ns - frame.capture_ns) * frame.rate // NS_PER_S, 0)
+            last = max((end_ns - frame.capture_ns) * frame.rate // NS_PER_S, 0)
+            part = frame.samples[first:last]
+            peak = max(peak, float(np.abs(part).max())) if len(part) else peak
+        expression = np.zeros(52, np.float32)
+        expression[17] = min(peak, 1.0)
+        return FaceParams(time_ns, expression=expression, confidence=float(peak > 0.01))
+
+    def reset(self) -> None:
+        self.resets += 1
+        self._next_ns = None
+        self._sound.clear()
+
+    def close(self) -> None:
+        self.closed += 1
+
+
 class GreyRenderer(Renderer):
-    """Paints jawOpen as a grey level; the driver's way back from `GreyTracker`."""
+    """Paints jawOpen as a grey level; the driver's way back from `GreyTracker`. side: of the pictures, px."""
 
     levels = 3
 
-    def __init__(self, before: Callable[[FaceParams], None] = lambda params: None) -> None:
+    def __init__(self, before: Callable[[FaceParams], None] = lambda params: None, side: int = 4) -> None:
         self._before = before
+        self._side = side
         self.level = self.closed = 0
         self.rendered: list[FaceParams] = []
 
@@ -133,7 +195,7 @@ class GreyRenderer(Renderer):
         self._before(params)
         self.rendered.append(params)
         grey = round(float(params.expression[17]) * 255)
-        pixels = np.full((4, 4, 3), max(0, min(255, grey)), np.uint8)
+        pixels = np.full((self._side, self._side, 3), max(0, min(255, grey)), np.uint8)
         return VideoFrame(pixels, params.capture_ns, index=params.index, epoch=params.epoch)
 
     def set_level(self, level: int) -> None:
