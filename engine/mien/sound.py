@@ -64,9 +64,11 @@ class SoundDelay:
 
     async def handed_over(self) -> None:
         """Return when all that waits just now has been delivered, or is forgotten."""
-        last = self._waiting[-1] if self._waiting else None
+        if not self._waiting:
+            return
+        last = self._waiting[-1]
         while any(frame is last for frame in self._waiting):
-            left_ns = last.capture_ns + self.delay_ns - self._clock.now_ns() if last is not None else 0
+            left_ns = last.capture_ns + self.delay_ns - self._clock.now_ns()
             await self._clock.sleep(max(left_ns, NS_PER_MS))
 
     async def run(self) -> None:
