@@ -4,8 +4,8 @@ import asyncio
 
 import numpy as np
 import pytest
-from drawn_person import SIDE, Scene, state
 
+from drawn_person import SIDE, Scene, state
 from mien.cli.track import Quality, track
 from mien.clock import OfflineClock
 from mien.config import Config

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn_person import CAMERA, Scene, state
 
+from drawn_person import CAMERA, Scene, state
 from mien.face.camera import Camera, axis_angle
 from mien.face.landmark_basis import LandmarkBasis
 from mien.face.landmark_term import FRAME, linearise
