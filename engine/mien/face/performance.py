@@ -122,7 +122,11 @@ def subject_to_json(subject: Subject) -> dict[str, Any]:
     result: dict[str, Any] = {
         "model": subject.model,
         "epoch": subject.epoch,
-        "camera": {name: getattr(camera, name) for name in ("width", "height", "focal", "cx", "cy")},
+        "camera": {
+            "width": camera.width,
+            "height": camera.height,
+            **{name: float(getattr(camera, name)) for name in ("focal", "cx", "cy")},
+        },
         "focal_confidence": subject.focal_confidence,
     }
     for name in _ARRAYS:
