@@ -6,6 +6,9 @@ import re
 
 _MISSING = re.compile(r"(?P<library>lib[\w.+-]+\.so[\w.]*): cannot open shared object file")
 
+_SAID_OTHERWISE = {"PortAudio library not found": "libportaudio.so.2"}
+"""What packages that look for a library themselves say -> its name."""
+
 _PACKAGES = {
     "libGL.": "libgl1 libglib2.0-0",
     "libGLX": "libgl1 libglib2.0-0",
@@ -20,8 +23,9 @@ _PACKAGES = {
 
 def library_in(text: str) -> str:
     """Name of the shared library that `text`, an error's words, says is missing; empty when it says no such thing."""
-    found = _MISSING.search(text)
-    return found["library"] if found else ""
+    if found := _MISSING.search(text):
+        return found["library"]
+    return next((library for words, library in _SAID_OTHERWISE.items() if words in text), "")
 
 
 def missing_library(error: BaseException) -> str:

