@@ -12,13 +12,12 @@ import argparse
 import asyncio
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from chromium import find_chromium
+from chromium import FLAGS, engine_process, find_chromium
 from mien.config import load_config
 from mien.engine import MAIN, Engine
 from mien.plugins import Registry
@@ -75,41 +74,19 @@ def watch(shift_ms: float, seconds: float, warmup: float, *, voice: bool = False
     from playwright.sync_api import sync_playwright
 
     command = [sys.executable, str(HERE / "av_offset.py"), "--serve", f"--shift={shift_ms}"]
-    engine = subprocess.Popen(
-        [*command, *(["--voice"] if voice else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert engine.stdin is not None
-    assert engine.stdout is not None
-    try:
-        base = engine.stdout.readline().strip().rstrip("/")
+    with engine_process([*command, *(["--voice"] if voice else [])]) as (engine, say, told):
+        base = told.readline().strip().rstrip("/")
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=find_chromium() or None,
-                args=[
-                    "--headless=new",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                    "--disable-background-networking",
-                    "--autoplay-policy=no-user-gesture-required",
-                    "--allow-loopback-in-peer-connection",
-                    "--disable-features=WebRtcHideLocalIpsWithMdns",
-                ],
-            )
+            browser = playwright.chromium.launch(executable_path=find_chromium() or None, args=list(FLAGS))
             page = browser.new_context(bypass_csp=True).new_page()
             page.goto(base + "/api/status")
             argument = {"base": base, "seconds": seconds, "warmup": warmup}
             seen: dict[str, Any] = page.evaluate((HERE / "av_offset.js").read_text(), argument)
             browser.close()
-        engine.stdin.close()
-        seen["engine"] = json.loads(engine.stdout.readline())
+        say.close()
+        seen["engine"] = json.loads(told.readline())
         engine.wait(timeout=10)
         return seen
-    finally:
-        if engine.poll() is None:
-            engine.kill()
-        engine.stdin.close()
-        engine.stdout.close()
-        engine.wait()
 
 
 def offsets_ms(flashes: list[float], beeps: list[float]) -> list[float]:

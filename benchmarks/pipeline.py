@@ -17,7 +17,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from importlib.metadata import version
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from chromium import find_chromium
+from chromium import FLAGS, engine_process, find_chromium
 from mien.testing.numbers import MODULUS, paint
 from reference import NOMINAL_MS
 
@@ -101,40 +100,27 @@ def drive(
     """One run; returns what the page and the engine saw. grab: also the returned pictures, as JPEG in base64."""
     from playwright.sync_api import sync_playwright
 
-    engine = subprocess.Popen(
-        [
-            sys.executable,
-            str(HERE / "counting.py"),
-            *(["--control"] if control else []),
-            f"video.budget_ms={BUDGET_MS}",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert engine.stdin is not None
-    assert engine.stdout is not None
+    command = [
+        sys.executable,
+        str(HERE / "counting.py"),
+        *(["--control"] if control else []),
+        f"video.budget_ms={BUDGET_MS}",
+    ]
+    with engine_process(command) as (engine, words, told):
 
-    def say(word: str) -> None:
-        engine.stdin.write(word + "\n")  # type: ignore[union-attr]
-        engine.stdin.flush()  # type: ignore[union-attr]
+        def say(word: str) -> None:
+            words.write(word + "\n")
+            words.flush()
 
-    try:
-        base = engine.stdout.readline().strip().rstrip("/")
+        base = told.readline().strip().rstrip("/")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=find_chromium() or None,
                 args=[
-                    "--headless=new",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                    "--disable-background-networking",
-                    "--autoplay-policy=no-user-gesture-required",
+                    *FLAGS,
                     "--use-fake-ui-for-media-stream",
                     "--use-fake-device-for-media-stream",
                     f"--use-file-for-fake-video-capture={y4m}",
-                    "--allow-loopback-in-peer-connection",
-                    "--disable-features=WebRtcHideLocalIpsWithMdns",
                     "--disable-rtc-smoothness-algorithm",
                 ],
             )
@@ -154,19 +140,13 @@ def drive(
                 say("reference")
             await_phase(page, "measured")
             say("stop")
-            assert engine.stdout.readline().strip() == "stopped"
+            assert told.readline().strip() == "stopped"
             seen: dict[str, Any] = page.evaluate("window.result")
             browser.close()
-        engine.stdin.close()
-        seen["engine"] = json.loads(engine.stdout.readline())
+        words.close()
+        seen["engine"] = json.loads(told.readline())
         engine.wait(timeout=10)
         return seen
-    finally:
-        if engine.poll() is None:
-            engine.kill()
-        engine.stdin.close()
-        engine.stdout.close()
-        engine.wait()
 
 
 def await_phase(page: Any, phase: str, timeout_s: float = 60) -> None:

@@ -110,25 +110,14 @@ class Chart:
     @classmethod
     def of(cls, model: FaceModel) -> Chart:
         """Kept, so asking again for the same model costs nothing."""
-        return _made(_ByIdentity(model))
-
-
-@dataclass(frozen=True)
-class _ByIdentity:
-    model: FaceModel
-
-    def __hash__(self) -> int:
-        return id(self.model)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.model is self.model
+        return _made(model)
 
 
 @lru_cache(maxsize=4)
-def _made(key: _ByIdentity) -> Chart:
+def _made(model: FaceModel) -> Chart:
     from scipy.spatial import Delaunay, cKDTree
 
-    basis = LandmarkBasis.of(key.model)
+    basis = LandmarkBasis.of(model)
     points = with_rim(basis.mean[:MESH, :2]).astype(np.float64)
     opened = basis.mean[:MESH, :2] + _PARTED * basis.expression[INDEX["jawOpen"]].T[:MESH, :2]
     everywhere = Delaunay(with_rim(opened)).simplices

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
-from webrtc_fakes import FakeEngine, FakeSession, http, make_app, make_rooms, until, viewer
+from webrtc_fakes import FakeEngine, FakeSession, Spans, http, make_app, make_rooms, take_all, until, viewer
 
 from mien.clock import SystemClock
 from mien.frames import VideoFrame
 from mien.stage import EncodedFrame, Encoder
 from mien_webrtc.feedback import BitrateControl
 from mien_webrtc.looks import Look, LookEncoder
-from mien_webrtc.stream import PacketTrack, VideoStream
+from mien_webrtc.stream import VideoStream
 
 pytestmark = pytest.mark.plugin
 
@@ -94,22 +93,6 @@ def test_a_change_of_look_begins_with_a_key_frame() -> None:
     ]
     assert keys == [False, False, True, False, True, False]
     encoder.close()
-
-
-class Spans:
-    """Counts what a trace is told."""
-
-    def __init__(self) -> None:
-        self.told: Counter[tuple[int, str]] = Counter()
-
-    def span(self, index: int, name: str, start_ns: int, end_ns: int) -> None:
-        assert start_ns <= end_ns
-        self.told[index, name] += 1
-
-
-async def take_all(track: PacketTrack, into: list[bytes]) -> None:
-    while True:
-        into.append(bytes(await track.recv()))
 
 
 async def test_each_viewer_is_sent_what_it_asked_for() -> None:

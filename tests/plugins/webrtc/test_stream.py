@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
 
 import numpy as np
 import pytest
-from webrtc_fakes import pattern, until
+from webrtc_fakes import Spans, pattern, take_all, until
 
 from mien.clock import NS_PER_MS, NS_PER_S, SystemClock
 from mien.config import ServerSection
@@ -32,23 +31,6 @@ class Namer(Encoder):
         return [EncodedFrame(b"%d" % frame.index, frame.capture_ns, keyframe, "H264")]
 
     def set_bitrate(self, bits_per_second: int) -> None: ...
-
-
-class Spans:
-    """Counts what a trace is told."""
-
-    def __init__(self) -> None:
-        self.told: Counter[tuple[int, str]] = Counter()
-
-    def span(self, index: int, name: str, start_ns: int, end_ns: int) -> None:
-        assert start_ns <= end_ns
-        self.told[index, name] += 1
-
-
-async def take_all(track: PacketTrack, into: list[bytes]) -> None:
-    """Take what a viewer is sent, as aiortc does."""
-    while True:
-        into.append(bytes(await track.recv()))
 
 
 async def test_each_frame_is_traced_once_however_many_watch(monkeypatch: pytest.MonkeyPatch) -> None:

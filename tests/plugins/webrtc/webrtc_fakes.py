@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -42,6 +43,7 @@ from mien_webrtc.guard import SDP_LIMIT
 from mien_webrtc.ice import IceServer, prepare_gathering
 from mien_webrtc.rooms import Rooms
 from mien_webrtc.settings import WebrtcSettings
+from mien_webrtc.stream import PacketTrack
 
 TITLE = "test pattern"
 PATIENCE_S = 30.0
@@ -506,3 +508,20 @@ async def until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) 
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+class Spans:
+    """Counts what a trace is told."""
+
+    def __init__(self) -> None:
+        self.told: Counter[tuple[int, str]] = Counter()
+
+    def span(self, index: int, name: str, start_ns: int, end_ns: int) -> None:
+        assert start_ns <= end_ns
+        self.told[index, name] += 1
+
+
+async def take_all(track: PacketTrack, into: list[bytes]) -> None:
+    """Take what a viewer is sent, as aiortc does."""
+    while True:
+        into.append(bytes(await track.recv()))
