@@ -17,12 +17,10 @@ from torch import Tensor
 
 from mien.errors import DeviceError
 from mien.frames import Float
-from mien.render.fragments import packed
+from mien.render.fragments import check_attributes, check_texture, packed
 from mien.stage import Context, Fragments, Rasterizer
 
 Ints = NDArray[np.int32]
-
-_BOUNDARIES = ("wrap", "clamp", "zero")
 
 
 class NvdiffrastRasterizer(Rasterizer):
@@ -91,9 +89,7 @@ class NvdiffrastRasterizer(Rasterizer):
         self, attributes: Float, fragments: Fragments, triangles: Ints, *, out: Float | None = None
     ) -> Float:
         """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes do not fit."""
-        batch = len(fragments.triangle)
-        if attributes.ndim != 3 or len(attributes) not in (1, batch):
-            raise ValueError(f"attributes must be ({batch} or 1, V, C), not {attributes.shape}")
+        check_attributes(attributes.shape, len(fragments.triangle))
         pixels = self._float(packed(fragments))
         values, _ = self._library.interpolate(self._float(attributes), pixels, self._corners(triangles))
         return _array(values, out)
@@ -102,12 +98,7 @@ class NvdiffrastRasterizer(Rasterizer):
         self, texture: Float, uv: Float, *, boundary: str = "wrap", out: Float | None = None
     ) -> Float:
         """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes or the name of the boundary do not fit."""
-        if boundary not in _BOUNDARIES:
-            raise ValueError(f"boundary {boundary!r} is not one of {', '.join(_BOUNDARIES)}")
-        if uv.ndim != 4 or uv.shape[3] != 2:
-            raise ValueError(f"uv must be (N, H, W, 2), not {uv.shape}")
-        if texture.ndim != 4 or len(texture) not in (1, len(uv)):
-            raise ValueError(f"texture must be ({len(uv)} or 1, Th, Tw, C), not {texture.shape}")
+        check_texture(texture.shape, uv.shape, boundary)
         values = self._library.texture(
             self._float(texture), self._float(uv), filter_mode="linear", boundary_mode=boundary
         )

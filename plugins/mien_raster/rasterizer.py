@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError
 from mien.frames import Float
+from mien.render.fragments import check_attributes, check_texture
 from mien.stage import Context, Fragments, Rasterizer
 from mien_raster.antialiasing import antialias, opposite_corners
 from mien_raster.bands import Bands, balanced, even
@@ -105,8 +106,7 @@ class NumbaRasterizer(Rasterizer):
         corners = _corners(triangles)
         values = np.ascontiguousarray(attributes, np.float32)
         batch, height, width = fragments.triangle.shape
-        if values.ndim != 3 or len(values) not in (1, batch):
-            raise ValueError(f"attributes must be ({batch} or 1, V, C), not {values.shape}")
+        check_attributes(values.shape, batch)
         if out is None:
             out = np.empty((batch, height, width, values.shape[2]), np.float32)
         jobs = []
@@ -121,14 +121,9 @@ class NumbaRasterizer(Rasterizer):
         self, texture: Float, uv: Float, *, boundary: str = "wrap", out: Float | None = None
     ) -> Float:
         """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes or the name of the boundary do not fit."""
-        if boundary not in _BOUNDARIES:
-            raise ValueError(f"boundary {boundary!r} is not one of {', '.join(_BOUNDARIES)}")
         texels, places = np.ascontiguousarray(texture, np.float32), np.ascontiguousarray(uv, np.float32)
-        if places.ndim != 4 or places.shape[3] != 2:
-            raise ValueError(f"uv must be (N, H, W, 2), not {places.shape}")
+        check_texture(texels.shape, places.shape, boundary)
         batch, height, width = places.shape[:3]
-        if texels.ndim != 4 or len(texels) not in (1, batch) or not texels.size:
-            raise ValueError(f"texture must be ({batch} or 1, Th, Tw, C), not {texels.shape}")
         if out is None:
             out = np.empty((batch, height, width, texels.shape[3]), np.float32)
         jobs = []

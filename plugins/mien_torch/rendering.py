@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mien.render.fragments import check_attributes, check_texture
 from mien.stage import Rasterizer
 
 _PADDING = {"clamp": "border", "zero": "zeros"}
@@ -92,8 +93,7 @@ class DifferentiableRasterizer:
     ) -> Tensor:
         """attributes: (N or 1, V, C) -> (N, H, W, C), zero where no triangle is. Raises `ValueError`."""
         batch = len(fragments.triangle)
-        if attributes.ndim != 3 or len(attributes) not in (1, batch):
-            raise ValueError(f"attributes must be ({batch} or 1, V, C), not {tuple(attributes.shape)}")
+        check_attributes(tuple(attributes.shape), batch)
         places = torch.nonzero(fragments.covered, as_tuple=True)
         picture = places[0] if len(attributes) == batch else torch.zeros_like(places[0])
         corners = attributes[picture[:, None], triangles.long()[fragments.triangle[places]]]
@@ -107,12 +107,7 @@ class DifferentiableRasterizer:
         """texture: (N or 1, Th, Tw, C), uv: (N, H, W, 2) -> (N, H, W, C), bilinear; places and boundary as in
         `mien.stage.Rasterizer.texture`. Raises `ValueError`.
         """
-        if boundary not in ("wrap", *_PADDING):
-            raise ValueError(f"boundary {boundary!r} is not one of wrap, {', '.join(_PADDING)}")
-        if uv.ndim != 4 or uv.shape[3] != 2:
-            raise ValueError(f"uv must be (N, H, W, 2), not {tuple(uv.shape)}")
-        if texture.ndim != 4 or len(texture) not in (1, len(uv)):
-            raise ValueError(f"texture must be ({len(uv)} or 1, Th, Tw, C), not {tuple(texture.shape)}")
+        check_texture(tuple(texture.shape), tuple(uv.shape), boundary)
         planes = texture.permute(0, 3, 1, 2).expand(len(uv), -1, -1, -1)
         if boundary == "wrap":
             # One texel of the other side around it is all that bilinear lookups ever reach.

@@ -1,4 +1,4 @@
-"""What rasterizers exchange: nvdiffrast's packing of a pixel in four numbers."""
+"""What rasterizers exchange, nvdiffrast's packing of a pixel in four numbers, and what they refuse alike."""
 
 from __future__ import annotations
 
@@ -23,3 +23,23 @@ def unpacked(pixels: Float) -> Fragments:
     triangle = np.asarray(np.rint(pixels[..., 3]), np.int32) - 1
     depth = np.where(triangle >= 0, pixels[..., 2], np.float32(np.inf))
     return Fragments(triangle, np.ascontiguousarray(pixels[..., :2], np.float32), depth.astype(np.float32))
+
+
+BOUNDARIES = ("wrap", "clamp", "zero")
+"""What lies beyond a texture, see `mien.stage.Rasterizer.texture`."""
+
+
+def check_attributes(shape: tuple[int, ...], batch: int) -> None:
+    """Raises `ValueError` unless attributes of that shape can be interpolated over `batch` pictures."""
+    if len(shape) != 3 or shape[0] not in (1, batch):
+        raise ValueError(f"attributes must be ({batch} or 1, V, C), not {shape}")
+
+
+def check_texture(texture: tuple[int, ...], uv: tuple[int, ...], boundary: str) -> None:
+    """Raises `ValueError` unless uv of that shape can be looked up in a texture of that shape."""
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"boundary {boundary!r} is not one of {', '.join(BOUNDARIES)}")
+    if len(uv) != 4 or uv[3] != 2:
+        raise ValueError(f"uv must be (N, H, W, 2), not {uv}")
+    if len(texture) != 4 or texture[0] not in (1, uv[0]) or 0 in texture:
+        raise ValueError(f"texture must be ({uv[0]} or 1, Th, Tw, C), not {texture}")
