@@ -16,8 +16,10 @@ class Budget:
 
     ns: int
     live: bool = True
-    patience: int = 2
-    """A frozen picture is worse than a late one: after this many drops in a row one late frame goes on."""
+    patience_ns: int = 100 * NS_PER_MS
+    """A frozen picture is worse than a late one: so long after the last frame that went on a late one goes on, too.
+    Counted in frames instead, the picture would be the slower, the fewer frames a busy machine gets done.
+    """
 
     @classmethod
     def of_ms(cls, milliseconds: float, *, live: bool = True) -> Budget:
@@ -33,15 +35,15 @@ class Gate:
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._in_a_row = 0
+        self._went_ns: int | None = None
 
     def admits(self, due_ns: int, now_ns: int) -> bool:
         """False when the frame is past its due time and should be dropped."""
-        if not self._budget.live or now_ns <= due_ns or self._in_a_row >= self._budget.patience:
-            self._in_a_row = 0
-            return True
-        self._in_a_row += 1
-        return False
+        late = self._budget.live and now_ns > due_ns
+        if late and self._went_ns is not None and now_ns - self._went_ns < self._budget.patience_ns:
+            return False
+        self._went_ns = now_ns
+        return True
 
 
 class Governor:
