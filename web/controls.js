@@ -6,12 +6,14 @@
  * @property {boolean} mirror
  * @property {'full' | 'face' | 'dubbing'} mode
  * @property {'portrait' | 'driver'} light
+ * @property {number} light_strength  of the driver's light, 0 to 1
  * @property {{yaw: number, pitch: number, roll: number}} head  degrees
  * @property {{yaw: number, pitch: number}} gaze  degrees
  * @property {Record<string, number>} expression  ARKit name -> offset, -1 to 1
  * @property {Record<string, number | null>} emotion  name -> how much of it, 0 to 1; null: being taken off
  * @property {number} head_strength  0 to 2
  * @property {number} expression_strength  0 to 2
+ * @property {{blinks: number, saccades: number, nods: number, breathing: number}} alive  0 to 2
  * @property {{mode: 'keep' | 'blur' | 'colour' | 'image' | 'transparent', colour: string}} background
  */
 
@@ -24,12 +26,14 @@ export function neutral() {
     mirror: false,
     mode: 'full',
     light: 'portrait',
+    light_strength: 1,
     head: { yaw: 0, pitch: 0, roll: 0 },
     gaze: { yaw: 0, pitch: 0 },
     expression: {},
     emotion: {},
     head_strength: 1,
     expression_strength: 1,
+    alive: { blinks: 1, saccades: 1, nods: 1, breathing: 1 },
     background: { mode: 'keep', colour: '#008000' },
   };
 }

@@ -1,6 +1,7 @@
 // Wires the page together; everything with a subject of its own lives in its own module.
 
 import { controlAddress, retakeToken, session, whepPath } from './address.js';
+import { alivePanel } from './alivepanel.js';
 import { ask, ensureSession } from './api.js';
 import { backgroundPanel } from './background.js';
 import { Calibration } from './calibration.js';
@@ -109,6 +110,7 @@ const calibration = new Calibration({
 new Voice(notices, part('voice', HTMLElement));
 posePanel(controls);
 strengthPanel(controls);
+alivePanel(controls);
 backgroundPanel(controls, notices);
 lightPanel(controls);
 

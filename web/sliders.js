@@ -105,3 +105,16 @@ export function labelled(label, options) {
     },
   };
 }
+
+/**
+ * How much of something, with all of it (100 %) as neutral.
+ *
+ * @param {string} label
+ * @param {string} name
+ * @param {number} max
+ * @param {(value: number) => void} onedit
+ */
+export function share(label, name, max, onedit) {
+  const format = (/** @type {number} */ value) => `${Math.round(value * 100)} %`;
+  return labelled(label, { name, min: 0, max, step: 0.05, neutral: 1, format, onedit });
+}

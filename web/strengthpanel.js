@@ -1,7 +1,7 @@
 // How much of the driver gets through: mode and strengths.
 
 import { part } from './dom.js';
-import { labelled } from './sliders.js';
+import { share } from './sliders.js';
 
 /** @param {import('./controls.js').ControlState} controls */
 export function strengthPanel(controls) {
@@ -9,18 +9,10 @@ export function strengthPanel(controls) {
   modes.addEventListener('change', (event) => {
     if (event.target instanceof HTMLInputElement) controls.edit({ mode: event.target.value });
   });
-  const strength = (/** @type {string} */ label, /** @type {'head_strength' | 'expression_strength'} */ key) =>
-    labelled(label, {
-      name: `${label} strength`,
-      min: 0,
-      max: 2,
-      step: 0.05,
-      neutral: 1,
-      format: (value) => `${Math.round(value * 100)} %`,
-      onedit: (value) => controls.edit({ [key]: value }),
-    });
-  const head = strength('Head', 'head_strength');
-  const expression = strength('Expression', 'expression_strength');
+  const head = share('Head', 'Head strength', 2, (value) => controls.edit({ head_strength: value }));
+  const expression = share('Expression', 'Expression strength', 2, (value) =>
+    controls.edit({ expression_strength: value }),
+  );
   part('strengths', HTMLElement).append(expression.element, head.element);
   controls.watch((value) => {
     for (const mode of modes.querySelectorAll('input')) mode.checked = mode.value === value.mode;

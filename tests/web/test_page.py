@@ -157,6 +157,30 @@ def test_emotions_are_mixed_when_asked_for(desk: Desk) -> None:
     page.locator("#emotion-mix").uncheck()
 
 
+def test_what_the_face_does_by_itself_is_turned_down(desk: Desk) -> None:
+    page, socket = desk.page, desk.socket
+    labels = page.locator("#alive .row-label").all_text_contents()
+    assert labels == ["Blinks", "Glances", "Nods", "Breathing"]
+    page.get_by_role("slider", name="Breathing").focus()
+    with socket.expect_event("framesent", is_set(alive={"breathing": 0})):
+        page.keyboard.press("Home")
+    with socket.expect_event("framesent", is_set(alive={"breathing": 1})):
+        page.keyboard.press("Delete")
+
+
+def test_the_drivers_light_has_a_strength(desk: Desk) -> None:
+    page, socket = desk.page, desk.socket
+    page.locator("#tab-scene").click()
+    strength = page.get_by_role("slider", name="Strength of my light")
+    assert not strength.is_visible(), "the portrait's light is as strong as it is"
+    page.get_by_role("radio", name="Mine").check()
+    strength.focus()
+    with socket.expect_event("framesent", is_set(light_strength=0.95)):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_role("radio", name="The portrait’s").check()
+    assert not strength.is_visible()
+
+
 def test_calibrating_says_what_to_do_and_when_it_is_done(desk: Desk, engine: FakeEngine) -> None:
     page, button = desk.page, desk.page.locator("#calibrate")
     button.evaluate(
