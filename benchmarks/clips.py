@@ -28,7 +28,7 @@ NOSE = 1
 
 @dataclass
 class Clip:
-    """Landmarks (N, 478, 3) px, NaN where lost; seconds (N,); what each peer saw."""
+    """Landmarks (N, 478, 3) px, NaN where lost; seconds (N,); what each peer saw; how to see its pictures again."""
 
     name: str
     width: int
@@ -36,6 +36,7 @@ class Clip:
     points: Float
     seconds: Float
     peers: dict[str, PeerTrack]
+    pictures: Callable[[], Iterator[Bytes]]
 
 
 @dataclass
@@ -124,7 +125,11 @@ def read(
     for peer in peers:
         peer.close()
     height, width = pixels.shape[:2]
-    return Clip(path.stem, width, height, np.array(points), np.array(times), tracks)
+
+    def pictures() -> Iterator[Bytes]:
+        return (one for _, one in islice(frames_of(path, seconds), frames))
+
+    return Clip(path.stem, width, height, np.array(points), np.array(times), tracks, pictures)
 
 
 def restless(portrait: Bytes, frames: int = 110) -> list[Bytes]:
@@ -141,4 +146,4 @@ def still(pictures: list[Bytes]) -> Clip:
     points = np.array([landmarker.detect(one)[0].points for one in pictures])
     landmarker.close()
     height, width = pictures[0].shape[:2]
-    return Clip("still", width, height, points, np.arange(len(pictures)) / 25, {})
+    return Clip("still", width, height, points, np.arange(len(pictures)) / 25, {}, lambda: iter(pictures))

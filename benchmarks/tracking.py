@@ -5,7 +5,12 @@ on the rest, mean over clips. Jitter on a still portrait with a grey level of no
 motion; blinks against marks made by eye (`tests/marks`), gaze on pictures of known gaze (`gaze.py`). Peers
 (`peers.py`) run beside: MediaPipe's FaceLandmarker where its files are in the assets folder, whose blendshapes our
 expressions are correlated with, and OpenSeeFace where `--peer openseeface=FOLDER` names a checkout. CPU times are
-scaled by a reference kernel that runs in between (`reference.py`).
+scaled by a reference kernel that runs in between (`reference.py`): `fit_cpu_ms` is the fit to landmarks, `track_cpu_ms`
+all that a frame costs beside the landmarks, with what is left out live where time is short (`mien.face.spare`).
+
+mien-head's identity modes were learned from faces of these clips, and some of its shapes were drawn to
+FaceLandmarker's scores on them (`mien.face.make`): the figures of `--part fit` flatter it, the comparison with
+another model included. docs/face-model.md has those of people who were left out.
 
 `--part` runs some of it (minutes each on one core); a part's figures are put into the file that `--json` names
 beside those of other parts that are there, and what is not measured yet is left out of the table.
@@ -111,18 +116,18 @@ def correlations(ours: Float, theirs: Float) -> dict[str, float]:
     return found
 
 
-def tracked(model: str, clip: Clip) -> Measured:
-    """The whole tracker on the landmarks of a clip."""
+def tracked(model: str, clip: Clip, costs: Costs | None = None) -> Measured:
+    """The whole tracker on a clip, with all that it does where there is time; its landmarks were found before."""
     context = FakeContext(services={Kind.LANDMARKER: lambda: Replayed(clip.points)}, face_model=model)
     tracker = LandmarkTracker()
     tracker.open(context)
-    empty = np.zeros((clip.height, clip.width, 3), np.uint8)
     points: list[Float] = []
     weights: list[Float] = []
     yaw: list[float] = []
     fitter, epoch = None, None
-    for index, moment in enumerate(clip.seconds):
-        seen = tracker.process(VideoFrame(empty, round(moment * 1e9), index=index))
+    for index, (moment, pixels) in enumerate(zip(clip.seconds, clip.pictures(), strict=True)):
+        frame = VideoFrame(pixels, round(moment * 1e9), index=index)
+        seen = costs.time("track", lambda f=frame: tracker.process(f)) if costs else tracker.process(frame)
         if seen.params is None or seen.subject is None:
             points.append(np.full((478, 2), np.nan, np.float32))
             weights.append(np.full(len(ARKIT_NAMES), np.nan, np.float32))
@@ -273,7 +278,7 @@ def fitting(name: str, clips: list[Clip]) -> dict[str, Any]:
         closely.append(errors(Fitter(model, camera, subject), clip.points[rest], costs, weights))
         bare = replace(subject, offsets=np.zeros_like(subject.offsets))
         plainly.append(errors(Fitter(model, camera, bare), clip.points[rest], None, []))
-        seen.append(tracked(name, clip))
+        seen.append(tracked(name, clip, costs))
         if PEER in clip.peers:
             theirs = np.array(clip.peers[PEER].weights)[rest]
             for shape, value in correlations(np.array(weights), theirs).items():
@@ -285,6 +290,7 @@ def fitting(name: str, clips: list[Clip]) -> dict[str, Any]:
         "reprojection_no_offsets": round(float(np.mean(plainly)), 3),
         "reprojection_by_clip": {c.name: round(e, 3) for c, e in zip(clips, closely, strict=True)},
         "fit_cpu_ms": costs.median("fit"),
+        "track_cpu_ms": costs.median("track"),
         "reference_scale": round(costs.reference.scale, 3) if costs.reference.runs_ms else None,
         **lags(seen),
         "named_shapes": named,
@@ -386,8 +392,8 @@ def show(result: dict[str, Any]) -> None:
     for name in columns:
         table.add_column(name)
     rows = (
-        "reprojection_iod_percent", "reprojection_no_offsets", "fit_cpu_ms", "cpu_ms", "jitter_ratio", "lag_frames",
-        "gaze_degrees", "gaze_straight_degrees", "gaze_in_space_degrees", "blink_f1", "blink_peak_weight",
+        "reprojection_iod_percent", "reprojection_no_offsets", "fit_cpu_ms", "track_cpu_ms", "cpu_ms", "jitter_ratio",
+        "lag_frames", "gaze_degrees", "gaze_straight_degrees", "gaze_in_space_degrees", "blink_f1", "blink_peak_weight",
         "blink_held_out_f1", "blink_held_out_peak_weight", "named_shapes_agreeing",
     )  # fmt: skip
     for row in rows:
