@@ -36,10 +36,11 @@ from rich.table import Table
 from clips import NOSE, Clip, Costs, Maker, Replayed, frames_of, read, restless, still
 from gaze import MEASURED, gaze_figures, glances
 from mien.errors import MienError
+from mien.face.assets import BUILT_IN
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.enrolment import enrol
 from mien.face.fitting import Fitter
-from mien.face.model import BUILT_IN, load_model
+from mien.face.model import load_model
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.tracker import LandmarkTracker
 from mien.frames import Bytes, Float, VideoFrame

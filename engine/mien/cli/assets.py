@@ -25,10 +25,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     if as_json:
         typer.echo(json.dumps({"assets": rows}, indent=2))
         return
-    table = Table("name", "installed", "licence", "where", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("name", "installed", "licence, checksum", "where"):
+        table.add_column(heading, overflow="fold")  # an address or a checksum that is cut is of no use
     for row in rows:
         size = f"{int(row['bytes']) / 2**20:.1f} MB" if row["installed"] else "no"
-        table.add_row(str(row["name"]), size, str(row["licence"]), str(row["where"]))
+        licence = "\n".join(str(row[key]) for key in ("licence", "checksum") if row[key])
+        table.add_row(str(row["name"]), size, licence, str(row["where"]))
     Console(highlight=False).print(table)
 
 

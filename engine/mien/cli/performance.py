@@ -34,7 +34,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a performance holds."""
-    from mien.face.performance import PerformanceReader
+    from mien.performance.reader import PerformanceReader
 
     check_clip(file)
     with PerformanceReader(file) as reader:
@@ -67,8 +67,8 @@ def numbers(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what one frame is described by: pose, identity, reflectance, expression, gaze, light."""
-    from mien.face.performance import PerformanceReader
     from mien.face.portrait import PortraitNumbers
+    from mien.performance.reader import PerformanceReader
     from mien.performance.take import Take
 
     check_clip(file)
@@ -194,7 +194,7 @@ def import_(
 @contextmanager
 def _opened(*files: Path, out: Path) -> Iterator[list[Take]]:
     """The takes in `files`, readable until the end of the body; `out` is none of them."""
-    from mien.face.performance import PerformanceReader
+    from mien.performance.reader import PerformanceReader
     from mien.performance.take import Take
 
     for file in files:
@@ -212,7 +212,7 @@ def _opened(*files: Path, out: Path) -> Iterator[list[Take]]:
 
 def _save(take: Take, out: Path) -> None:
     """Raises `InputError` when `run` and `render` would not know `out` by its name."""
-    from mien.face.performance import SUFFIX
+    from mien.performance.records import SUFFIX
     from mien.performance.take import save_take
 
     if out.suffix != SUFFIX:

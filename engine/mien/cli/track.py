@@ -45,7 +45,7 @@ def track(
 ) -> None:
     """Track the face in a clip and write a performance that `run` and `render` can replay."""
     from mien.cli.offline import run_offline
-    from mien.face.performance import SUFFIX
+    from mien.performance.records import SUFFIX
     from mien.plugins import Registry
 
     settings = load_config(config, assignments or ())
@@ -98,10 +98,10 @@ def _track_closely(config: Config, clip: Path, out: Path, overlay: Path | None) 
 
 async def _solve(config: Config, clip: Path, out: Path, overlay: Path | None) -> None:
     from mien.cli.offline import frames_of
+    from mien.cliptracking import ClipTracking
     from mien.clock import OfflineClock
     from mien.engine import Engine
     from mien.face.offline.checkpoint import Checkpoint, fingerprint
-    from mien.face.offline.passes import ClipTracking
 
     engine = Engine(config, clock=OfflineClock(), live=False)
     try:

@@ -47,7 +47,7 @@ class Calibration:
         self._resting = []
 
     def forget(self) -> None:
-        """Another source: nothing that was learned holds any more. What is pending stays pending."""
+        """Another source or person: nothing that was learned holds any more. What is pending stays pending."""
         self._frames.clear()
         self._base = self._rest = self._person = self._neutral = None
         if self._resting is not None:
@@ -57,6 +57,9 @@ class Calibration:
         """Take one frame in; the subject in force, the same object until it changes, None while unknown."""
         self._frames.append(params)
         if source is not None:
+            if self._base is not None and not self._stranger and source.person != self._base.person:
+                self.forget()
+                self._frames.append(params)
             if self._base is None or self._stranger or not _same(source, self._base):
                 if self._base is not None and not self._stranger and source.camera != self._base.camera:
                     self._rest = _seen_through(source.camera, self._rest)

@@ -15,10 +15,10 @@ from mien.drive.eyes import rest_vergence
 from mien.drive.loop import LoopedMotion, minimum_jerk
 from mien.face.camera import Camera
 from mien.face.model import load_model
-from mien.face.performance import PerformanceReader
 from mien.face.retargeting import Reference, absolute_params
 from mien.face.subject import Subject
 from mien.frames import AudioFrame, FaceParams, Float
+from mien.performance.reader import PerformanceReader
 from mien.stage import Context, MediaInfo, Source
 
 T = TypeVar("T")

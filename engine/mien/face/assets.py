@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from mien.config import data_dir
-from mien.errors import ConfigError
+from mien.errors import ConfigError, PackageError
 
 BUILT_IN = "mien-head"
 NAMES = ("ict-facekit", "flame2020", "flame2023", "bfm2009", "bfm2017", "bfm2019")
@@ -35,10 +35,20 @@ def file_of(name: str, assets: Path | None = None) -> Path:
 def installed(name: str, assets: Path | None = None) -> Path | None:
     """The file of a model by name, or None."""
     own = file_of(name, assets)
-    for path in (own, own.with_name(_ALSO.get(name, own.name))):
-        if path.is_file():
-            return path.resolve()
-    return None
+    if own.is_file():
+        return own.resolve()
+    also = own.with_name(_ALSO.get(name, own.name))
+    return also.resolve() if also.is_file() and not _is_own(also) else None
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file that could be another program's is one of mien's. What cannot be read is not."""
+    from mien.face import modelfile  # which takes its time, and most names don't need it
+
+    try:
+        return modelfile.is_own(path)
+    except PackageError:
+        return False
 
 
 def find(name: str, assets: Path | None = None) -> Path:

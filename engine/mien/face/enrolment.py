@@ -70,6 +70,7 @@ class Enrolment:
 
     def __init__(self, model: FaceModel, camera: Camera, capacity: int = _CAPACITY) -> None:
         self.camera = camera
+        self._guess = camera.focal
         self.capacity = capacity
         self.rounds = 0
         self._model = model
@@ -105,7 +106,8 @@ class Enrolment:
         if len(turns) < _LENS_KEYS or np.ptp(turns, axis=0).max() < _LENS_TURN:
             return None
         points, fits = [key.points for key in self._keys], [key.fit for key in self._keys]
-        return FocalSearch(self._model, self.camera, points, fits)
+        # The first guess stays what is likely, or the same frames would count again with each search.
+        return FocalSearch(self._model, self.camera, points, fits, self._guess)
 
     def look_through(self, camera: Camera) -> None:
         """Go on under another focal length; the rounds that follow find the face that belongs to it."""

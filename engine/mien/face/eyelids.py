@@ -14,6 +14,16 @@ _CLOSED_SHARE = 0.15
 """Distance that landmarks leave between closed lids, as a share of that between open ones."""
 _QUIET, _FULL = 0.18, 0.84
 """Closure below which lids count as open, and from which on as shut: what lies beyond is noise."""
+_BLINKS = [INDEX[f"eyeBlink{side}"] for side in _SIDES]
+
+
+def with_lids(expression: Float, neutral: Float, closed: Float) -> Float:
+    """The weights (52,) with lids closed as far as `closed` (2,) says: from where they rest in `neutral` (52,), 0, to
+    where they meet, 1. So shut lids read 1, whoever it is.
+    """
+    result, rest = expression.copy(), neutral[_BLINKS]
+    result[_BLINKS] = rest + (1 - rest) * closed
+    return result
 
 
 class Eyelids:

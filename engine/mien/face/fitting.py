@@ -14,7 +14,8 @@ import numpy as np
 from mien.face.camera import Camera, axis_angle, rotation_matrix
 from mien.face.eyelids import Eyelids
 from mien.face.fitting_kernels import POSE, normal_equations, project, rotate_left, solve_boxed
-from mien.face.gaze import gaze_of
+from mien.face.gaze import LIMBUS, Edges, gaze_of
+from mien.face.iris import Irises
 from mien.face.landmark_basis import (
     EYE_CORNERS,
     LANDMARKS,
@@ -24,11 +25,11 @@ from mien.face.landmark_basis import (
     OUTER_CORNERS,
     LandmarkBasis,
 )
-from mien.face.model import FaceModel
+from mien.face.model import FaceModel, gaze_rotation
 from mien.face.retargeting import eye_look
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.subject import Subject
-from mien.frames import EXPRESSIONS, Float
+from mien.frames import EXPRESSIONS, Bytes, Float
 
 _UNKNOWNS = EXPRESSIONS + POSE
 _ACQUIRE_ROUNDS = (4, 8)
@@ -70,17 +71,25 @@ class Fit:
     error: float
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The picture that landmarks were found in, (H, W, 3) uint8, and what is known of the eyes in it."""
+
+    pixels: Bytes
+    irises: Irises
+
+
 def _per_shape() -> Float:
     """(52,) ridge weight per shape: landmarks say little about some, and some are mistaken for others."""
     weights = np.ones(EXPRESSIONS, np.float32)
-    for stem, weight in _RIDGE.items():
+    for stem, weight in _LANDMARK_RIDGE.items():
         for name, place in INDEX.items():
             if name.startswith(stem):
                 weights[place] = weight
     return weights
 
 
-_RIDGE = {
+_LANDMARK_RIDGE = {
     "jawForward": 6.0,  # not seen from the front
     "cheekPuff": 4.0,  # landmarks of the cheek barely move
     "cheekSquint": 3.0,
@@ -99,7 +108,8 @@ _FIXED = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_N
 _LIDS = np.array([name.startswith(("eyeBlink", "eyeWide", "eyeSquint")) for name in ARKIT_NAMES])
 """What sets the height of the open eye at rest."""
 _CORNERS = np.array([point for side in EYE_CORNERS for point in side])
-_TO_CORNERS = 0.5
+_TO_CORNERS = 0.65
+"""How far the eyeballs go along with the corners of the eyes: 0.65 suits heads that turn best."""
 _JAW_OPEN, _MOUTH_CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
@@ -166,15 +176,17 @@ class Fitter:
         self._hold_look()
         self._found = True
 
-    def fit(self, points: Float, iterations: int = 2) -> Fit:
-        """points: (478, 2 or 3) px, as `FaceLandmarks` gives them (z only helps to start)."""
+    def fit(self, points: Float, iterations: int = 2, sight: Sight | None = None) -> Fit:
+        """points: (478, 2 or 3) px, as `FaceLandmarks` gives them (z only helps to start); sight: to look for the
+        irises in the picture itself.
+        """
         seen = np.ascontiguousarray(points[:, :2], np.float32)
         if self._found:
-            fit = self._track(seen, iterations)
+            fit = self._track(seen, iterations, sight)
             if fit.error < _LOST_ERROR:
                 return fit
         self._acquire(points, seen)
-        return self._track(seen, iterations)
+        return self._track(seen, iterations, sight)
 
     def project(self, fit: Fit) -> Float:
         """Where the fitted landmarks lie in the picture, (478, 2) float32 px (irises: meaningless)."""
@@ -199,12 +211,13 @@ class Fitter:
         """(52,) -> (478, 3) float32 landmarks of this person with that expression, cm, head space."""
         return np.asarray(self.base + np.tensordot(expression, self.basis.expression, 1).T, np.float32)
 
-    def _track(self, seen: Float, iterations: int) -> Fit:
+    def _track(self, seen: Float, iterations: int, sight: Sight | None) -> Fit:
         before = self._expression.copy()
         steadiness = np.float32(self.tuning.steadiness)
         # The irises say nothing before it is known where the head has gone.
         self._iterate(seen, before, steadiness)
-        self._look(seen, self._closed(seen))
+        edges = None if sight is None else self._edges(seen, sight)
+        self._look(seen, self._closed(seen), edges)
         for _ in range(iterations - 1):
             self._iterate(seen, before, steadiness)
         return self._result(seen)
@@ -263,14 +276,25 @@ class Fitter:
         moved = np.float32(_TO_CORNERS * aside.mean()) * self._rotation[0]
         return np.asarray(self.eye_centres + moved, np.float32)
 
-    def _look(self, seen: Float, closed: Float) -> None:
+    def _edges(self, seen: Float, sight: Sight) -> Edges:
+        """The irises in the picture, looked for under the gaze of the frame before."""
+        at, sure = np.empty((2, 2), np.float32), np.empty(2, np.float32)
+        across = self._rotation[:, 0]
+        px_per_cm = self.camera.focal / -float(self._translation[2])
+        for eye in range(2):
+            gaze = self._rotation @ gaze_rotation(*self._gaze[eye])[:, 2]
+            at[eye], sure[eye] = sight.irises.find(sight.pixels, seen, eye, px_per_cm, across, gaze)
+        irises = sight.irises
+        return Edges(at, sure, irises.radius_cm / LIMBUS if irises.known else None)
+
+    def _look(self, seen: Float, closed: Float, edges: Edges | None = None) -> None:
         """Set what the irises decide: gaze and the eyeLook shapes, which carry the lids along.
 
         closed: (2,) as far as is known before the gaze is.
         """
         self._gaze = gaze_of(
             seen, self.camera, self._rotation, self._translation,
-            self._eyes_in(seen), self.basis.eye_radius, self._gaze, closed, self._ahead,
+            self._eyes_in(seen), self.basis.eye_radius, self._gaze, closed, self._ahead, edges,
         )  # fmt: skip
         self._hold_look()
 

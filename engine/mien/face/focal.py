@@ -62,7 +62,7 @@ def estimate_focal(model: FaceModel, camera: Camera, frames: Iterable[Float]) ->
     for one in points:
         fitter.reset()
         fits.append(fitter.fit(one))
-    search = FocalSearch(model, camera, points, fits)
+    search = FocalSearch(model, camera, points, fits, camera.focal)
     while not search.step():
         pass
     return search.estimate
@@ -72,10 +72,10 @@ class FocalSearch:
     """The same in bounded steps of one frame each, a millisecond or two, so that a live tracker can spread the work."""
 
     def __init__(
-        self, model: FaceModel, camera: Camera, points: Sequence[Float], fits: Sequence[Fit]
+        self, model: FaceModel, camera: Camera, points: Sequence[Float], fits: Sequence[Fit], likely: float
     ) -> None:
-        """points: as of `estimate_focal`; fits: what was fitted to each of them under `camera`. Raises `NoFaceError`
-        when there are none.
+        """points: as of `estimate_focal`; fits: what was fitted to each of them under `camera`; likely: the focal
+        length that the prior is centred on, px. Raises `NoFaceError` when there are no points.
         """
         if not points:
             raise NoFaceError("There is no face to tell the lens from. Use a clip that shows one.")
@@ -95,6 +95,7 @@ class FocalSearch:
             np.arange(len(self._shape)) < modes, self._per_row, self._per_row / _RELIEF_CM**2
         )
         self._log_focal = log(camera.focal)
+        self._log_likely = log(likely)
         self._spread = PRIOR_SPREAD
         self._rounds = 0
         self._begin_round()
@@ -151,7 +152,7 @@ class FocalSearch:
         shared[np.diag_indices(len(self._shape))] += self._ridge
         right[:-1] -= self._ridge * self._coefficients
         shared[-1, -1] += self._per_row / PRIOR_SPREAD**2
-        right[-1] += self._per_row * (log(self._camera.focal) - self._log_focal) / PRIOR_SPREAD**2
+        right[-1] += self._per_row * (self._log_likely - self._log_focal) / PRIOR_SPREAD**2
         change = np.linalg.solve(shared, right)
         self._spread = sqrt(max(self._per_row * float(np.linalg.inv(shared)[-1, -1]), 0.0))
         step = min(1.0, 0.3 / max(abs(float(change[-1])), 1e-9))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mien.face.assets import BUILT_IN
 from mien.face.landmark_basis import LandmarkBasis
-from mien.face.model import BUILT_IN, load_model
+from mien.face.model import load_model
 from mien.face.subject import Subject
 from mien.frames import Float
 

@@ -22,11 +22,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mien.face import assets as files
+from mien.face.assets import BUILT_IN
 from mien.frames import EXPRESSIONS, Float
 
 Ints = NDArray[np.int32]
-
-BUILT_IN = "mien-head"
 
 
 class Region(IntEnum):
@@ -132,8 +132,9 @@ class FaceModel:
     on the eyeballs; the other iris points have trust 0). landmarks68: Multi-PIE's 68. eye_centres:
     (2, 3) float32, left then right. eye_radius: cm, of both eyeballs. pivot: (3,) float32, where the
     head turns on the neck. albedo_mean: (V, 3) float32, sRGB in [0, 1], with albedo: (A, V, 3) float32 per
-    standard deviation, where the model has colours. mapping: for models whose publishers name their expressions
-    otherwise. All arrays are read-only.
+    standard deviation, where the model has colours: part of the format for those who draw with them, while mien itself
+    estimates colours in the same basis whatever the model (`mien.face.reflectance`). mapping: for models whose
+    publishers name their expressions otherwise. All arrays are read-only.
 
     The uv of an eyeball is the same in every model: the iris centre lies at (0.5, 0.5), and a point whose
     direction from the eyeball's centre makes an angle t with the optical axis lies t / pi away from it
@@ -357,8 +358,6 @@ def load_model(name_or_path: str | Path = BUILT_IN, assets: Path | None = None) 
     again costs nothing. Raises ConfigError for an unknown name or a missing file, PackageError for a damaged
     one.
     """
-    from mien.face import assets as files
-
     name = str(name_or_path)
     if name == BUILT_IN:
         return _cached(Path(__file__).with_name("mien_head.npz"))
@@ -369,9 +368,13 @@ def load_model(name_or_path: str | Path = BUILT_IN, assets: Path | None = None) 
 @lru_cache(maxsize=4)
 def _cached(path: Path) -> FaceModel:
     from mien.face import modelfile
-    from mien.face.importers import ict
 
-    return ict.read(path) if ict.recognises(path) else modelfile.read(path)
+    if not modelfile.is_own(path):
+        from mien.face.importers import ict
+
+        if ict.recognises(path):
+            return ict.read(path)
+    return modelfile.read(path)
 
 
 def forget_models() -> None:

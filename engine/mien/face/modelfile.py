@@ -26,15 +26,31 @@ MOST_BYTES = 512 * 2**20
 """Unpacked; the largest public 3DMMs are well below."""
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz`. Raises PackageError when it is not one, is damaged or unreasonably large."""
+def array_names(path: Path) -> frozenset[str]:
+    """What an `.npz` holds, without reading it. Raises PackageError when it is not one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return frozenset(name.removesuffix(".npy") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise PackageError(f"{path}: not a readable .npz ({error}). Get a fresh copy of the file.") from error
+
+
+def is_own(path: Path) -> bool:
+    """Whether an `.npz` is in the layout of this module, whatever it is called. Raises PackageError."""
+    return "format" in array_names(path)
+
+
+def read_arrays(path: Path, *only: str) -> dict[str, NDArray[Any]]:
+    """All arrays of an `.npz`, or those named. Raises PackageError when it is not one, is damaged or unreasonably
+    large.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MOST_BYTES:
             raise PackageError(f"{path}: unpacks to {size >> 20} MB, no face model is that large.")
         with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+            return {name: stored[name] for name in only or stored.files}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise PackageError(
             f"{path}: not a readable face model ({error}). Get a fresh copy of the file."

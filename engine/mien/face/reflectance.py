@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.face.model import BROWS, EYES, LIDS, OUTER_LIPS, FaceModel, Region
+from mien.face.outline import enclosed
 from mien.face.skin_modes import skin_modes
 from mien.frames import Float
 
@@ -95,6 +96,4 @@ def _signed_distance(outline: Float, points: Float) -> Float:
     to = points[:, None] - outline
     share = np.clip((to * along).sum(axis=2) / np.maximum((along**2).sum(axis=1), 1e-9), 0, 1)
     distance = np.linalg.norm(to - share[..., None] * along, axis=2).min(axis=1)
-    (x, y), (ax, ay), (bx, by) = points.T[:, :, None], outline.T, ends.T
-    crossed = ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / np.where(by == ay, 1e-9, by - ay) + ax)
-    return np.asarray(np.where(crossed.sum(axis=1) % 2 == 1, distance, -distance), np.float32)
+    return np.asarray(np.where(enclosed(points, outline), distance, -distance), np.float32)

@@ -274,6 +274,7 @@ def absolute_params(
         stamp.index,
         stamp.epoch,
         detail=stamp.detail,
+        detail_around=stamp.detail_around,
     )
 
 

@@ -40,14 +40,20 @@ _ROUNDS = (2, 2)
 _SWEEPS = 6
 _TOLERANCE = np.float32(0.5)
 _STIFFNESS = (np.float32(0.001), np.float32(0.002))
-_PULL = np.float32(0.0015)
+_PULL = np.float32(0.0005)
+_CARRIED = np.float32(0.7)
+"""How much of the frame before's bend a frame starts from: skin moves little from frame to frame, and what was found
+wrong fades.
+"""
 _UNLIKE, _ALIKE = 0.9, 0.4
 """Squared difference over squared contrast at which a node is not, and is, to be trusted."""
 _LEAST_TRUST = 0.05
 _GRAZING, _FACING = 0.15, 0.45
 """Share of its area on the chart that a triangle shows: below it says nothing, from there on all it can."""
-_MOST_CM, _MOST_RIM_CM = 0.8, 0.5
+_MOST_CM, _MOST_RIM_CM = 0.8, 1.0
 """What skin moves beyond the expressions at most, and hair and neck beyond the pose; softly."""
+_KNEE = 4
+"""The higher the power, the less of what is below that is lost."""
 _FIT_ROUNDS = 4
 _STRANGE, _LIKE = 0.3, 0.6
 """Likeness at which a frame is not, and is, to be taken at its word: a hand before the face, a face turned away."""
@@ -93,6 +99,7 @@ class SkinMotion:
     """Of one person before one camera. Not thread-safe; holds a small picture of the face until it is dropped.
 
     likeness: 0 to 1, how much the last frame looked like the kept picture where they ought to be the same.
+    trust: 0 to 1, how far it was therefore taken at its word.
     """
 
     def __init__(self, model: FaceModel) -> None:
@@ -104,7 +111,7 @@ class SkinMotion:
         self._kept = tuple(np.empty(len(level.cell), np.float32) for level in self._levels)
         self._most = np.where(chart.skin[:, None], np.float32(_MOST_CM), np.float32(_MOST_RIM_CM))
         self._visible = np.ones(len(chart.triangles), np.float32)
-        self._trust = 0.0
+        self.trust = 0.0
         self._points: Float | None = None
         self._fit: Fit | None = None
         nodes = ROWS * COLUMNS
@@ -142,6 +149,7 @@ class SkinMotion:
         for at, picture, scale, kept in zip(self._at, view.pictures, _SCALES, self._kept, strict=True):
             read(picture, at, scale, kept)
         self._visible = view.seen
+        self._shift[:] = 0
         self._points, self._fit = points.copy(), fit
         self._nodes = self._on_nodes(points)
         self._resting = self._beyond(self._nodes, fitter, fit)
@@ -166,8 +174,8 @@ class SkinMotion:
             return points
         view = self._look(pixels, points)
         self._bend(view)
-        self._trust = min(max((self.likeness - _STRANGE) / (_LIKE - _STRANGE), 0.0), 1.0)
-        shift = self._shift * np.float32(self._trust * view.unit)
+        self.trust = min(max((self.likeness - _STRANGE) / (_LIKE - _STRANGE), 0.0), 1.0)
+        shift = self._shift * np.float32(self.trust * view.unit)
         moved = np.array(points, np.float32)
         moved[:MESH, :2] += self._chart.landmarks(shift) * np.float32(_SHARE)
         moved[_OWN] = points[_OWN]
@@ -180,9 +188,9 @@ class SkinMotion:
         """
         if self._points is None:
             return None
-        beyond = (self._beyond(self._nodes, fitter, fit) - self._resting) * np.float32(self._trust)
-        far = np.linalg.norm(beyond, axis=1, keepdims=True)
-        beyond *= self._most * np.tanh(far / self._most) / np.maximum(far, np.float32(1e-6))
+        beyond = (self._beyond(self._nodes, fitter, fit) - self._resting) * np.float32(self.trust)
+        far = np.linalg.norm(beyond, axis=1, keepdims=True) / self._most
+        beyond /= (1 + far**_KNEE) ** (1 / _KNEE)
         return np.asarray(beyond.reshape(DETAIL), np.float32)
 
     def _look(self, pixels: Bytes, points: Float) -> _View:
@@ -217,7 +225,7 @@ class SkinMotion:
 
     def _bend(self, view: _View) -> None:
         """Find `_shift`, px of the chart, that lays the frame over the kept picture."""
-        self._shift[:] = 0
+        self._shift *= _CARRIED if self.likeness > _STRANGE else np.float32(0)
         trust = np.ones(len(self._shift), np.float32)
         seen = view.seen * self._visible
         wrong = energy = 1.0

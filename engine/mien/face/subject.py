@@ -27,7 +27,8 @@ class Subject:
     weights that the fit reports when this person's face rests; relative transfer subtracts them.
     gains: (52,) float32, how much the person's reported weights are amplified so that a full blink
     reads 1. rest: the reference pose for relative transfer, rotation (3,) and translation (3,), and
-    gaze (2, 2). epoch: grows each time any of it is estimated anew. reflectance: (78,) float32, the
+    gaze (2, 2). epoch: grows each time any of it but the colouring is estimated anew. person: counts whom the tracker
+    met; what one was calibrated to says nothing of the next. reflectance: (78,) float32, the
     colouring (`mien.face.reflectance`); zeros, the average face's, until pictures were looked at for it.
     focal_confidence: 0 (the camera's focal length is a guess) to 1 (measured), see `mien.face.focal.FocalEstimate`.
     rest_light: (9, 3) float32, the light (`mien.face.light`) in which the person was met; zeros when unknown.
@@ -43,6 +44,7 @@ class Subject:
     rest_translation: Float = field(default_factory=lambda: _frozen(np.array([0, 0, -60], np.float32)))
     rest_gaze: Float = field(default_factory=lambda: _frozen(np.zeros((2, 2), np.float32)))
     epoch: int = 0
+    person: int = 0
     reflectance: Float = field(default_factory=lambda: _frozen(np.zeros(REFLECTANCE, np.float32)))
     focal_confidence: float = 0.0
     rest_light: Float = field(default_factory=lambda: _frozen(np.zeros((9, 3), np.float32)))

@@ -12,21 +12,21 @@ from mien.errors import StageError
 from mien.face.camera import Camera
 from mien.face.chart import Chart
 from mien.face.enrolment import Enrolment
+from mien.face.eyelids import with_lids
 from mien.face.filtering import FaceFilter
-from mien.face.fitting import Fit, Fitter
+from mien.face.fitting import Fit, Fitter, Sight
 from mien.face.focal import FocalSearch
+from mien.face.iris import Irises
 from mien.face.lighting import Lighting
 from mien.face.lightpoints import LightPoints
 from mien.face.model import FaceModel, load_model
 from mien.face.mouth_sight import MouthSight
-from mien.face.rig import INDEX
 from mien.face.skin_motion import SkinMotion
 from mien.face.spare import Spare
 from mien.face.subject import Subject
 from mien.frames import FaceParams, Float, VideoFrame
 from mien.stage import Context, FaceLandmarks, Kind, Landmarker, Tracked, Tracker
 
-_BLINKS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 _GOOD_ERROR, _BAD_ERROR = 0.025, 0.08
 """Of the eye distance: a fit that is to be trusted, and one that isn't."""
 _JUMP, _OTHER_SIZE = 0.7, 1.5
@@ -39,7 +39,8 @@ _STRANGER_ERROR = 1.8
 
 
 class LandmarkTracker(Tracker):
-    """Pictures in, `FaceParams` of the followed face out, under `Camera.guess` of the picture's size.
+    """Pictures in, `FaceParams` of the followed face out, under the camera of the subject: `Camera.guess` of the
+    picture's size, until its poses tell the focal length.
 
     Who it is, is learned on the way: a first guess from the first picture, the `Subject` proper after a
     second, refined from then on (`Acquaintance`), with the colours of the skin; every frame says what light
@@ -54,7 +55,7 @@ class LandmarkTracker(Tracker):
         self._filter = FaceFilter()
         self._mouth = MouthSight()
         self._last: Float | None = None
-        self._epoch = 0
+        self._epoch = self._person = 0
         self._spare = Spare(math.inf)
         self._mouth_seen = 1.0
         self._glances = 0
@@ -92,7 +93,7 @@ class LandmarkTracker(Tracker):
             # The landmarker goes over to somebody else in view within one picture, without an empty one.
             known.lost()
         self._last = face.points
-        if known is None or not known.matches(frame.width, frame.height):
+        if known is None or known.unfinished or not known.matches(frame.width, frame.height):
             known = self._meet(self._model, frame)
         closely = self._spare.allowed
         fit = known.see(face.points, frame, closely=closely)
@@ -110,7 +111,8 @@ class LandmarkTracker(Tracker):
 
     def _meet(self, model: FaceModel, frame: VideoFrame) -> Acquaintance:
         """Somebody new, or from a new camera."""
-        self._known = Acquaintance(model, Camera.guess(frame.width, frame.height), self._epoch)
+        self._person += 1
+        self._known = Acquaintance(model, Camera.guess(frame.width, frame.height), self._epoch, self._person)
         self._filter.reset()
         self._mouth.reset()
         self._mouth_seen = 1.0
@@ -152,8 +154,10 @@ class Acquaintance:
     The work of enrolment is spread: at most one key frame of it is done per frame, in a hurry per three.
     """
 
-    def __init__(self, model: FaceModel, camera: Camera, epoch: int) -> None:
+    def __init__(self, model: FaceModel, camera: Camera, epoch: int, person: int) -> None:
         self.camera = camera
+        self.unfinished = False
+        """Whether the face was lost before it was known: nobody could tell whether another one comes back."""
         self._fitter = Fitter(model, camera)
         self._model = model
         self._enrolment = Enrolment(model, camera)
@@ -162,7 +166,7 @@ class Acquaintance:
         self._focal_confidence = 0.0
         self._lighting = Lighting(model)
         self._subject: Subject | None = None
-        self._epoch = epoch
+        self._epoch, self._person = epoch, person
         self._started_ns = 0
         self._key_ns = 0
         self._published = 0
@@ -173,8 +177,10 @@ class Acquaintance:
         """(9, 3), on the face in the frame that was seen last; zeros where it said nothing"""
         self._glances = 0
         self._skin = SkinMotion(model)
+        self._irises = Irises()
         self.detail: Float | None = None
         """Of the frame that was seen last, see `FaceParams.detail`; None until a face at rest was seen."""
+        self.detail_around = 0.0
 
     @property
     def subject(self) -> Subject:
@@ -199,6 +205,8 @@ class Acquaintance:
         """The face is, or was, out of sight: what is seen next may be somebody else's."""
         if self._published >= len(_PUBLISH_AFTER_S):
             self._check = []
+        else:
+            self.unfinished = True
 
     def see(self, points: Float, frame: VideoFrame, *, closely: bool = True) -> Fit:
         """points: (478, 3) px of the frame -> the fit, with the face as known. closely: look at the skin, too; without,
@@ -211,8 +219,10 @@ class Acquaintance:
             self._enrolment.run(_FIRST_ROUNDS)
             self._publish()
         steadied = self._skin.steadied(frame.pixels, points) if closely else points
-        fit = self._fit = self._fitter.fit(steadied)
+        sight = Sight(frame.pixels, self._irises) if closely else None
+        fit = self._fit = self._fitter.fit(steadied, sight=sight)
         self.detail = self._skin.detail(self._fitter, fit) if closely else None
+        self.detail_around = 0.0 if self.detail is None else self._skin.trust
         self._glances += 1
         if closely or self._subject is None or self._glances % _LIGHT_EVERY == 0:
             self.light = self._lit(steadied, fit, frame)
@@ -221,8 +231,8 @@ class Acquaintance:
         else:
             self._learn(steadied, fit, capture_ns, hurried=not closely)
             if closely and self._published >= len(_PUBLISH_AFTER_S):
-                self._skin.offer(frame.pixels, points, self._fitter, fit, self.subject)
-        return fit
+                self._skin.offer(frame.pixels, points, self._fitter, self._fit, self.subject)
+        return self._fit
 
     def _lit(self, points: Float, fit: Fit, frame: VideoFrame) -> Float:
         """The light on the face, (9, 3). The first frame that shows skin also tells its colour."""
@@ -294,7 +304,9 @@ class Acquaintance:
     def _publish(self) -> None:
         self._published += 1
         self._epoch += 1
-        subject = replace(self._enrolment.subject(self._epoch), focal_confidence=self._focal_confidence)
+        subject = replace(
+            self._enrolment.subject(self._epoch), person=self._person, focal_confidence=self._focal_confidence
+        )
         self._subject = subject
         if subject.camera == self.camera or self._fit is None:
             self._fitter.use(subject)
@@ -303,7 +315,7 @@ class Acquaintance:
             depth = np.array([1, 1, subject.camera.focal / self.camera.focal], np.float32)
             self.camera = subject.camera
             self._fitter = Fitter(self._model, self.camera, subject)
-            now = replace(self._fit, translation=self._fit.translation * depth)
+            now = self._fit = replace(self._fit, translation=self._fit.translation * depth)
             self._fitter.resume(now)
         if now is not None:
             self._skin.settle(self._fitter, now)
@@ -335,18 +347,16 @@ _LENS_ROUNDS = 6
 
 def _params(fit: Fit, known: Acquaintance, score: float, frame: VideoFrame) -> FaceParams:
     """The fit as the engine hands it on: closed lids read 1 for this person, and trust has a number."""
-    expression = fit.expression.copy()
-    rest = known.subject.neutral[_BLINKS]
-    expression[_BLINKS] = rest + (1 - rest) * fit.closed
     doubt = (fit.error - _GOOD_ERROR) / (_BAD_ERROR - _GOOD_ERROR)
     return FaceParams(
         capture_ns=frame.capture_ns,
         rotation=fit.rotation,
         translation=fit.translation,
-        expression=expression,
+        expression=with_lids(fit.expression, known.subject.neutral, fit.closed),
         gaze=fit.gaze,
         light=known.light,
         detail=known.detail,
+        detail_around=known.detail_around,
         confidence=score * min(max(1 - doubt, 0.05), 1.0),
         index=frame.index,
         epoch=frame.epoch,

@@ -17,12 +17,12 @@ import numpy as np
 from mien.clock import NS_PER_S
 from mien.errors import InputError
 from mien.face.camera import axis_angle, rotation_matrix
-from mien.face.performance import SoundFormat
 from mien.face.retargeting import BLINK, PIVOT, Reference, head_angles, head_matrix, mirrored
 from mien.face.rig import ARKIT_NAMES, INDEX, MIRROR
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, AudioFrame, FaceParams, Float
-from mien.performance.take import Event, Take
+from mien.performance.pcm import SoundFormat
+from mien.performance.take import Event, Recorded, Take
 
 _Change = Callable[[FaceParams, Subject, Reference], FaceParams]
 """What becomes of one frame, given whose it is and how that person rests."""
@@ -37,40 +37,56 @@ def cut(take: Take, start_s: float = 0.0, end_s: float | None = None) -> Take:
     """
     if start_s < 0 or (end_s is not None and end_s <= start_s):
         raise InputError(f"Nothing lies between {start_s:g} s and {end_s:g} s. Give the earlier time first.")
-    return replace(take, events=_sound_within(_frames_between(take.events, start_s, end_s), take.fps))
+    if isinstance(take.events, Recorded):
+        here, first_ns = replace(take, events=take.events.since(start_s)), take.events.reader.first_ns
+        return replace(take, events=_stretch(here, start_s, end_s, first_ns))
+    return replace(take, events=_stretch(take, start_s, end_s))
 
 
-def _frames_between(events: Iterable[Event], start_s: float, end_s: float | None) -> Iterator[Event]:
-    first_ns: int | None = None
-    for event in events:
-        if isinstance(event, FaceParams):
-            first_ns = event.capture_ns if first_ns is None else first_ns
-            since_s = (event.capture_ns - first_ns) / NS_PER_S
-            if since_s < start_s or (end_s is not None and since_s >= end_s):
-                continue
-        yield event
-
-
-def _sound_within(events: Iterable[Event], fps: float) -> Iterator[Event]:
-    """The same without the sound before the first frame and after the end of the last one."""
-    first_ns: int | None = None
-    last_ns = 0
+def _stretch(
+    take: Take, start_s: float = 0.0, end_s: float | None = None, first_ns: int | None = None
+) -> Iterator[Event]:
+    """The frames between the two times after `first_ns` (without it, after the first frame of all), with their sound:
+    none before the first of them nor after the end of the last. Ends once there is nothing more to come.
+    """
+    begin_ns: int | None = None  # of the first frame that is kept
+    last_ns = 0  # and of the last one so far
+    limit_ns: int | None = None  # the end of the last one of all, once it is known
     waiting: deque[AudioFrame] = deque()
-    for event in events:
+    for event in take.events:
         if isinstance(event, AudioFrame):
+            if limit_ns is not None and event.capture_ns >= limit_ns:
+                return
             waiting.append(event)
-        elif isinstance(event, FaceParams):
-            first_ns = event.capture_ns if first_ns is None else first_ns
-            last_ns = event.capture_ns
+        elif limit_ns is not None:
+            continue  # only sound that lags behind is still to come
+        elif isinstance(event, Subject):
             yield event
         else:
-            yield event
-        # Sound that a frame has passed is known to lie within; the rest may be beyond the last frame.
-        while first_ns is not None and waiting and waiting[0].capture_ns + waiting[0].duration_ns <= last_ns:
-            yield from _trimmed(waiting.popleft(), first_ns, last_ns)
-    for sound in waiting:
-        if first_ns is not None:
-            yield from _trimmed(sound, first_ns, last_ns + round(NS_PER_S / fps))
+            first_ns = event.capture_ns if first_ns is None else first_ns
+            since_s = (event.capture_ns - first_ns) / NS_PER_S
+            if end_s is not None and since_s >= end_s:
+                if begin_ns is None or take.sound is None:
+                    return
+                limit_ns = last_ns + round(NS_PER_S / take.fps)
+            elif since_s >= start_s:
+                begin_ns = event.capture_ns if begin_ns is None else begin_ns
+                last_ns = event.capture_ns
+                yield event
+        if first_ns is None:
+            continue
+        # What ends before the stretch is out; what a kept frame has passed is in; of the rest the next frames tell.
+        out_ns = first_ns + round(start_s * NS_PER_S) if begin_ns is None else begin_ns
+        while waiting and _end_ns(waiting[0]) <= out_ns:
+            waiting.popleft()
+        while waiting and begin_ns is not None and (limit_ns is not None or _end_ns(waiting[0]) <= last_ns):
+            yield from _trimmed(waiting.popleft(), begin_ns, last_ns if limit_ns is None else limit_ns)
+    for sound in waiting if begin_ns is not None else ():
+        yield from _trimmed(sound, begin_ns or 0, last_ns + round(NS_PER_S / take.fps))
+
+
+def _end_ns(sound: AudioFrame) -> int:
+    return sound.capture_ns + sound.duration_ns
 
 
 def _trimmed(sound: AudioFrame, start_ns: int, end_ns: int) -> Iterator[AudioFrame]:
@@ -136,8 +152,22 @@ def blended(one: FaceParams, other: FaceParams, share: float) -> FaceParams:
         expression=mixed(one.expression, other.expression),
         gaze=mixed(one.gaze, other.gaze),
         light=mixed(one.light, other.light),
+        detail=_mixed_detail((one, other), np.array([1 - share, share])),
         confidence=one.confidence + (other.confidence - one.confidence) * share,
     )
+
+
+def _mixed_detail(frames: Sequence[FaceParams], weights: Float) -> Float | None:
+    """The mean of what is known of the skin; None where the frame that counts most knows nothing."""
+    if frames[int(np.argmax(weights))].detail is None:
+        return None
+    known = [
+        (frame.detail, weight)
+        for frame, weight in zip(frames, weights, strict=True)
+        if frame.detail is not None
+    ]
+    details, shares = zip(*known, strict=True)
+    return np.asarray(np.average(np.stack(details), axis=0, weights=shares), np.float32)
 
 
 # --- motion -------------------------------------------------------------------------------------------
@@ -215,7 +245,14 @@ def mirrored_take(take: Take) -> Take:
 
 def _mirrored_subject(subject: Subject) -> Subject:
     rest = mirrored(
-        FaceParams(0, subject.rest_rotation, subject.rest_translation, subject.neutral, subject.rest_gaze)
+        FaceParams(
+            0,
+            subject.rest_rotation,
+            subject.rest_translation,
+            subject.neutral,
+            subject.rest_gaze,
+            subject.rest_light,
+        )
     )
     return replace(
         subject,
@@ -224,6 +261,7 @@ def _mirrored_subject(subject: Subject) -> Subject:
         rest_rotation=rest.rotation,
         rest_translation=rest.translation,
         rest_gaze=rest.gaze,
+        rest_light=rest.light,
         camera=replace(subject.camera, cx=subject.camera.width - subject.camera.cx),
     )
 
@@ -283,6 +321,7 @@ def _mean(window: Sequence[FaceParams], place: int, sigma_s: float) -> FaceParam
         expression=np.where(BLINK, centre.expression, expression),
         gaze=mean([frame.gaze for frame in window]),
         light=mean([frame.light for frame in window]),
+        detail=_mixed_detail(window, weights),
     )
 
 
@@ -317,7 +356,7 @@ def _joined(takes: Sequence[Take], sound: SoundFormat | None) -> Iterator[Event]
         if number:
             yield take.subject
         shift_ns: int | None = None
-        for event in _sound_within(events, take.fps):
+        for event in _stretch(replace(take, events=events, sound=sound)):
             if isinstance(event, Subject):
                 yield event
                 continue

@@ -1,7 +1,8 @@
 """Performances as JSON lines: one object per line, for scripts and for people. Nothing is lost.
 
 The first line is the header of a performance file (docs/performance-format.md), the others have a `type`:
-`face` (groups as lists, expressions by name, those at 0 left out), `sound` (16-bit PCM in base64), `subject`.
+`face` (groups as lists, expressions by name, those at 0 left out, `detail` where it is known), `sound` (16-bit PCM in
+base64), `subject`.
 """
 
 from __future__ import annotations
@@ -14,24 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from mien import __version__
 from mien.errors import InputError
-from mien.face.performance import (
-    FORMAT,
-    VERSION,
-    SoundFormat,
-    frame_rate,
-    subject_from_json,
-    subject_to_json,
-    time_ns,
-    whole,
-)
 from mien.face.rig import ARKIT_NAMES, INDEX
-from mien.frames import EXPRESSIONS, AudioFrame, FaceParams, Float
+from mien.face.subject_json import subject_from_json, subject_to_json
+from mien.frames import DETAIL, EXPRESSIONS, AudioFrame, FaceParams, Float
+from mien.numbers import json_object, whole
+from mien.performance.pcm import SoundFormat, to_pcm16
+from mien.performance.records import (
+    FORMAT,
+    GROUPS,
+    detail_of,
+    detail_steps,
+    frame_rate,
+    require_version,
+    time_ns,
+)
 from mien.performance.take import Event, Take
+from mien.performance.writer import header_of
 
 SUFFIX = ".jsonl"
-_GROUPS = {"rotation": (3,), "translation": (3,), "gaze": (2, 2), "light": (9, 3)}
 
 
 def write_jsonl(take: Take, path: Path) -> int:
@@ -39,7 +41,7 @@ def write_jsonl(take: Take, path: Path) -> int:
     frames = 0
     try:
         with path.open("w", encoding="utf-8") as file:
-            file.write(_line(_header(take)))
+            file.write(_line(header_of(take.subject, take.fps, take.sound)))
             for event in take.events:
                 frames += isinstance(event, FaceParams)
                 file.write(_line(_object(event)))
@@ -52,18 +54,6 @@ def _line(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":")) + "\n"
 
 
-def _header(take: Take) -> dict[str, Any]:
-    sound = take.sound and {"rate": take.sound.rate, "channels": take.sound.channels}
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "engine": __version__,
-        "fps": take.fps,
-        "sound": sound,
-        "subject": subject_to_json(take.subject),
-    }
-
-
 def _object(event: Event) -> dict[str, Any]:
     if isinstance(event, FaceParams):
         weights = event.expression
@@ -72,16 +62,14 @@ def _object(event: Event) -> dict[str, Any]:
             "capture_ns": event.capture_ns,
             "index": event.index,
             "confidence": _plain(event.confidence),
-            **{name: _plain(getattr(event, name)) for name in _GROUPS},
+            **{name: _plain(getattr(event, name)) for name in GROUPS},
             "expression": {name: _plain(weights[i]) for i, name in enumerate(ARKIT_NAMES) if weights[i]},
+            # In cm as everything, but no finer than the file has it: there are 828 numbers to a face.
+            **({} if event.detail is None else {"detail": (detail_steps(event.detail) / 100).tolist()}),
         }
     if isinstance(event, AudioFrame):
-        pcm = np.round(np.clip(event.samples, -1, 1) * 32767).astype("<i2")
-        return {
-            "type": "sound",
-            "capture_ns": event.capture_ns,
-            "pcm16": base64.b64encode(pcm.tobytes()).decode(),
-        }
+        pcm = base64.b64encode(to_pcm16(event.samples)).decode()
+        return {"type": "sound", "capture_ns": event.capture_ns, "pcm16": pcm}
     return {"type": "subject", **subject_to_json(event)}
 
 
@@ -101,13 +89,14 @@ def read_jsonl(path: Path) -> Take:
         number, header = next(lines)
         if header.get("format") != FORMAT:
             raise InputError(f"{path} is not a performance in JSON lines: its first line is no header.")
+        require_version(header.get("version"))
         sound = SoundFormat.from_json(header.get("sound"))
         subject, fps = subject_from_json(header["subject"]), frame_rate(header["fps"])
         return Take(subject, fps, sound, _events(path, lines, sound))
     except StopIteration:
         raise InputError(f"{path} is empty. Export a performance to see what belongs in it.") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}, line {number}: this header cannot be used ({error!r}).") from None
+        raise InputError(f"{path}, line {number}: this header cannot be used ({_reason(error)}).") from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -124,12 +113,13 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}, line {number}: this is not JSON.") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}, line {number}: this is not a JSON object.")
-    return value
+        return json_object(line)
+    except ValueError as error:
+        raise InputError(f"{path}, line {number}: {error}.") from None
+
+
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _events(
@@ -143,21 +133,19 @@ def _events(
             elif kind == "sound":
                 if sound is None:
                     raise ValueError("the header announces no sound")
-                pcm = np.frombuffer(base64.b64decode(value["pcm16"], validate=True), "<i2")
-                samples = (pcm.astype(np.float32) / 32767).reshape(-1, sound.channels)
-                yield AudioFrame(samples, sound.rate, time_ns(value["capture_ns"]))
+                pcm = base64.b64decode(value["pcm16"], validate=True)
+                yield sound.frame(pcm, time_ns(value["capture_ns"]))
             elif kind == "subject":
                 yield subject_from_json(value)
             else:
                 raise ValueError(f"type {kind!r} is none of face, sound, subject")
         except (KeyError, TypeError, ValueError) as error:
-            detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise InputError(f"{path}, line {number}: {detail}.") from None
+            raise InputError(f"{path}, line {number}: {_reason(error)}.") from None
 
 
 def _face(value: dict[str, Any]) -> FaceParams:
     groups: dict[str, Any] = {
-        name: _array(name, value[name], shape) for name, shape in _GROUPS.items() if name in value
+        name: _array(name, value[name], shape) for name, shape in GROUPS.items() if name in value
     }
     expression = np.zeros(EXPRESSIONS, np.float32)
     weights = value.get("expression", {})
@@ -168,11 +156,18 @@ def _face(value: dict[str, Any]) -> FaceParams:
             raise ValueError(f"{name} is no ARKit expression")
         expression[INDEX[name]] = _array(name, weight, ())
     confidence = float(_array("confidence", value.get("confidence", 1.0), ()))
+    detail = (
+        None
+        if value.get("detail") is None
+        else detail_of(detail_steps(_array("detail", value["detail"], DETAIL)))
+    )
     return FaceParams(
         time_ns(value["capture_ns"]),
         expression=expression,
         confidence=min(max(confidence, 0.0), 1.0),
         index=whole(value.get("index", 0)),
+        detail=detail,
+        detail_around=0.0 if detail is None else 1.0,
         **groups,
     )
 

@@ -26,9 +26,9 @@ import numpy as np
 
 from mien.clock import NS_PER_S
 from mien.errors import InputError
+from mien.face.assets import BUILT_IN
 from mien.face.camera import Camera, axis_angle
-from mien.face.model import BUILT_IN, load_model
-from mien.face.performance import SoundFormat
+from mien.face.model import load_model
 from mien.face.retargeting import (
     EXPRESSION,
     GAZE,
@@ -42,6 +42,7 @@ from mien.face.retargeting import (
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, AudioFrame, FaceParams, Float
+from mien.performance.pcm import SoundFormat
 from mien.performance.take import Event, Take
 
 SUFFIX = ".csv"
@@ -129,11 +130,14 @@ def read_livelink(path: Path, *, estimate_rest: bool = True, sound: AudioFrame |
 
     estimate_rest: the person's rest is read off the recording, because a phone lies below the face and a
     resting mouth reads more than 0: head and gaze are at rest at their median, each expression at its 10th
-    percentile, up to 0.3. Without it the numbers are taken at their word. sound: goes along from the first
-    frame on. Raises `InputError` naming the line.
+    percentile, up to 0.3. Without it the numbers are taken at their word. sound: recorded along, from the first
+    row on, also where that shows no face yet. Raises `InputError` naming the line.
     """
     places, codes, values, kept = _table(path)
-    times_ns = _times_ns(path, codes)
+    since_first_ns = _times_ns(path, codes)
+    # A face is what a performance begins with.
+    lead_ns = int(since_first_ns[1])
+    times_ns = since_first_ns[1:] - lead_ns
     columns = {name: values[:, i] for i, name in enumerate(places)}
     expression = np.zeros((len(times_ns), EXPRESSIONS), np.float32)
     for name, i in INDEX.items():
@@ -153,13 +157,12 @@ def read_livelink(path: Path, *, estimate_rest: bool = True, sound: AudioFrame |
     faces = _faces(times_ns, head, gaze, expression, kept)
     if sound is None:
         return Take(subject, fps, None, faces)
-    form = SoundFormat(sound.rate, sound.samples.shape[1])
-    return Take(subject, fps, form, _with_sound(faces, sound, int(times_ns[0])))
+    return Take(subject, fps, SoundFormat.of(sound), _with_sound(faces, sound, lead_ns))
 
 
 def _table(path: Path) -> tuple[list[str], list[str], Float, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """Names of the columns; timecodes; (N, columns) float32, the last row repeated where the face was lost;
-    (N,) bool, where it was not. Rows before the first face are left out.
+    """Names of the columns; timecodes, of the first row of all and then of N; (N, columns) float32, the last row
+    repeated where the face was lost; (N,) bool, where it was not. The N begin with the first face.
     """
     codes: list[str] = []
     numbers = array("f")
@@ -187,6 +190,8 @@ def _table(path: Path) -> tuple[list[str], list[str], Float, np.ndarray[tuple[in
                     raise InputError(
                         f"{path}, line {rows.line_num}: {len(row)} values where {len(header)} belong."
                     )
+                if not codes:
+                    codes.append(row[0])
                 if last is not None:
                     codes.append(row[0])
                     numbers.extend(last)
@@ -195,16 +200,16 @@ def _table(path: Path) -> tuple[list[str], list[str], Float, np.ndarray[tuple[in
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
     except (UnicodeDecodeError, csv.Error):
         raise InputError(f"{path} is no table of text. Give a file that ends in {SUFFIX}.") from None
-    if not codes:
+    if not kept:
         raise InputError(f"{path} holds no frame with a face. Record it anew.")
-    values = np.frombuffer(numbers, np.float32).reshape(len(codes), len(names))
+    values = np.frombuffer(numbers, np.float32).reshape(len(kept), len(names))
     if not np.isfinite(values).all():
         raise InputError(f"{path} holds numbers that are not finite. Record it anew.")
     return names, codes, values, np.array(kept)
 
 
 def _times_ns(path: Path, codes: list[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """From the first frame on, growing, past midnight too."""
+    """From the first of them on, growing, past midnight too."""
     fields = []
     for code in codes:
         found = _TIMECODE.fullmatch(code.strip())
@@ -299,13 +304,17 @@ def _faces(
         )
 
 
-def _with_sound(faces: Iterator[FaceParams], sound: AudioFrame, start_ns: int) -> Iterator[Event]:
-    """The sound in pieces between the frames, ahead of them by at most a tenth of a second."""
+def _with_sound(faces: Iterator[FaceParams], sound: AudioFrame, lead_ns: int) -> Iterator[Event]:
+    """The sound in pieces between the frames, ahead of them by at most a tenth of a second. What was heard in the
+    `lead_ns` before the first one is left out.
+    """
     piece = max(sound.rate // 10, 1)
-    place = 0
+    place = -(-lead_ns * sound.rate // NS_PER_S)
     for face in faces:
-        while place < len(sound.samples) and start_ns + place * NS_PER_S // sound.rate <= face.capture_ns:
-            capture_ns = start_ns + place * NS_PER_S // sound.rate
+        while (
+            place < len(sound.samples)
+            and (capture_ns := place * NS_PER_S // sound.rate - lead_ns) <= face.capture_ns
+        ):
             yield AudioFrame(sound.samples[place : place + piece].copy(), sound.rate, capture_ns)
             place += piece
         yield face

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mien.errors import InputError
-from mien.face.performance import PerformanceReader, PerformanceWriter, SoundFormat
 from mien.face.subject import Subject
 from mien.frames import AudioFrame, FaceParams
+from mien.performance.pcm import SoundFormat
+from mien.performance.reader import PerformanceReader
+from mien.performance.writer import PerformanceWriter
 
 Event = FaceParams | AudioFrame | Subject
 """What a performance is made of, in the order of its file. A `Subject` holds for the frames that follow it."""
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """The events of an open file, from the first each time."""
+
+    reader: PerformanceReader
+
+    def __iter__(self) -> Iterator[Event]:
+        return self.reader.events()
+
+    def since(self, start_s: float) -> Iterator[Event]:
+        """Those from so long after the first frame on; what precedes is not decoded."""
+        return self.reader.events(start_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Take:
     """subject: whose face it is at the beginning. fps: nominal. sound: its format, None where there is none.
 
-    events: consumed once, unless it is a list. Frames come in order of time; sound may be ahead or behind.
+    events: consumed once, unless it is a list or `Recorded`. Frames come in order of time; sound may be ahead or
+    behind.
     """
 
     subject: Subject
@@ -30,7 +47,7 @@ class Take:
     @classmethod
     def of(cls, reader: PerformanceReader) -> Take:
         """What an open performance file holds; it must stay open while the events are taken."""
-        return cls(reader.subject, reader.fps, reader.sound, reader.events())
+        return cls(reader.subject, reader.fps, reader.sound, Recorded(reader))
 
 
 def save_take(take: Take, path: Path) -> int:

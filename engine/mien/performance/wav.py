@@ -9,8 +9,8 @@ import numpy as np
 
 from mien.clock import NS_PER_S
 from mien.errors import InputError
-from mien.face.performance import SoundFormat
 from mien.frames import AudioFrame, FaceParams
+from mien.performance.pcm import SoundFormat, to_pcm16
 from mien.performance.take import Take
 
 SUFFIX = ".wav"
@@ -23,8 +23,7 @@ def read_wav(path: Path) -> AudioFrame:
             if file.getsampwidth() != 2:
                 raise InputError(f"{path} has {8 * file.getsampwidth()}-bit samples. Convert it to 16 bits.")
             form = SoundFormat(file.getframerate(), file.getnchannels())
-            pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, form.channels)
-            return AudioFrame((pcm / np.float32(32767)).astype(np.float32), form.rate, 0)
+            return form.frame(file.readframes(file.getnframes()), 0)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
     except (wave.Error, EOFError, ValueError) as error:
@@ -54,9 +53,8 @@ def write_wav(take: Take, path: Path) -> float:
                     due = round((sound.capture_ns - (start_ns or 0)) * rate / NS_PER_S)
                     samples = sound.samples[max(written - due, 0) :]
                     silence = np.zeros((max(due - written, 0), channels), np.float32)
-                    pcm = np.round(np.clip(np.concatenate([silence, samples]), -1, 1) * 32767).astype("<i2")
-                    file.writeframes(pcm.tobytes())
-                    written += len(pcm)
+                    file.writeframes(to_pcm16(np.concatenate([silence, samples])))
+                    written += len(silence) + len(samples)
                 if start_ns is not None:
                     waiting.clear()
     except OSError as error:

@@ -47,20 +47,39 @@ class Sitter:
         self._index = 0
 
     def photograph(
-        self, gaze: Float = AHEAD, head: Float = AHEAD, place: tuple[float, float, float] | None = None
+        self,
+        gaze: Float = AHEAD,
+        head: Float = AHEAD,
+        place: tuple[float, float, float] | None = None,
+        expression: Float | None = None,
     ) -> Bytes:
-        """(H, W, 3) uint8 RGB. gaze, head: (2,) degrees, yaw and pitch; place: elsewhere for this picture."""
+        """(H, W, 3) uint8 RGB. gaze, head: (2,) degrees, yaw and pitch; place: elsewhere for this picture; expression:
+        (52,) besides the lids that follow the gaze.
+        """
         turned = np.radians([gaze, gaze]).astype(np.float32)
-        shape = self._face.vertices(eye_look(turned), turned)
+        weights = eye_look(turned)
+        if expression is not None:
+            weights = np.minimum(weights + expression, np.float32(1))
+        shape = self._face.vertices(weights, turned)
         where = np.array(self.place if place is None else place, np.float32)
         return self._painter.photograph(shape, self.camera, turn(head), where)
 
-    def see(self, picture: Bytes, frames: int = 1, noise: int = 0) -> Tracked:
-        """What the tracker makes of the last of `frames` copies, which differ by up to `noise` grey levels."""
+    def see(
+        self,
+        picture: Bytes,
+        frames: int = 1,
+        noise: int = 0,
+        sent: Callable[[Bytes], Bytes] = lambda picture: picture,
+    ) -> Tracked:
+        """What the tracker makes of the last of `frames` copies, which differ by up to `noise` grey levels and are
+        `sent` by the camera somehow.
+        """
         for _ in range(frames):
             differing = self._rng.integers(-noise, noise + 1, picture.shape) if noise else 0
             shown = (picture.astype(np.int16) + differing).clip(0, 255).astype(np.uint8)
-            tracked = self._tracker.process(VideoFrame(shown, self._index * FRAME_NS, index=self._index))
+            tracked = self._tracker.process(
+                VideoFrame(sent(shown), self._index * FRAME_NS, index=self._index)
+            )
             self._index += 1
         return tracked
 

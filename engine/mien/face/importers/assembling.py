@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.face.importers.expressions import carried, mapped, over
-from mien.face.importers.landmarks import IRISES, Embedded, embed
+from mien.face.importers.landmarks import Embedded, embed
 from mien.face.importers.raw import RawModel
 from mien.face.importers.registration import Registration, register
 from mien.face.importers.surface import Doubles, Surface
+from mien.face.landmark_basis import IRISES
 from mien.face.model import (
     EYES,
     INNER_LIPS,
@@ -29,6 +30,7 @@ from mien.face.model import (
     Region,
     eyeball_uv,
 )
+from mien.face.outline import enclosed
 from mien.frames import Float
 
 _FACE_CM = 1.0
@@ -111,7 +113,7 @@ def _turned(
     for eye, centre in zip(EYES, centres, strict=True):
         uv[region == eye] = eyeball_uv(mean[region == eye] - centre)
     points = landmarks.mediapipe
-    for landmark, eye in IRISES.items():
+    for landmark, eye in zip(IRISES, EYES, strict=True):
         ball = np.flatnonzero(region == eye)
         away = mean[ball] - centres[EYES.index(eye)]
         points.vertices[landmark] = ball[(away[:, 2] / np.linalg.norm(away, axis=1)).argmax()]
@@ -197,19 +199,8 @@ def _without_eyes(
     for lids in LIDS:
         ring = points[list(lids)]
         near = np.abs(middles[:, 2] - ring[:, 2].mean()) < 1.5
-        hidden |= near & _within(middles[:, :2], ring[:, :2])
+        hidden |= near & enclosed(middles[:, :2], ring[:, :2])
     return triangles[~hidden]
-
-
-def _within(points: NDArray[np.floating[Any]], ring: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """Which points (N, 2) lie in a closed polygon (R, 2): an upward ray crosses its edges an odd number of times."""
-    inside = np.zeros(len(points), bool)
-    x, y = points.T
-    for (x0, y0), (x1, y1) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
-        beside = (x0 > x) != (x1 > x)
-        above = y < y0 + (x - x0) * (y1 - y0) / (x1 - x0 if x1 != x0 else 1e-12)
-        inside ^= beside & above
-    return inside
 
 
 @dataclass(frozen=True, slots=True)

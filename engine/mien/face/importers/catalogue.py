@@ -29,6 +29,11 @@ class Download:
     folder: str
     tree: str
 
+    @property
+    def checksum(self) -> str:
+        """For people, who can compare it with what `git ls-tree` shows."""
+        return f"git tree {self.tree}"
+
 
 _ICT_COMMIT = "da5f95a607f5e6b37755b38d3385d7f2853732e5"
 

@@ -19,12 +19,12 @@ from mien.errors import ConfigError, PackageError
 from mien.face.importers.landmarks import Embedded, embed
 from mien.face.importers.registration import register
 from mien.face.importers.surface import Surface
-from mien.face.model import Embedding, FaceModel, Region, eyeball_uv
-from mien.face.modelfile import read_arrays
+from mien.face.landmark_basis import IRISES
+from mien.face.model import EYES, Embedding, FaceModel, Region, eyeball_uv
+from mien.face.modelfile import array_names, read_arrays
 from mien.face.rig import ARKIT_NAMES
 from mien.frames import Float
 
-MODEL_FILE = "ict_facekit.npz"
 LANDMARK_FILE = "ict_to_mediapipe.npz"
 
 _REGIONS = {
@@ -38,7 +38,6 @@ _REGIONS = {
 }
 """What is kept. Eye sockets, lashes, tear lines and occlusion shells are aids of an offline renderer."""
 
-_IRIS = {468: Region.EYE_RIGHT, 473: Region.EYE_LEFT}
 _FACE_OVAL_68 = 17
 
 
@@ -60,8 +59,9 @@ def embedded(raw: dict[str, NDArray[Any]], head: FaceModel) -> tuple[dict[str, N
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file is in ICT-FaceKit's layout and not in mien's own."""
-    return path.name == MODEL_FILE
+    """Whether an `.npz` is in ICT-FaceKit's layout, whatever it is called. Raises PackageError."""
+    names = array_names(path)
+    return names >= {"region_names", "expr_names"} and "format" not in names
 
 
 def read(path: Path) -> FaceModel:
@@ -167,7 +167,7 @@ class _Reader:
         corners = self.new[self.embedding["tv"]].astype(np.int32)
         weights = np.asarray(self.embedding["bc"], np.float32)
         trust = np.minimum(np.asarray(self.embedding["wt"], np.float32), 1)
-        for landmark, eye in _IRIS.items():
+        for landmark, eye in zip(IRISES, EYES, strict=True):
             ball = self.new[self.span[eye]]
             ball = ball[ball >= 0]
             centre = centres[0 if eye == Region.EYE_LEFT else 1]

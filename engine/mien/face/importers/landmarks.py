@@ -8,11 +8,10 @@ import numpy as np
 
 from mien.face.importers.registration import Registration
 from mien.face.importers.surface import Doubles, Surface
-from mien.face.landmark_basis import OUTER_CORNERS
-from mien.face.model import Embedding, FaceModel, Region
+from mien.face.landmark_basis import LANDMARKS, MESH, OUTER_CORNERS
+from mien.face.model import Embedding, FaceModel
 from mien.face.normals import vertex_normals
 
-IRISES = {473: Region.EYE_LEFT, 468: Region.EYE_RIGHT}
 _LOOSE_CM = 0.3
 _LOOSE_TRUST = 0.3
 
@@ -33,20 +32,20 @@ def embed(head: FaceModel, registration: Registration, surface: Surface) -> Embe
     """The points of the irises are left without trust: they belong on the eyeballs, which are not part of `surface`."""
     facing = vertex_normals(registration.points, head.triangles)
     embedded = {}
-    for count, own in ((478, head.landmarks), (68, head.landmarks68)):
+    for count, own in ((LANDMARKS, head.landmarks), (68, head.landmarks68)):
         weights = own.weights[:, :, None]
         points = (registration.points[own.vertices] * weights).sum(axis=1)
         turned = (facing[own.vertices] * weights).sum(axis=1)
         turned /= np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-12)
         near = surface.nearest(points, turned)
         trust = np.where(near.distance < _LOOSE_CM, own.trust, np.minimum(own.trust, _LOOSE_TRUST))
-        trust[list(range(468, count))] = 0
+        trust[list(range(MESH, count))] = 0
         embedding = Embedding(
             surface.triangles[near.triangle].astype(np.int32),
             near.weights.astype(np.float32),
             trust.astype(np.float32),
         )
         embedded[count] = embedding, near
-    embedding, near = embedded[478]
+    embedding, near = embedded[LANDMARKS]
     corners = near.points[list(OUTER_CORNERS)]
     return Embedded(embedding, embedded[68][0], near.distance, float(np.linalg.norm(corners[0] - corners[1])))

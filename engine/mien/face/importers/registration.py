@@ -18,11 +18,11 @@ from scipy.sparse.linalg import splu
 
 from mien.errors import PackageError
 from mien.face.importers.surface import Doubles, Nearest, Surface
+from mien.face.landmark_basis import MESH
 from mien.face.model import INNER_LIPS, LIDS, MOUTH_INSIDE, FaceModel, Region
 from mien.face.normals import vertex_normals
 from mien.frames import Float
 
-MESH = 468
 _NOSE_TIP = 1
 _STIFFNESS = (60.0, 20.0, 6.0, 2.0, 0.6, 0.2)
 _ROUNDS = 3

@@ -6,11 +6,12 @@ import argparse
 import time
 from pathlib import Path
 
+from mien.face.assets import BUILT_IN
 from mien.face.make.assemble import build
 from mien.face.make.study import Study
 from mien.face.make.topology import face_triangles
 from mien.face.make.tracks import read_tracks
-from mien.face.model import BUILT_IN, save_model
+from mien.face.model import save_model
 
 SOURCE = "mien-head: made by the mien project (engine/mien/face/make), Apache-2.0"
 

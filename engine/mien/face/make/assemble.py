@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from mien.face.camera import rotation_matrix
+from mien.face.landmark_basis import IRISES
 from mien.face.make import cranium, eyes, identity, mouth
 from mien.face.make.expressions import (
     GLIDE_CM,
@@ -337,7 +338,7 @@ def _landmarks(body: _Body) -> Embedding:
     trust = np.zeros(478, np.float32)
     trust[:COUNT] = 1
     trust[list(OVAL)] = 0.3
-    for landmark, eye in ((468, Region.EYE_RIGHT), (473, Region.EYE_LEFT)):
+    for landmark, eye in zip(IRISES, EYES, strict=True):
         corners[landmark] = int(np.flatnonzero(body.vertex_region == eye)[0])
         trust[landmark] = 1
     return Embedding(corners, weights, trust)

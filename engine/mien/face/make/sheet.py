@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.face.assets import BUILT_IN
 from mien.face.make.shading import Painter
-from mien.face.model import BUILT_IN, PosedFace, load_model
+from mien.face.model import PosedFace, load_model
 from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.frames import Float
 

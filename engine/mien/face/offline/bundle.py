@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import exp
+from math import exp, log
 
 import numpy as np
 
+from mien.face.camera import Camera
 from mien.face.focal import PRIOR_SPREAD
 from mien.face.landmark_basis import LandmarkBasis
 from mien.face.landmark_term import FRAME, Double
 from mien.face.light import ambient
 from mien.face.model import FaceModel, PosedFace
 from mien.face.offline.crop import Crop
-from mien.face.offline.frame import FrameSolver, landmark_rows, move
+from mien.face.offline.frame import FrameSolver, hold, landmark_rows, move
 from mien.face.offline.picture import FrameState, Person, Photometry
 from mien.face.offline.shape import ShapeFields
 from mien.face.offline.skin import AlbedoEstimate
@@ -62,18 +63,21 @@ class Bundle:
         self._reflectance = reflectance
         self._basis = LandmarkBasis.of(model)
         self._photometry = Photometry(model, rasterizer, fields.vertices)
-        self._weights = FrameSolver(model, self._photometry).weights
         self._solver = FrameSolver(model, self._photometry)
 
-    def solve(self, subject: Subject, keys: Sequence[KeyFrame], progress: Callable[[float], None]) -> Person:
+    def solve(
+        self, subject: Subject, keys: Sequence[KeyFrame], guess: Camera, progress: Callable[[float], None]
+    ) -> Person:
         """Estimate the person anew, starting from `subject`; the states (and crops' cameras) of `keys` move along.
+
+        guess: the camera that is expected before anything is seen; the subject's is what the landmarks made of it.
         `progress` is told the share that is done.
         """
         person = self.unpainted(subject)
         self.paint(person, keys, first=True)
         total = np.zeros(len(self._fields.spread))
         for number in range(ROUNDS):
-            total += self._adjust(person, keys, total)
+            total += self._adjust(person, keys, total, guess)
             self.paint(person, keys)
             progress((number + 1) / ROUNDS)
         return person
@@ -84,12 +88,12 @@ class Bundle:
         skin = self._photometry.skin
         return Person(subject, face, skin.spread(self._reflectance.average), np.ones(len(skin), np.float32))
 
-    def _adjust(self, person: Person, keys: Sequence[KeyFrame], total: Double) -> Double:
+    def _adjust(self, person: Person, keys: Sequence[KeyFrame], total: Double, guess: Camera) -> Double:
         """One Gauss-Newton step of everything; returns the change of the shape coefficients (S,)."""
         count = len(total)
         shared, right = np.zeros((count + 1, count + 1)), np.zeros(count + 1)
         kept: list[tuple[Double, Double]] = []
-        weights, camera = self._weights, person.subject.camera
+        weights, camera = self._solver.weights, person.subject.camera
         for key in keys:
             drawn = self._photometry.draw(person, key.state, key.crop)
             photometric, pull, _ = self._photometry.equations(
@@ -112,7 +116,9 @@ class Bundle:
         ridge = _UNIT * len(keys) / self._fields.spread.astype(np.float64) ** 2
         shared[np.diag_indices(count)] += ridge
         right[:-1] -= ridge * total
-        shared[-1, -1] += _UNIT * len(keys) / PRIOR_SPREAD**2
+        lens_ridge = _UNIT * len(keys) / PRIOR_SPREAD**2
+        shared[-1, -1] += lens_ridge
+        right[-1] += lens_ridge * log(guess.focal / camera.focal)
         change = np.linalg.solve(shared, right)
         change[-1] = min(max(change[-1], -0.1), 0.1)
         factor = exp(float(change[-1]))
@@ -123,7 +129,7 @@ class Bundle:
         person.face = PosedFace(self._model, person.subject.identity, person.subject.offsets)
         for key, (by_shared, own) in zip(keys, kept, strict=True):
             move(key.state, own - by_shared @ change)
-            self._solver.hold(key.state)
+            hold(key.state)
             lens = key.crop.camera
             key.crop = Crop(key.crop.colours, replace(lens, focal=lens.focal * factor))
         return change[:-1]

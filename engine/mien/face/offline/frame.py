@@ -29,9 +29,10 @@ _FIXED = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_N
 _JAW_OPEN, _MOUTH_CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
-_RIDGE = {"jawForward": 6.0, "mouthRoll": 2.0, "mouthShrug": 2.0, "mouthPress": 2.0, "mouthDimple": 2.0,
-          "noseSneer": 1.5, "cheekSquint": 2.0, "cheekPuff": 2.0, "jawOpen": 0.3, "eyeBlink": 0.3}  # fmt: skip
-"""Weight per shape, 1 for the others: what a camera sees badly, or mistakes for something else, stays small."""
+_PIXEL_RIDGE = {"jawForward": 6.0, "mouthRoll": 2.0, "mouthShrug": 2.0, "mouthPress": 2.0, "mouthDimple": 2.0,
+                "noseSneer": 1.5, "cheekSquint": 2.0, "cheekPuff": 2.0, "jawOpen": 0.3, "eyeBlink": 0.3}  # fmt: skip
+"""Weight per shape, 1 for the others: what a camera sees badly, or mistakes for something else, stays small.
+Cheeks and stretched lips are less held than by landmarks alone (`fitting`): their shading shows in the pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ class Solved:
 class FrameSolver:
     """Solves frame after frame of one person. Not thread-safe."""
 
-    def __init__(self, model: FaceModel, photometry: Photometry, weights: Weights | None = None) -> None:
+    def __init__(self, model: FaceModel, photometry: Photometry) -> None:
         self.basis = LandmarkBasis.of(model)
-        self.weights = weights or Weights()
+        self.weights = Weights()
         self._photometry = photometry
         self._prior = self.weights.ridge * np.array([_ridge_of(name) for name in ARKIT_NAMES])
         self._none = np.zeros((0, LANDMARKS, 3), np.float32)
@@ -119,11 +120,6 @@ class FrameSolver:
         matrix[held, held] = 1
         right[held] = 0
 
-    def hold(self, state: FrameState) -> None:
-        """Put the expression weights back into the box."""
-        state.expression = np.clip(state.expression, 0, 1).astype(np.float32)
-        state.expression[_MOUTH_CLOSE] = min(state.expression[_MOUTH_CLOSE], state.expression[_JAW_OPEN])
-
     def _step(
         self, photometric: Double, right: Double, marks: Linearised, state: FrameState, before: Float
     ) -> Double:
@@ -161,7 +157,7 @@ class FrameSolver:
 
 
 def _ridge_of(name: str) -> float:
-    return next((weight for stem, weight in _RIDGE.items() if name.startswith(stem)), 1.0)
+    return next((weight for stem, weight in _PIXEL_RIDGE.items() if name.startswith(stem)), 1.0)
 
 
 def landmark_rows(
@@ -180,7 +176,18 @@ def look(state: FrameState, start: FrameState) -> None:
     axes = np.stack([gaze_rotation(yaw, pitch)[:, 2] for yaw, pitch in start.gaze])
     x, y, z = (axes @ (state.rotation.T @ start.rotation).T).T
     state.gaze = np.stack([np.arctan2(x, z), np.arcsin(np.clip(y, -1, 1))], axis=1).astype(np.float32)
+    follow_gaze(state)
+
+
+def follow_gaze(state: FrameState) -> None:
+    """Set the eyeLook shapes, which carry the lids along, to what the gaze asks for."""
     state.expression[_FIXED] = eye_look(state.gaze)[_FIXED]
+
+
+def hold(state: FrameState) -> None:
+    """Put the expression weights back into the box; lips close no further than the jaw has opened them."""
+    state.expression = np.clip(state.expression, 0, 1).astype(np.float32)
+    state.expression[_MOUTH_CLOSE] = min(state.expression[_MOUTH_CLOSE], state.expression[_JAW_OPEN])
 
 
 def move(state: FrameState, change: Double) -> None:

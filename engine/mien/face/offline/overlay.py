@@ -36,7 +36,11 @@ class Overlay:
         self._subject: Subject | None = None
 
     def draw(self, pixels: Bytes, subject: Subject, params: FaceParams) -> Bytes:
-        """pixels: (H, W, 3) uint8 RGB, of the size of the subject's camera -> the same with the mesh over it."""
+        """pixels: (H, W, 3) uint8 RGB -> the same with the mesh over it. Raises ValueError when they are not of the
+        size of the subject's camera.
+        """
+        if pixels.shape != (subject.camera.height, subject.camera.width, 3):
+            raise ValueError(f"pixels are {pixels.shape}, under a camera of {subject.camera}")
         if self._face is None or subject is not self._subject:
             self._subject, self._face = subject, PosedFace(self._model, subject.identity, subject.offsets)
         model, camera = self._model, subject.camera

@@ -3,11 +3,14 @@
 Each solved frame brings its normal equations, which say how well which combination of its unknowns is known. Together
 with "little changes from frame to frame" they make one block-tridiagonal system (a Gauss-Markov smoother), solved
 exactly; what really moves is let through by iteratively reweighting the differences (Cauchy).
+
+A long clip is worked on in windows that overlap: what lies a few seconds off has no say, and an hour's matrices would
+fill the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -15,9 +18,9 @@ from scipy.linalg import cho_factor, cho_solve
 
 from mien.face.camera import axis_angle
 from mien.face.landmark_term import FRAME, Double
-from mien.face.offline.frame import move
+from mien.face.offline.frame import follow_gaze, hold, look, move
 from mien.face.offline.picture import FrameState
-from mien.frames import EXPRESSIONS
+from mien.frames import EXPRESSIONS, Float
 
 NOISE = 0.1
 """Value of the fit's energy that corresponds to one standard deviation of its noise, squared."""
@@ -26,27 +29,76 @@ _STEP = np.concatenate([np.full(EXPRESSIONS, 0.03), np.full(3, 0.006), (0.06, 0.
 _GATE = 3.0
 _ROUNDS = 3
 _GAZE_NOISE, _GAZE_STEP = 0.02, 0.01
+_LID_NOISE, _LID_STEP = 0.02, 0.015
+_WINDOW, _OVERLAP = 512, 96
+"""Frames. The least known unknown forgets a frame within some 13 others (the root of stiffness by information)."""
+_TRIANGLE = np.tril_indices(FRAME)
 
 
-def smoothed(states: Sequence[FrameState], information: Sequence[Double]) -> list[FrameState]:
-    """The frames of one uninterrupted stretch, smoothed. information: (58, 58) of each, as `Solved` has it."""
+def packed(information: Double) -> Float:
+    """The lower triangle (1711,) of a symmetric matrix (58, 58)."""
+    return information[_TRIANGLE].astype(np.float32)
+
+
+def smoothed(states: Sequence[FrameState], information: Sequence[Float]) -> list[FrameState]:
+    """The frames of one uninterrupted stretch, smoothed. information: of each, as `Solved` has it, `packed`."""
+    result = [state.copy() for state in states]
     if len(states) < 2:
-        return [state.copy() for state in states]
+        return result
+
+    def unpacked(begin: int, end: int) -> Double:
+        return np.stack([_unpacked(triangle) for triangle in information[begin:end]])
+
     steps = np.stack([_difference(b, a) for a, b in pairwise(states)])
-    change = smooth_changes(np.asarray(information), steps, NOISE / _STEP**2, _STEP)
-    result = []
-    for state, moved in zip(states, change, strict=True):
-        after = state.copy()
-        move(after, moved)
-        after.expression = np.clip(after.expression, 0, 1)
-        result.append(after)
-    gaze = np.stack([state.gaze.reshape(4) for state in states]).astype(np.float64)
-    known = np.broadcast_to(np.eye(4) / _GAZE_NOISE**2, (len(gaze), 4, 4))
-    stiff = np.full(4, 1 / _GAZE_STEP**2)
-    gaze += smooth_changes(known, np.diff(gaze, axis=0), stiff, np.full(4, _GAZE_STEP))
+    for state, before, change in zip(
+        result, states, _in_windows(unpacked, steps, NOISE / _STEP**2, _STEP), strict=True
+    ):
+        move(state, change)
+        look(state, before)
+    gaze = _calmed(np.stack([state.gaze.reshape(4) for state in result]), _GAZE_NOISE, _GAZE_STEP)
     for state, angles in zip(result, gaze, strict=True):
-        state.gaze = angles.reshape(2, 2).astype(np.float32)
+        state.gaze = angles.reshape(2, 2)
+        follow_gaze(state)
+        hold(state)
     return result
+
+
+def smoothed_lids(closed: Float) -> Float:
+    """closed: (T, 2), how far the lids are closed in the frames of one uninterrupted stretch -> the same, smoothed."""
+    return np.clip(_calmed(closed, _LID_NOISE, _LID_STEP), 0, 1) if len(closed) > 1 else closed.copy()
+
+
+def _calmed(values: Float, noise: float, step: float) -> Float:
+    """values: (T, N), each known to within `noise` by itself; `step` is what it usually goes within a frame."""
+    size = values.shape[1]
+    known = np.eye(size) / noise**2
+    change = _in_windows(
+        lambda begin, end: np.broadcast_to(known, (end - begin, size, size)),
+        np.diff(values.astype(np.float64), axis=0),
+        np.full(size, 1 / step**2),
+        np.full(size, step),
+    )
+    return np.asarray(values + change, np.float32)
+
+
+def _in_windows(
+    information: Callable[[int, int], Double], steps: Double, stiffness: Double, usual: Double
+) -> Double:
+    """`smooth_changes` of any number of frames: information(begin, end) is that of a window's frames. Where two windows
+    overlap the one fades into the other.
+    """
+    count = len(steps) + 1
+    change = np.zeros((count, steps.shape[1]))
+    fading = np.linspace(0, 1, _OVERLAP + 2)[1:-1]
+    end = 0
+    while end < count:
+        begin = max(end - _OVERLAP, 0)
+        share = np.ones((min(begin + _WINDOW, count) - begin, 1))
+        share[: end - begin, 0] = fading[: end - begin]
+        end = begin + len(share)
+        here = smooth_changes(information(begin, end), steps[begin : end - 1], stiffness, usual)
+        change[begin:end] += share * (here - change[begin:end])
+    return change
 
 
 def smooth_changes(information: Double, steps: Double, stiffness: Double, usual: Double) -> Double:
@@ -81,6 +133,13 @@ def smooth_changes(information: Double, steps: Double, stiffness: Double, usual:
         for t in range(count - 2, -1, -1):
             change[t] = cho_solve(factors[t], right[t] + ties[t] * change[t + 1])
     return change
+
+
+def _unpacked(triangle: Float) -> Double:
+    """The symmetric matrix (58, 58) of which that is the lower triangle."""
+    matrix = np.zeros((FRAME, FRAME))
+    matrix[_TRIANGLE] = triangle
+    return matrix + np.tril(matrix, -1).T
 
 
 def _difference(after: FrameState, before: FrameState) -> Double:

@@ -8,7 +8,7 @@
     result()                     smoothed over the clip                       (`smoothing`)
 
 No step needs what another frame's `solve` found, so a run can be interrupted and gone on with at any frame, to the same
-result. The steps are plain calls with pixels; whoever reads the clip calls them (`passes`).
+result. The steps are plain calls with pixels; whoever reads the clip calls them (`mien.cliptracking`).
 """
 
 from __future__ import annotations
@@ -25,21 +25,20 @@ from mien.errors import NoFaceError
 from mien.face.camera import Camera, axis_angle
 from mien.face.choosing import farthest_apart
 from mien.face.enrolment import enrol
+from mien.face.eyelids import with_lids
 from mien.face.fitting import Fit, Fitter
 from mien.face.focal import FocalEstimate, estimate_focal
-from mien.face.landmark_term import FRAME, Double
 from mien.face.light import ambient
 from mien.face.model import FaceModel, PosedFace
 from mien.face.offline.bundle import Bundle, KeyFrame
 from mien.face.offline.crop import Crop, cut, seen_by
-from mien.face.offline.frame import FrameSolver, Weights
+from mien.face.offline.frame import FrameSolver
 from mien.face.offline.picture import FrameState, Person, Photometry
 from mien.face.offline.shape import ShapeFields
-from mien.face.offline.smoothing import smoothed
-from mien.face.performance import subject_from_json, subject_to_json
+from mien.face.offline.smoothing import packed, smoothed, smoothed_lids
 from mien.face.reflectance import Reflectance
-from mien.face.rig import INDEX
 from mien.face.subject import Subject
+from mien.face.subject_json import subject_from_json, subject_to_json
 from mien.frames import Bytes, FaceParams, Float
 from mien.stage import Rasterizer
 
@@ -49,11 +48,9 @@ KEY_FRAMES = 14
 PAINT_FRAMES = 24
 """Frames besides the key frames that the albedo is taken from, evenly spread."""
 _ENROL_FRAMES = 120
-_BLINKS = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 _CALM_PERCENTILE = 30
 """Of each weight, as in live enrolment: somebody who talks still passes through rest."""
 _LONGEST_GAP_NS = 200_000_000
-_TRIANGLE = np.tril_indices(FRAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +69,8 @@ class OfflineTracking:
     """
 
     def __init__(
-        self, model: FaceModel, rasterizer: Rasterizer, *,
-        usable: Callable[[int], bool] = lambda _: True, weights: Weights | None = None,
-    ) -> None:  # fmt: skip
+        self, model: FaceModel, rasterizer: Rasterizer, *, usable: Callable[[int], bool] = lambda _: True
+    ) -> None:
         self.model = model
         self.sightings: dict[int, Sighting] = {}
         self.solved: dict[int, tuple[FrameState, Float]] = {}
@@ -86,11 +82,12 @@ class OfflineTracking:
         self._reflectance = Reflectance.of(model)
         self._shaping: list[int] = []
         self._key_frames: dict[int, KeyFrame] = {}
+        self._guess: Camera | None = None
         self._subject: Subject | None = None
         self._light = ambient()
         self._fits: dict[int, Fit] = {}
         self._photometry = Photometry(model, rasterizer)
-        self._solver = FrameSolver(model, self._photometry, weights)
+        self._solver = FrameSolver(model, self._photometry)
 
     # --- what is shared ---------------------------------------------------------------------------------
 
@@ -106,6 +103,7 @@ class OfflineTracking:
         if not usable:
             raise NoFaceError("No face was found in any frame. Use a clip that shows one.")
         few = usable[:: max(len(usable) // _ENROL_FRAMES, 1)]
+        self._guess = camera
         self.focal = estimate_focal(self.model, camera, [self.sightings[i].points for i in few])
         self._subject = enrol(self.model, self.focal.camera, [self.sightings[i].points for i in few])
         self._fits = self._fit_landmarks(self._subject, few)
@@ -127,11 +125,11 @@ class OfflineTracking:
 
     def meet(self, progress: Callable[[float], None] = lambda _: None) -> Person:
         """Estimate what all frames share from the kept key frames; `progress` is told the share that is done."""
-        if self._subject is None or not self._key_frames:
+        if self._subject is None or self._guess is None or not self._key_frames:
             raise ValueError("plan and keep come first")
         bundle = Bundle(self.model, self._rasterizer, ShapeFields.of(self.model), self._reflectance)
         shaping = [self._key_frames[index] for index in self._shaping]
-        person = bundle.solve(self._subject, shaping, lambda share: progress(0.7 * share))
+        person = bundle.solve(self._subject, shaping, self._guess, lambda share: progress(0.7 * share))
         # More frames for the albedo, in which that one's mistakes average out.
         camera = person.subject.camera
         fits = self._fit_landmarks(person.subject, list(self.keys))
@@ -198,7 +196,7 @@ class OfflineTracking:
         crops = [cut(pixels, camera, points, side) for side in LEVELS]
         allowed = None if used is None else [used(crop.camera.width) for crop in crops]
         solved = self._solver.solve(self.person, crops, points, camera, self.start(index), used=allowed)
-        self.solved[index] = solved.state, solved.information[_TRIANGLE].astype(np.float32)
+        self.solved[index] = solved.state, packed(solved.information)
         return solved.state
 
     def result(self) -> tuple[Subject, dict[int, FaceParams]]:
@@ -207,10 +205,10 @@ class OfflineTracking:
             raise ValueError("meet comes first")
         params: dict[int, FaceParams] = {}
         for stretch in self._stretches():
-            states, packed = zip(*(self.solved[index] for index in stretch), strict=True)
-            smooth = smoothed(states, [_unpacked(triangle) for triangle in packed])
-            for index, state in zip(stretch, smooth, strict=True):
-                params[index] = self._params(index, state)
+            states, information = zip(*(self.solved[index] for index in stretch), strict=True)
+            closed = smoothed_lids(np.stack([self._fits[index].closed for index in stretch]))
+            for index, state, lids in zip(stretch, smoothed(states, information), closed, strict=True):
+                params[index] = self._params(index, state, lids)
         return self.person.subject, params
 
     def _stretches(self) -> list[list[int]]:
@@ -224,18 +222,14 @@ class OfflineTracking:
             before = now
         return stretches
 
-    def _params(self, index: int, state: FrameState) -> FaceParams:
+    def _params(self, index: int, state: FrameState, closed: Float) -> FaceParams:
         sighting, person = self.sightings[index], self.person
         assert person is not None  # noqa: S101 - its only caller has asked
-        expression = state.expression.copy()
-        # As the live tracker reports it: closed lids read 1 for this person.
-        rest = person.subject.neutral[_BLINKS]
-        expression[_BLINKS] = rest + (1 - rest) * self._fits[index].closed
         return FaceParams(
             capture_ns=sighting.capture_ns,
             rotation=axis_angle(state.rotation),
             translation=state.translation,
-            expression=expression,
+            expression=with_lids(state.expression, person.subject.neutral, closed),
             gaze=state.gaze,
             light=state.light,
             confidence=sighting.confidence,
@@ -289,13 +283,6 @@ class OfflineTracking:
             names = ("rotation", "translation", "expression", "gaze", "light")
             state = FrameState(*(held[f"frame_{name}"][i].copy() for name in names))
             self.solved[index] = state, held["information"][i]
-
-
-def _unpacked(triangle: Float) -> Double:
-    """The symmetric matrix (58, 58) of which that is the lower triangle."""
-    matrix = np.zeros((FRAME, FRAME))
-    matrix[_TRIANGLE] = triangle
-    return matrix + np.tril(matrix, -1).T
 
 
 def warm() -> None:

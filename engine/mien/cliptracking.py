@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple, Unpack
 
+from mien.clock import NS_PER_S
 from mien.context import Services, StageContext
 from mien.drive.recorder import Recorder
 from mien.engine import Engine
-from mien.errors import NoFaceError
+from mien.errors import MediaError, NoFaceError
 from mien.face.camera import Camera
 from mien.face.model import load_model
 from mien.face.offline.checkpoint import Checkpoint
@@ -28,7 +30,7 @@ from mien.frames import AudioFrame, Bytes, FaceParams, VideoFrame
 from mien.stage import Kind, Output, Rasterizer, Source, Tracked
 from mien.trace import Passage
 
-P = ParamSpec("P")
+Arguments = TypeVarTuple("Arguments")
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -66,7 +68,6 @@ class ClipTracking:
         self._rasterizer: Rasterizer = self._context.service(Kind.RASTERIZER)
         self._tracking = OfflineTracking(self._model, self._rasterizer)
         self._title = clip.name
-        self._stopping = False
         self._saved = 0
 
     def close(self) -> None:
@@ -74,9 +75,10 @@ class ClipTracking:
         self._services.close()
 
     async def run(self) -> bool:
-        """Track every frame; returns whether it went on from an earlier run. Raises `NoFaceError`, `MediaError`.
+        """Track every frame; returns whether it went on from an earlier run. Raises `NoFaceError`, and `MediaError`
+        also for a clip whose pictures change size: all of it is solved under one camera.
 
-        When it is cancelled what was worked out is kept in the checkpoint.
+        When it is cancelled what was worked out is kept in the checkpoint, and no thread works on behind.
         """
         resumed = await asyncio.to_thread(self._restore)
         if not resumed:
@@ -190,16 +192,15 @@ class ClipTracking:
         label, parts = "Getting to know the face", 100
         self._progress(label, 0, parts)
 
+        stopping = threading.Event()
+
         def tell(share: float) -> None:
-            if self._stopping:
+            if stopping.is_set():
                 raise InterruptedError
             self._progress(label, round(parts * share), parts)
 
-        try:
-            await asyncio.to_thread(tracking.meet, tell)
-        except asyncio.CancelledError:
-            self._stopping = True  # it takes half a minute to the end; nobody waits for what it finds
-            raise
+        # It takes half a minute to the end; nobody waits for what it finds.
+        await _to_end(tracking.meet, tell, cancelled=stopping.set)
 
     async def _solve(self) -> None:
         tracking = self._tracking
@@ -220,6 +221,7 @@ class ClipTracking:
     ) -> AsyncGenerator[VideoFrame | AudioFrame, None]:
         """The clip from its beginning, with progress. Who may leave early closes it: the source is closed then."""
         source = source or self._new_source()
+        size: tuple[int, int] | None = None
         try:
             await source.open(self._source_context)
             done = 0
@@ -227,12 +229,22 @@ class ClipTracking:
                 async for item in items:
                     if isinstance(item, FaceParams):
                         continue
+                    if isinstance(item, VideoFrame):
+                        size = size or (item.width, item.height)
+                        self._require_size(size, item)
                     yield item
                     if isinstance(item, VideoFrame):
                         done += 1
                         self._progress(label, done, source.info.frames)
         finally:
             await source.close()
+
+    def _require_size(self, size: tuple[int, int], frame: VideoFrame) -> None:
+        if (frame.width, frame.height) != size:
+            raise MediaError(
+                f"{self._title}: its pictures change from {size[0]}x{size[1]} px to {frame.width}x{frame.height} at "
+                f"{frame.capture_ns / NS_PER_S:.1f} s. Cut it there, or convert all of it to one size."
+            )
 
     async def _save(self) -> None:
         self._saved = len(self._tracking.solved)
@@ -249,13 +261,24 @@ async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
             await items.aclose()
 
 
-async def _to_end(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-    """Run on a thread. Cancelled, wait for it first: it can't be interrupted, and works on what is saved then."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **named))
+async def _to_end(
+    work: Callable[[Unpack[Arguments]], R],
+    *arguments: *Arguments,
+    cancelled: Callable[[], None] = lambda: None,
+) -> R:
+    """Run on a thread. Cancelled, wait for it first: it works on what is saved or closed then. `cancelled` may tell it
+    to come to an end.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
+        cancelled()
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        with contextlib.suppress(asyncio.CancelledError):
+            task.exception()  # seen: what comes of it is of no interest any more
         raise
 
 

@@ -1,0 +1,19 @@
+"""Closed outlines in the plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def enclosed(points: NDArray[np.floating[Any]], outline: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Which of the points (P, 2) lie in the closed polygon (N, 2), whichever way round it goes -> (P,) bool.
+
+    A ray to the right crosses its edges an odd number of times (Shimrat 1962, Algorithm 112).
+    """
+    ends = np.roll(outline, -1, axis=0)
+    (x, y), (ax, ay), (bx, by) = points.T[:, :, None], outline.T, ends.T
+    crossed = ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / np.where(by == ay, 1e-9, by - ay) + ax)
+    return np.asarray(crossed.sum(axis=1) % 2 == 1)
