@@ -12,7 +12,8 @@ OpenCV's DIS at its medium preset from the true to the aligned frame. So measure
 resample move the lower bounds by 0.2 dB and the upper ones by 0.7.
 
 The driver is seen as live: landmarks, and the skin compared with the picture that the driver was met in, the first
-frame (`mien.face.skin_motion`). `gap_landmarks` is what landmarks alone close. The light is the portrait's in both.
+frame (`mien.face.skin_motion`); as driver and portrait are one person, hair and neck follow, too (`detail_around`).
+`gap_landmarks` is what landmarks alone close. The light is the portrait's in both.
 
 What a package shows of itself over other people's expressions is compared with its portrait by a face recognition
 network (`identity.py`), where the assets folder is there.
@@ -188,7 +189,7 @@ def reenact(path: Path, costs: Costs) -> dict[str, float]:
         started = time.process_time()
         detail = skin.detail(fitter, fit)
         costs.skin.append(taken + time.process_time() - started)
-        face = replace(posed(fit, int(index)), detail=detail)
+        face = replace(posed(fit, int(index)), detail=detail, detail_around=skin.trust)
         started = time.process_time()
         drawn = renderer.process(face).pixels
         costs.render.append(time.process_time() - started)
@@ -247,7 +248,8 @@ def flicker(picture: Bytes, frames: int = 60) -> float:
             continue
         fit = fitter.fit(skin.steadied(noisy, faces[0].points))
         now_ns = index * PARAMETERS
-        seen = replace(posed(fit, index), capture_ns=now_ns, detail=skin.detail(fitter, fit))
+        detail = skin.detail(fitter, fit)
+        seen = replace(posed(fit, index), capture_ns=now_ns, detail=detail, detail_around=skin.trust)
         pixels = renderer.process(driver.step(seen, source, now_ns, index)).pixels
         face = pixels[SIZE // 4 : 3 * SIZE // 4, SIZE // 4 : 3 * SIZE // 4].astype(np.float32)
         if before is not None and index > frames // 2:

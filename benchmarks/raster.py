@@ -1,10 +1,13 @@
-"""What rasterizing costs on the CPU: `python benchmarks/raster.py --json OUT`.
+"""What rasterizing costs: `python benchmarks/raster.py --json OUT`.
 
-A head of 18 k triangles (mien-head, and part of it once more) at 256, 512 and 1024 px, in batches of 1 and 8, on one
-and two threads: median milliseconds per picture of CPU time (raw, and scaled by the reference kernel) and of wall
-time, and interpolation of three attributes. One and two threads take turns, so that their ratio is of the same
-moments. `free` says how much of a second core there was: the wall time of the reference kernel on two threads over
-that on one, 1 when the core was free, 2 when it was taken. With a core that others use, two threads cannot help.
+On the CPU, a head of 18 k triangles (mien-head, and part of it once more) at 256, 512 and 1024 px, in batches of 1
+and 8, on one and two threads: median milliseconds per picture of CPU time (raw, and scaled by the reference kernel)
+and of wall time, and interpolation of three attributes. One and two threads take turns, so that their ratio is of the
+same moments. `free` says how much of a second core there was: the wall time of the reference kernel on two threads
+over that on one, 1 when the core was free, 2 when it was taken. With a core that others use, two threads cannot help.
+
+`--rasterizer nvdiffrast`, on a machine with CUDA, measures that one: wall time from arrays to arrays, so with the way
+to the GPU and back, in batches of 1, 8 and 32.
 """
 
 from __future__ import annotations
@@ -29,13 +32,18 @@ from rich.table import Table
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.model import load_model
 from mien.frames import Float
+from mien.plugins import Registry
 from mien.render.projection import lens_of, pose_matrix, to_clip
+from mien.stage import Kind, Rasterizer
 from mien.testing.context import FakeContext
-from mien_raster.rasterizer import NumbaRasterizer, empty_fragments
+from mien_raster.rasterizer import empty_fragments
 from reference import Reference
 
 TRIANGLES = 18_000
+CPU = "raster"
 SIZES, BATCHES, THREADS = (256, 512, 1024), (1, 8), (1, 2)
+WIDE_BATCHES = (1, 8, 32)
+"""Of what draws many pictures at once."""
 GOAL_MS, GOAL_RATIO = 3.0, 0.6
 
 
@@ -71,11 +79,21 @@ def second_core(one: Reference, other: Reference) -> float:
     return wall_ms(both) / alone
 
 
-def measured(size: int, batch: int, rounds: int, reference: Reference) -> dict[str, float]:
+def opened(name: str) -> dict[int, Rasterizer]:
+    """The rasterizers to compare, by threads of their own; what draws elsewhere has one."""
+    registry = Registry.discover()
+    made: dict[int, Rasterizer] = {}
+    for threads in THREADS if name == CPU else THREADS[:1]:
+        made[threads] = registry.create(Kind.RASTERIZER, name)
+        made[threads].open(FakeContext(settings={"threads": threads} if name == CPU else {}))
+    return made
+
+
+def measured(name: str, size: int, batch: int, rounds: int, reference: Reference) -> dict[str, float]:
     """Milliseconds per picture."""
     clips, triangles = scene(batch)
     attributes = np.random.default_rng(0).random((batch, clips.shape[1], 3)).astype(np.float32)
-    rasterizers = {threads: NumbaRasterizer() for threads in THREADS}
+    rasterizers = opened(name)
     hits, drawn = empty_fragments(batch, size, size), np.empty((batch, size, size, 3), np.float32)
     times: dict[str, list[float]] = {}
 
@@ -83,8 +101,7 @@ def measured(size: int, batch: int, rounds: int, reference: Reference) -> dict[s
         times.setdefault(name, []).append(ms / batch)
 
     other, free = Reference(), []
-    for threads, rasterizer in rasterizers.items():
-        rasterizer.open(FakeContext(settings={"threads": threads}))
+    for rasterizer in rasterizers.values():
         rasterizer.rasterize(clips, triangles, size, size, out=hits)
         rasterizer.interpolate(attributes, hits, triangles, out=drawn)
     for _ in range(rounds):
@@ -104,10 +121,11 @@ def measured(size: int, batch: int, rounds: int, reference: Reference) -> dict[s
     for rasterizer in rasterizers.values():
         rasterizer.close()
     figures = {name: statistics.median(values) for name, values in times.items()}
-    pairs = zip(times["wall_ms_1"], times["wall_ms_2"], strict=True)
     figures["cpu_ms_scaled"] = figures["cpu_ms"] * reference.scale
-    figures["ratio"] = statistics.median(two / one for one, two in pairs)
-    figures["ratio_best"] = min(times["wall_ms_2"]) / min(times["wall_ms_1"])
+    if len(rasterizers) > 1:
+        pairs = zip(times["wall_ms_1"], times["wall_ms_2"], strict=True)
+        figures["ratio"] = statistics.median(two / one for one, two in pairs)
+        figures["ratio_best"] = min(times["wall_ms_2"]) / min(times["wall_ms_1"])
     figures["free"] = statistics.median(free)
     return {name: round(value, 3) for name, value in figures.items()}
 
@@ -116,25 +134,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--rasterizer", default=CPU, metavar="NAME", help="which one (default: %(default)s)")
+    parser.add_argument("--batches", type=int, nargs="+", metavar="N", help="pictures drawn at once")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--json", type=Path, metavar="OUT")
     options = parser.parse_args()
 
     reference = Reference()
     found: dict[str, dict[str, float]] = {}
-    columns = ("cpu_ms", "cpu_ms_scaled", "wall_ms_1", "wall_ms_2", "ratio", "ratio_best", "free")
-    table = Table("size x batch", *columns, title=f"ms per picture, {TRIANGLES} triangles, threads 1 and 2")
+    on_cpu = options.rasterizer == CPU
+    batches = options.batches or (BATCHES if on_cpu else WIDE_BATCHES)
+    columns = ["cpu_ms", "cpu_ms_scaled", "wall_ms_1", "interpolate_wall_ms_1", "free"]
+    if on_cpu:
+        columns[3:4] = ["wall_ms_2", "ratio", "ratio_best"]
+    table = Table(
+        "size x batch", *columns, title=f"{options.rasterizer}: ms per picture, {TRIANGLES} triangles"
+    )
     for size in SIZES:
-        for batch in BATCHES:
+        for batch in batches:
             name = f"{size}x{batch}"
-            found[name] = measured(size, batch, max(options.rounds // batch, 5), reference)
+            rounds = max(options.rounds // batch, 5)
+            found[name] = measured(options.rasterizer, size, batch, rounds, reference)
             table.add_row(name, *(f"{found[name][column]:.2f}" for column in columns))
     Console().print(table)
-    Console().print(f"goals at 512x1: cpu_ms_scaled {GOAL_MS}, ratio {GOAL_RATIO}")
+    if on_cpu:
+        Console().print(f"goals at 512x1: cpu_ms_scaled {GOAL_MS}, ratio {GOAL_RATIO}")
     if options.json:
         machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
         written = {
             "machine": machine,
+            "rasterizer": options.rasterizer,
             "triangles": TRIANGLES,
             "reference_scale": reference.scale,
             "raster": found,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mien.avatar.package import Avatar
-from mien.clock import Clock
+from mien.clock import Clock, OfflineClock
 from mien.config import Config, VoiceSection
+from mien.errors import PluginError
+from mien.face.assets import BUILT_IN
 from mien.plugins import Registry
 from mien.stage import Kind, Opened
 
@@ -43,6 +45,43 @@ class Services:
         with self._lock:
             while self._opened:
                 self._opened.popitem()[1].close()
+
+
+@dataclass
+class PlainContext:
+    """Implements `mien.stage.Context` with plain values, for opening stages and services outside of a session.
+
+    services: kind -> a function that makes the service; it is opened on first use and closed by `close`.
+    """
+
+    clock: Clock = field(default_factory=OfflineClock)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fps: float = 25.0
+    size: tuple[int, int] = (512, 512)
+    live: bool = False
+    face_model: str = BUILT_IN
+    voice: VoiceSection = field(default_factory=VoiceSection)
+    avatar: Avatar | None = None
+    services: Mapping[Kind, Callable[[], Any]] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    _opened: dict[Kind, Any] = field(default_factory=dict)
+
+    def service(self, kind: Kind) -> Any:
+        if kind not in self._opened:
+            if kind not in self.services:
+                raise PluginError(f"This context has no {kind}.")
+            service = self.services[kind]()
+            service.open(self)
+            self._opened[kind] = service
+        return self._opened[kind]
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def close(self) -> None:
+        """Close every service that was asked for."""
+        while self._opened:
+            self._opened.popitem()[1].close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from mien.avatar.making import builtin_avatar
 from mien.avatar.package import Avatar, load_avatar
+from mien.avatar.workshop import Workshop
 from mien.clock import Clock, SystemClock
 from mien.config import Config
 from mien.errors import CapacityError, ConfigError, InputError
@@ -52,11 +53,13 @@ class Engine:
         # a third of all CPU time on two cores.
         self._blas = threadpool_limits(limits=1, user_api="blas")
         self.lanes = Lanes(config.lanes)
+        self._workshop = Workshop(self.registry, config, self.lanes)
         self.live = live
         self.default_avatar: Avatar | None = None
         """what a session shows that is opened without one"""
         self._sessions: dict[str, Session] = {}
         self._opening: dict[str, asyncio.Event] = {}
+        self._closing = False
         self._numbers = itertools.count(1)
         self._share_lanes()
 
@@ -89,9 +92,10 @@ class Engine:
     ) -> Session:
         """Open a session under `name` (made up when empty), driven by the source that `source` describes.
 
-        Raises `CapacityError` when the engine is full, `InputError` when the name is taken or unfit, and
-        what the avatar's renderer raises.
+        Raises `CapacityError` when the engine is full or closes, `InputError` when the name is taken or unfit,
+        and what the avatar's renderer raises.
         """
+        self._check_open()
         name = name or next(n for i in self._numbers if (n := f"s{i}") not in self._sessions)
         if not _NAME.fullmatch(name):
             raise InputError(f"'{name}' cannot name a session: use letters, digits, '-' and '_', at most 32.")
@@ -111,6 +115,7 @@ class Engine:
                 config=self.config,
                 registry=self.registry,
                 lanes=self.lanes,
+                workshop=self._workshop,
                 clock=self.clock,
                 avatar=avatar,
                 live=self.live,
@@ -119,6 +124,7 @@ class Engine:
                 await session.open()
                 if source is not None:
                     await session.drive(self.source_factory(source))
+                self._check_open()
             except BaseException:
                 await session.close(abandon=True)
                 raise
@@ -127,6 +133,10 @@ class Engine:
             return session
         finally:
             self._opening.pop(name).set()
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise CapacityError("This engine is being closed and opens no more sessions. Start it anew.")
 
     def _share_lanes(self) -> None:
         """Live, a lane for each session, but one core for codecs and the network as long as that is enough.
@@ -146,8 +156,11 @@ class Engine:
             self._share_lanes()
 
     async def close(self) -> None:
-        """Close all sessions and stop the lanes."""
+        """Close all sessions and stop the lanes. What is being opened just now is awaited, then closed as well."""
+        self._closing = True
         try:
+            for opening in list(self._opening.values()):
+                await opening.wait()
             closing = (self.close_session(name) for name in list(self._sessions))
             for error in await asyncio.gather(*closing, return_exceptions=True):
                 if isinstance(error, BaseException):

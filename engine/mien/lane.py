@@ -21,9 +21,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mien.clock import NS_PER_S
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_WINDOW_NS = NS_PER_S
+"""How long the lanes are watched for each figure of their load."""
 
 
 class Lanes:
@@ -31,19 +36,24 @@ class Lanes:
 
     The queue holds at most one job per stage of each session, because a stage runner has at most one
     job outstanding; it needs no bound of its own.
+
+    counter: ns, for measuring how busy they are. That is no media time: the machine's own counter is right.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, counter: Callable[[], int] = time.perf_counter_ns) -> None:
         if count < 1:
             raise ValueError(f"at least one lane is needed, not {count}")
         self.count = count
         self._width = count
-        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._heap: list[tuple[int, int, Callable[[], None], Callable[[], None]]] = []
         self._ticket = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
         self._running = 0
-        self._busy_ns = [0] * count
+        self._counter = counter
+        self._watched_ns = self._ended_ns = counter()
+        self._busy_ns = 0
+        self._load = 0.0
         self._slow = ThreadPoolExecutor(count, "mien-opening")
         self._slow_jobs = 0
         self._threads = [
@@ -53,15 +63,17 @@ class Lanes:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, due_ns: int, job: Callable[[], None]) -> None:
+    def submit(
+        self, due_ns: int, job: Callable[[], None], forgotten: Callable[[], None] = lambda: None
+    ) -> None:
         """Run `job` on the first free lane within `width`, before all jobs with a later due time.
 
-        Raises `RuntimeError` after `stop`.
+        forgotten: called instead when the lanes stop before its turn. Raises `RuntimeError` after `stop`.
         """
         with self._changed:
             if self._stopping:
                 raise RuntimeError("these lanes are stopped")
-            heapq.heappush(self._heap, (due_ns, next(self._ticket), job))
+            heapq.heappush(self._heap, (due_ns, next(self._ticket), job, forgotten))
             self._changed.notify()
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -91,9 +103,9 @@ class Lanes:
             self._changed.notify_all()
 
     @property
-    def busy_ns(self) -> int:
-        """Time that all lanes together have spent in jobs."""
-        return sum(self._busy_ns)
+    def load(self) -> float:
+        """How much of the last second or so they were at work, as a share of what `width` allows; 0 at first."""
+        return self._load
 
     @property
     def idle(self) -> bool:
@@ -108,8 +120,10 @@ class Lanes:
         """
         with self._changed:
             self._stopping = True
-            self._heap.clear()
+            waiting, self._heap = self._heap, []
             self._changed.notify_all()
+        for *_, forgotten in waiting:
+            forgotten()
         self._slow.shutdown(cancel_futures=True)
         for thread in self._threads:
             thread.join()
@@ -121,15 +135,26 @@ class Lanes:
                     self._changed.wait()
                 if self._stopping:
                     return
-                _, _, job = heapq.heappop(self._heap)
+                _, _, job, _ = heapq.heappop(self._heap)
+                started = self._counter()
+                if not self._running and started - self._ended_ns > _WINDOW_NS:
+                    # After a pause, whose quiet says nothing of what comes.
+                    self._watched_ns, self._busy_ns, self._load = started, 0, 0.0
                 self._running += 1
-            # Busy time is a load figure, not a media time: the machine's own counter is right here.
-            started = time.perf_counter_ns()
             try:
                 job()
             except Exception:
                 log.exception("a job on lane %d raised", lane)
-            self._busy_ns[lane] += time.perf_counter_ns() - started
+            ended = self._counter()
             del job
             with self._changed:
                 self._running -= 1
+                self._watch(ended - started, ended)
+
+    def _watch(self, busy_ns: int, now_ns: int) -> None:
+        self._ended_ns = now_ns
+        self._busy_ns += busy_ns
+        watched_ns = now_ns - self._watched_ns
+        if watched_ns >= _WINDOW_NS:
+            self._load = self._busy_ns / (watched_ns * self._width)
+            self._watched_ns, self._busy_ns = now_ns, 0

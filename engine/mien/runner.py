@@ -106,7 +106,17 @@ class Runner(Generic[In, Out]):
                 return
             self._outstanding = True
         parcel = self.inbox.peek()
-        self._lanes.submit(parcel.passage.due_ns if parcel else self._clock.now_ns(), self._job)
+        try:
+            self._lanes.submit(
+                parcel.passage.due_ns if parcel else self._clock.now_ns(), self._job, self._rest
+            )
+        except RuntimeError:  # the lanes have stopped: nobody works any more
+            self._rest()
+
+    def _rest(self) -> None:
+        with self._changed:
+            self._outstanding = False
+            self._changed.notify_all()
 
     def _job(self) -> None:
         try:
@@ -114,9 +124,7 @@ class Runner(Generic[In, Out]):
             if not self._closed and (parcel := self.inbox.take()) is not None:
                 self._process(parcel)
         finally:
-            with self._changed:
-                self._outstanding = False
-                self._changed.notify_all()
+            self._rest()
         self._schedule()
 
     def _process(self, parcel: Parcel[In]) -> None:

@@ -17,9 +17,10 @@ stage with back-off. A stage never passes its input through when it fails: camer
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,13 +51,6 @@ class Kind(StrEnum):
     RASTERIZER = "rasterizer"
     RUNTIME = "runtime"
     ENCODER = "encoder"
-
-    @property
-    def is_stage(self) -> bool:
-        return self in _STAGES
-
-
-_STAGES = frozenset({Kind.SOURCE, Kind.TRACKER, Kind.LISTENER, Kind.RENDERER, Kind.OUTPUT})
 
 
 class Context(Protocol):
@@ -94,7 +88,7 @@ class Context(Protocol):
         """The avatar that the session animates; None where there is none (`mien track`)."""
 
     def service(self, kind: Kind) -> Any:
-        """Return an opened service of that kind, private to this session; closed with the session.
+        """Return an opened service of that kind, the stage's own; closed after the stage.
 
         Raises `PluginError` or `MissingExtraError` (with the install line) when none can be had.
         """
@@ -290,7 +284,15 @@ class Renderer(Opened):
         """Render at `level` from the next frame on. Called between frames."""
 
     def set_background(self, background: Background) -> None:
-        """Put something else behind the person from the next frame on."""
+        """Put something else behind the person from the next frame on. Called between frames."""
+
+    def prepare_background(self, background: Background) -> Callable[[], None]:
+        """Get ready for `set_background`, where that takes longer than a frame may wait.
+
+        Called on another thread, while frames are drawn; one at a time. What it returns is called between frames, or
+        never.
+        """
+        return partial(self.set_background, background)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +338,7 @@ class Landmarker(Opened):
     def detect(self, pixels: Bytes) -> list[FaceLandmarks]:
         """pixels: (H, W, 3) uint8 RGB. Returns the faces, largest first; empty when there is none.
 
-        Live instances (`tracking=True`, the default) follow a face from picture to picture.
+        Pictures come in order of time, and a face may be followed from one to the next.
         """
 
     def detect_still(self, pixels: Bytes) -> list[FaceLandmarks]:
@@ -399,8 +401,8 @@ class Rasterizer(Opened):
     ) -> Fragments:
         """positions: (N, V, 4) float32 clip space (x right, y up); triangles: (T, 3) int32.
 
-        Pixel centres are sampled; the nearest triangle wins. `out` is written to when given, with the
-        pixels it already holds kept where they are nearer is not implied: it is cleared first.
+        Pixel centres are sampled; the nearest triangle wins. cull: leave out triangles that face away. out: written
+        to instead of new arrays; what it held is gone.
         """
 
     @abstractmethod

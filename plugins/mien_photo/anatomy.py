@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from mien.errors import PluginError
 from mien.face.model import INNER_LIPS, LIDS, OUTER_LIPS, Embedding, FaceModel, Region, both_ways
 from mien.face.normals import vertex_normals
+from mien.face.outline import enclosed
 from mien.face.rig import INDEX
 from mien.frames import Float
 
@@ -73,6 +74,11 @@ class Opening:
         """skin: (K, 3) -> (P,) cm, how far the edges are apart; negative where they cross."""
         return np.asarray(self.upper.apply(skin)[:, 1] - self.lower.apply(skin)[:, 1], np.float32)
 
+    def outline(self, places: Float) -> Float:
+        """places: (K, D) of the skin's vertices -> (2 P - 2, D) along the upper edge and back along the lower one."""
+        upper, lower = self.upper.apply(places), self.lower.apply(places)
+        return np.asarray(np.concatenate([upper, lower[-2:0:-1]]), np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Skin:
@@ -123,12 +129,13 @@ class _Dissection:
         surface = np.isin(model.triangle_region, (Region.FACE, Region.HEAD, Region.NECK))
         faces = model.triangles[surface]
         self.mean, self.triangles = model.mean, faces
+        self.neck = model.vertex_region == Region.NECK
         faces = faces[self._presence()[faces].any(axis=1)]
         self.vertices = np.unique(faces).astype(np.int32)
         self.new = np.full(len(model.mean), -1, np.int32)
         self.new[self.vertices] = np.arange(len(self.vertices), dtype=np.int32)
         self.triangles = np.ascontiguousarray(self.new[faces])
-        self.mean = model.mean[self.vertices]
+        self.mean, self.neck = model.mean[self.vertices], self.neck[self.vertices]
         self.loops = _boundary_loops(self.triangles)
 
     def skin(self) -> Skin:
@@ -168,12 +175,14 @@ class _Dissection:
             [oval + (np.roll(oval, -1, axis=0) - oval) * step for step in np.arange(8) / 8]
         )
         distance = cKDTree(dense).query(self.mean[:, :2])[0]
-        within = _inside(oval, self.mean[:, :2])
+        within = enclosed(self.mean[:, :2], oval)
         outside = np.where(within, 0.0, distance)
         x = np.clip(1 - outside / _FADE_CM, 0, 1)
         # What the front view sees at a grazing angle (ears, under the chin) belongs to the surroundings.
         facing = np.clip(vertex_normals(self.mean, self.triangles)[:, 2] / 0.35, 0, 1)
         x *= np.maximum(facing, np.where(within, np.clip(distance - 0.8, 0, 1), 0))
+        # The neck below the chin looks to the front as well, but doesn't go with the face.
+        x[self.neck] = 0
         return np.asarray(x * x * (3 - 2 * x), np.float32)
 
     def _embedding(self, points: tuple[int, ...]) -> Embedding:
@@ -296,16 +305,6 @@ def _distance_to_curve(points: NDArray[np.float64], curve: Float) -> NDArray[np.
         [curve[:-1] + (curve[1:] - curve[:-1]) * step for step in np.arange(6) / 6] + [curve[-1:]]
     )
     return np.asarray(cKDTree(dense).query(points)[0])
-
-
-def _inside(polygon: NDArray[np.float64], points: Float) -> NDArray[np.bool_]:
-    """Even-odd rule; polygon: (P, 2), points: (N, 2)."""
-    inside = np.zeros(len(points), bool)
-    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        crosses = (y0 > points[:, 1]) != (y1 > points[:, 1])
-        if y0 != y1:
-            inside ^= crosses & (points[:, 0] < (x1 - x0) * (points[:, 1] - y0) / (y1 - y0) + x0)
-    return inside
 
 
 BLINKS = (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"])

@@ -187,6 +187,8 @@ class _Portrait:
             depth,
             face,
             skin.triangles,
+            cv2.resize(alpha, depth.shape[::-1], interpolation=cv2.INTER_AREA) > 0.5,
+            self.points[list(anatomy.FACE_OVAL), :2],
             self.points[152, :2],
             height,
             self._bare_neck(height),

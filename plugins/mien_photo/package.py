@@ -13,18 +13,17 @@ from mien.errors import PackageError
 from mien.face.model import FaceModel
 from mien.face.subject import Subject
 from mien.frames import Bytes
+from mien_photo import parts
 from mien_photo.anatomy import Skin
 from mien_photo.eyes import Eye
 from mien_photo.grid import Grid
+from mien_photo.parts import OPENINGS, SIDES
 from mien_photo.posing import Edges, Likeness
 from mien_photo.sides import Sides
 from mien_photo.teeth import Arch, Palette
 
 RENDERER = "photo"
 VERSION = 1
-
-_OPENINGS = ("mouth", "left", "right")
-_SIDES = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +50,18 @@ class PhotoAvatar:
 def side_images(beside: Sides) -> dict[str, Bytes]:
     """The images of a package that `pack` leaves out: sides that there are."""
     images: dict[str, Bytes] = {}
-    for side, source, plate in zip(_SIDES, beside.source, beside.plate, strict=True):
+    for side, source, plate in zip(SIDES, beside.source, beside.plate, strict=True):
         if source.shape[1]:
             images |= {f"source_{side}": source, f"plate_{side}": plate}
     return images
 
 
 def _beside(images: Mapping[str, Bytes]) -> Sides:
-    """Packages of earlier versions have none. Raises ValueError where they do not go with the square."""
+    """Packages of earlier versions have none."""
     none = Sides.none()
-    height = images["source"].shape[0]
-    found = [
-        (images.get(f"source_{side}", none.source[k]), images.get(f"plate_{side}", none.plate[k]))
-        for k, side in enumerate(_SIDES)
-    ]
-    for source, plate in found:
-        if source.shape[1] and (source.shape[0] != height or source.shape[:2] != plate.shape[:2]):
-            raise ValueError("its sides do not go with its middle")
-    (left, left_plate), (right, right_plate) = found
-    return Sides((left, right), (left_plate, right_plate))
+    sources = [images.get(f"source_{side}", none.source[k]) for k, side in enumerate(SIDES)]
+    plates = [images.get(f"plate_{side}", none.plate[k]) for k, side in enumerate(SIDES)]
+    return Sides((sources[0], sources[1]), (plates[0], plates[1]))
 
 
 def pack(
@@ -110,11 +102,11 @@ def pack(
         "arch_tilt": arch.tilt,
         "palette": palette.packed(),
     }
-    for name, edges in zip(_OPENINGS, likeness.edges, strict=True):
+    for name, edges in zip(OPENINGS, likeness.edges, strict=True):
         arrays[f"{name}_gap"] = edges.gap
         arrays[f"{name}_model_gap"] = edges.model_gap
         arrays[f"{name}_hidden_xy"] = edges.hidden_xy
-    for side, eye in zip(_SIDES, eyes, strict=True):
+    for side, eye in zip(SIDES, eyes, strict=True):
         images[f"white_{side}"] = eye.white
         images[f"iris_{side}"] = eye.iris
         images[f"glint_{side}"] = eye.glint
@@ -125,34 +117,32 @@ def pack(
 
 
 def unpack(content: AvatarContent, model: FaceModel, skin: Skin) -> PhotoAvatar:
-    """The other way round; arrays are copied, so that they are writable and whole for the kernels.
+    """The other way round, and the door for what strangers made; arrays are copied, so that they are writable and
+    whole for the kernels.
 
-    Raises `PackageError` when parts are missing or do not fit the face model.
+    Raises `PackageError` when parts are missing, do not fit the face model or hold what cannot be.
     """
     try:
-        return _unpack(content, skin)
-    except (KeyError, IndexError, ValueError) as error:
+        if (version := content.arrays.get("version")) is None or version.shape or version != VERSION:
+            raise ValueError(f"version {version} instead of {VERSION}")
+        parts.check(content, model, skin)
+    except ValueError as error:
         raise PackageError(
             f"The photo avatar is not complete or does not fit the face model {model.name!r} ({error}). "
             "Make it anew from its photo: mien avatar create PHOTO --out NAME.avatar"
         ) from error
+    return _unpacked(content)
 
 
-def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
-    arrays, images = content.arrays, content.images
-    if int(arrays["version"]) != VERSION:
-        raise ValueError(f"version {int(arrays['version'])} instead of {VERSION}")
+def _unpacked(content: AvatarContent) -> PhotoAvatar:
+    """`content` has been checked."""
+    images = content.images
+    arrays = {name: np.array(array, order="C") for name, array in content.arrays.items()}
     edges = [
-        Edges(*(np.array(arrays[f"{name}_{part}"], order="C") for part in ("gap", "model_gap", "hidden_xy")))
-        for name in _OPENINGS
+        Edges(*(arrays[f"{name}_{part}"] for part in ("gap", "model_gap", "hidden_xy"))) for name in OPENINGS
     ]
-    for one, opening in zip(edges, skin.openings, strict=True):
-        if len(one.hidden_xy) != len(opening.rows):
-            raise ValueError("its openings are those of another model")
-    if len(arrays["neutral"]) != len(skin.vertices):
-        raise ValueError("its skin is that of another model")
     eyes = []
-    for side in _SIDES:
+    for side in SIDES:
         numbers = arrays[f"eye_{side}"]
         eyes.append(
             Eye(
@@ -164,18 +154,13 @@ def _unpack(content: AvatarContent, skin: Skin) -> PhotoAvatar:
         subject=content.subject,
         source=images["source"],
         plate=images["plate"],
-        likeness=Likeness(
-            np.array(arrays["neutral"]), np.array(arrays["source_xy"]), (edges[0], edges[1], edges[2])
-        ),
+        likeness=Likeness(arrays["neutral"], arrays["source_xy"], (edges[0], edges[1], edges[2])),
         grid=Grid(
             int(arrays["grid_rows"]),
-            *(
-                np.array(arrays[f"grid_{part}"], order="C")
-                for part in ("still", "head", "turn", "shift", "bound", "weights")
-            ),
+            *(arrays[f"grid_{part}"] for part in ("still", "head", "turn", "shift", "bound", "weights")),
         ),
         eyes=(eyes[0], eyes[1]),
-        arch=Arch.unpacked(arrays["arch"], np.array(arrays["arch_jaw"]), np.array(arrays["arch_tilt"])),
+        arch=Arch.unpacked(arrays["arch"], arrays["arch_jaw"], arrays["arch_tilt"]),
         palette=Palette(*arrays["palette"]),
         rows=(images["teeth_upper"], images["teeth_lower"]),
         beside=_beside(images),

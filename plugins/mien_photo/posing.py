@@ -26,6 +26,8 @@ _LASHES = np.array([0.35, 0.6, 0.8, 0.93, 1.0, 1.05, 1.05, 0.95, 0.7], np.float3
 """How dense they are along an eye, from the inner corner to the outer; (P,) as the lids' landmarks."""
 _LIFT_CM = 0.07
 """How far the upper edge comes to the front where edges meet, so that one of them hides the other."""
+_SMOOTH_LIDS = 0.93
+"""How much of what lay above an open eye is left out on the closed lid: hairs of the brow would be streaks."""
 _FAR = 6.0
 
 
@@ -101,7 +103,7 @@ class SkinPose:
             shut = np.float32(1 - apertures.smooth(np.float32(widest / 0.4)))
             share, lift = np.float32(0.5 if k == 0 else 0.85), np.float32(_LIFT_CM * shut)
             lower_line = np.float32(1.0 if k == 0 else _LASHES_SHADE * shut)
-            smoothing = np.float32(0 if k == 0 else 0.85)
+            smoothing = np.float32(0 if k == 0 else _SMOOTH_LIDS)
             _move_edges(
                 opening.rows, opening.column, opening.pull, change, share, lift, lower_line, smoothing,
                 reveal, line, edges.hidden_xy, likeness.source_xy, self.vertices, self.source_xy, self.line,
@@ -170,4 +172,4 @@ def _move_edges(
         if p > 0:
             vertices[v, 2] += lift * p
         # Skin that is drawn out over the lid shows its grain as streaks, also further up than it is drawn.
-        line[v, 2] = smoothing * r * min(np.float32(1.7) * max(p, np.float32(0)), np.float32(1))
+        line[v, 2] = smoothing * r * min(np.float32(2.6) * max(p, np.float32(0)), np.float32(1))

@@ -167,7 +167,3 @@ def _coloured(
             out[y, x, 0] = rest + lit * t0
             out[y, x, 1] = rest + lit * t1
             out[y, x, 2] = rest + lit * t2
-
-
-def warm() -> None:
-    """Compile this module's kernels into numba's cache: importing it does, their signatures are given."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +17,12 @@ from mien.frames import BufferPool, Bytes, FaceParams, Float, VideoFrame
 from mien.render.composition import apart, over
 from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.stage import Background, Context, Fragments, Kind, Rasterizer, Renderer
-from mien_photo import backdrop, package, relighting, shading, teeth, warp, window
+from mien_photo import backdrop, lids, package, relighting, shading, teeth, warp, window
 from mien_photo.anatomy import Opening, Skin, skin_of
 from mien_photo.package import PhotoAvatar
 from mien_photo.posing import SkinPose
 from mien_photo.stance import Limits, Stance
+from mien_photo.surroundings import Surroundings
 
 Ints = NDArray[np.int32]
 
@@ -66,11 +69,12 @@ class PhotoRenderer(Renderer):
         photo = package.unpack(avatar.content, model, skin)
         self._limits = Limits(photo.subject, model.pivot)
         chart = Lookup.of(model.mean[skin.vertices])
+        around = Surroundings(photo.grid.still, photo.subject, model)
         self._picture = _Picture(
-            photo, skin, chart, model.pivot, context.service(Kind.RASTERIZER), context.size
+            photo, skin, chart, around, model.pivot, context.service(Kind.RASTERIZER), context.size
         )
         self._picture.use(self._level)
-        self._picture.put_behind(self._background)
+        self.set_background(self._background)
 
     def close(self) -> None:
         self._picture = None
@@ -81,16 +85,28 @@ class PhotoRenderer(Renderer):
             self._picture.use(self._level)
 
     def set_background(self, background: Background) -> None:
-        self._background = background
-        if self._picture is not None:
-            self._picture.put_behind(background)
+        self.prepare_background(background)()
+
+    def prepare_background(self, background: Background) -> Callable[[], None]:
+        picture = self._picture
+        back = None if picture is None else picture.behind(background)
+
+        def change() -> None:
+            self._background = background
+            if picture is not None and back is not None:
+                picture.put_behind(background, back)
+
+        return change
 
     def process(self, params: FaceParams) -> VideoFrame:
         if self._picture is None:
             raise RuntimeError("PhotoRenderer.process needs open() first")
         expression = np.clip(np.nan_to_num(params.expression), 0, 1).astype(np.float32)
         detail = None if params.detail is None else np.nan_to_num(params.detail)
-        pixels, alpha = self._picture.draw(expression, detail, self._limits.stance(params), params.light)
+        around = float(np.clip(np.nan_to_num(params.detail_around), 0, 1))
+        pixels, alpha = self._picture.draw(
+            expression, detail, around, self._limits.stance(params), params.light
+        )
         return VideoFrame(
             pixels, params.capture_ns, alpha, params.index, params.epoch, backdrop=self._background.colour
         )
@@ -104,12 +120,14 @@ class _Picture:
         photo: PhotoAvatar,
         skin: Skin,
         chart: Lookup,
+        around: Surroundings,
         pivot: Float,
         rasterizer: Rasterizer,
         size: tuple[int, int],
     ) -> None:
         self.photo = photo
         self.skin = skin
+        self.around = around
         self.pivot = pivot
         self.rasterizer = rasterizer
         self.width, self.height = size
@@ -144,10 +162,11 @@ class _Picture:
         self.spans = np.empty((_BANDS, 2), np.int32)
         self.shaded = np.empty(4, np.int32)
         small = cv2.resize(self.source, (used // 4, used // 4), interpolation=cv2.INTER_AREA)
-        self.smoothed = cv2.GaussianBlur(small, (0, 0), max(used / 4 / 120, 0.5))
+        smoothed = np.asarray(cv2.GaussianBlur(small, (0, 0), max(used / 4 / 120, 0.5)), np.uint8)
         self.plate = backdrop.framed(photo.plate, photo.beside.plate, self.width, self.height)
         self.back: Bytes = self.plate
         self.transparent = False
+        self._made: tuple[str, Bytes | None, Bytes] = ("keep", None, self.plate)
 
         subject = photo.subject
         self.home = rotation_matrix(subject.rest_rotation)
@@ -155,6 +174,8 @@ class _Picture:
         self.face = SkinPose(skin, photo.likeness, chart)
         self.face.update(np.array(subject.neutral))
         self.portrait_skin = self.face.vertices.copy()
+        eyes = [opening.outline(self.face.source_xy) * (self.used / 4) for opening in skin.openings[1:]]
+        self.smoothed = lids.bare(smoothed, eyes)
         shown = (
             self.source,
             self.face.source_xy * self.used,
@@ -198,27 +219,42 @@ class _Picture:
         self.grid_hits = _fragments(height, width)
         self.skin_hits = _fragments(height, width)
 
-    def put_behind(self, background: Background) -> None:
-        self.transparent = background.mode == "transparent"
+    def behind(self, background: Background) -> Bytes:
+        """What `background` looks like, (H, W, 3). It can take as long as several frames, so the last one is kept; of
+        the colour only a colour depends.
+        """
+        mode, image, back = self._made
+        if background.mode == mode != "colour" and (mode != "image" or background.image is image):
+            return back
         plate = self.plate
-        if self.transparent:
+        if background.mode == "transparent":
             left, right = self.photo.beside.source
             beside = left[..., :3], right[..., :3]
             plate = backdrop.framed(self.photo.source[..., :3], beside, self.width, self.height)
-        self.back = backdrop.behind(background, plate)
+        back = backdrop.behind(background, plate)
+        self._made = background.mode, background.image, back
+        return back
+
+    def put_behind(self, background: Background, back: Bytes) -> None:
+        """back: what `behind` said."""
+        self.transparent = background.mode == "transparent"
+        self.back = back
 
     def draw(
-        self, expression: Float, detail: Float | None, stance: Stance, light: Float
+        self, expression: Float, detail: Float | None, around: float, stance: Stance, light: Float
     ) -> tuple[Bytes, Bytes | None]:
-        """detail: see `FaceParams`; light: (9, 3), relative to the portrait's. Returns (H, W, 3) colours and, where the
-        background is transparent, (H, W) alpha.
+        """detail, around: see `FaceParams`; light: (9, 3), relative to the portrait's. Returns (H, W, 3) colours and,
+        where the background is transparent, (H, W) alpha.
         """
         face = self.face
         face.update(expression, detail)
         pose = pose_matrix(stance.rotation, stance.translation)
         resting = pose_matrix(self.home, np.asarray(stance.pivot - self.home @ self.pivot, np.float32))
         np.subtract(face.vertices, self.portrait_skin, out=self.moved)
-        self._find(pose, resting)
+        self._place(pose, resting)
+        if detail is not None and around > 0:
+            self.around.follow(expression, detail, around, pose, self.lens, self.grid_clip)
+        self._find()
         picture = self.pool.take()
         np.copyto(picture, self.back)
         alpha = self.alpha_pool.take() if self.transparent else None
@@ -249,21 +285,27 @@ class _Picture:
             part = self.factor[top:bottom, left:right]
             cv2.blur(part, (_SOFT, _SOFT), dst=part, borderType=cv2.BORDER_REPLICATE)
         if relit is None:
-            shading.apply(self.factor, left, top, right, bottom, picture)
+            shading.apply(
+                self.factor, left, top, right, bottom, self.warped, self.spans, self.transparent, picture
+            )
             return
         relighting.apply_to_person(
             self.factor, relit.tint, self.warped, self.spans, self.transparent, picture
         )
 
-    def _find(self, pose: Float, resting: Float) -> None:
-        """Where in the source each pixel of the picture lies: `full_map`."""
-        grid, face = self.photo.grid, self.face
-        height, width = self.map.shape[:2]
+    def _place(self, pose: Float, resting: Float) -> None:
+        """Where grid and skin are in clip space."""
+        grid = self.photo.grid
         warp.grid_to_clip(
             grid.head, grid.still, grid.turn, grid.shift, grid.bound, grid.weights, self.moved, pose, resting,
             self.lens, self.frame, self.grid_clip,
         )  # fmt: skip
-        to_clip(face.vertices, pose, self.lens, self.skin_clip)
+        to_clip(self.face.vertices, pose, self.lens, self.skin_clip)
+
+    def _find(self) -> None:
+        """Where in the source each pixel of the picture lies: `full_map`."""
+        grid, face = self.photo.grid, self.face
+        height, width = self.map.shape[:2]
         self.rasterizer.rasterize(
             self.grid_clip[None], self.grid_triangles, height, width, cull=False, out=self.grid_hits
         )

@@ -200,26 +200,44 @@ def spread(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def apply(factor: Float, left: int, top: int, right: int, bottom: int, picture: Bytes) -> None:
+def apply(
+    factor: Float,
+    left: int,
+    top: int,
+    right: int,
+    bottom: int,
+    person: Bytes,
+    spans: Ints,
+    straight: bool,
+    picture: Bytes,
+) -> None:
     """Multiply picture (H, W, 3) uint8 by factor (h, w), interpolated between the centres of its pixels.
 
-    left, top, right, bottom (excluded): the part of `factor` that counts.
+    In proportion to the alpha of person (H, W, 4), or fully where `straight`: the factor is blurred, and the background
+    has no part in it.
+
+    left, top, right, bottom (excluded): the part of `factor` that counts. spans: where the person is, see `warp.spans`.
     """
     height, width = picture.shape[0], picture.shape[1]
     rows, columns = factor.shape
+    bands = spans.shape[0]
     one, half = np.float32(1.0), np.float32(0.5)
     down, across = np.float32(rows / height), np.float32(columns / width)
     for y in range(int(top / down), min(int(bottom / down) + 1, height)):
         fy = min(max((np.float32(y) + half) * down - half, np.float32(0)), np.float32(rows - 1.001))
         j = int(fy)
         v = fy - np.float32(j)
-        for x in range(int(left / across), min(int(right / across) + 1, width)):
+        band = ((y + 1) * bands - 1) // height
+        first, last = int(max(left, spans[band, 0]) / across), int(min(right, spans[band, 1]) / across) + 1
+        for x in range(first, min(last, width)):
             fx = min(max((np.float32(x) + half) * across - half, np.float32(0)), np.float32(columns - 1.001))
             i = int(fx)
             u = fx - np.float32(i)
             above = factor[j, i] + u * (factor[j, i + 1] - factor[j, i])
             below = factor[j + 1, i] + u * (factor[j + 1, i + 1] - factor[j + 1, i])
             value = above + v * (below - above)
+            if not straight:
+                value = one + (value - one) * np.float32(person[y, x, 3]) / np.float32(255.0)
             if abs(value - one) > _SAME:
                 for k in range(3):
                     lit = np.float32(picture[y, x, k]) * value + half
@@ -228,4 +246,5 @@ def apply(factor: Float, left: int, top: int, right: int, bottom: int, picture: 
 
 def warm() -> None:
     """Compile the kernel that a picture of nothing doesn't reach."""
-    apply(np.ones((2, 2), np.float32), 0, 0, 2, 2, np.zeros((4, 4, 3), np.uint8))
+    person, spans = np.zeros((4, 4, 4), np.uint8), np.zeros((1, 2), np.int32)
+    apply(np.ones((2, 2), np.float32), 0, 0, 2, 2, person, spans, False, person[..., :3].copy())

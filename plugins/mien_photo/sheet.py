@@ -20,6 +20,7 @@ import typer
 from mien.avatar.making import builtin_avatar, make_avatar
 from mien.avatar.package import Avatar, Consent, load_avatar
 from mien.config import Config
+from mien.context import PlainContext
 from mien.errors import MienError
 from mien.face.model import load_model
 from mien.face.retargeting import Reference, absolute_params
@@ -27,7 +28,6 @@ from mien.face.tracker import LandmarkTracker
 from mien.frames import Bytes, FaceParams
 from mien.plugins import Registry
 from mien.stage import Kind
-from mien.testing.context import FakeContext
 from mien_photo import takes
 from mien_photo.anatomy import skin_of
 from mien_photo.poses import STRIPS, Part, Pose, Strip
@@ -112,7 +112,7 @@ def driven_sheet(renderer: PhotoRenderer, avatar: Avatar, take: Take, width: int
 @contextmanager
 def showing(avatar: Avatar, registry: Registry, side: int) -> Iterator[PhotoRenderer]:
     """A renderer of the avatar, closed on leaving."""
-    context = FakeContext(
+    context = PlainContext(
         avatar=avatar,
         size=(side, side),
         services={Kind.RASTERIZER: lambda: registry.create(Kind.RASTERIZER)},
@@ -128,7 +128,7 @@ def showing(avatar: Avatar, registry: Registry, side: int) -> Iterator[PhotoRend
 
 def wanted_takes(names: list[str], registry: Registry, instants: int, seconds: float) -> list[Take]:
     """What drives, by name: `demo`, `nobody`, or a clip."""
-    context = FakeContext(services={Kind.LANDMARKER: lambda: registry.create(Kind.LANDMARKER)})
+    context = PlainContext(services={Kind.LANDMARKER: lambda: registry.create(Kind.LANDMARKER)})
     tracker = LandmarkTracker()
     found = []
     try:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.face.model import FaceModel, Region
 from mien.face.rig import INDEX
-from mien.frames import EXPRESSIONS, Bytes, Float
+from mien.frames import Bytes, Float
 from mien_photo.eyes import View
 
 ROW = (96, 384)
@@ -282,10 +282,3 @@ def with_smile(row: Bytes, smile: Smile) -> Bytes:
     own = toned + (smile.texels - toned) * weight
     alpha = np.maximum(tooth, weight)
     return np.asarray(np.clip(np.concatenate([own, alpha * 255], axis=2) + 0.5, 0, 255), np.uint8)
-
-
-def jaw_motion(arch: Arch, expression: Float) -> tuple[Float, float]:
-    """expression: (52,) -> (3,) cm the lower front teeth have moved, and their tilt."""
-    if expression.shape != (EXPRESSIONS,):
-        raise ValueError(f"expression must be ({EXPRESSIONS},), not {expression.shape}")
-    return np.asarray(expression @ arch.jaw, np.float32), float(expression @ arch.tilt)

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.avatar.package import Avatar, AvatarContent, Consent
+from mien.context import PlainContext
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.model import FaceModel, load_model
 from mien.face.subject import Subject
 from mien.frames import DETAIL, FaceParams, Float
 from mien.render import composition, projection
 from mien.stage import Fragments, Kind, Rasterizer
-from mien.testing.context import FakeContext
 from mien_photo import package, shading
 from mien_photo.anatomy import skin_of
 from mien_photo.eyes import IRIS, PATCH, Eye, View
@@ -31,7 +31,7 @@ def warm() -> None:
     shading.warm()
     content = blank(load_model())
     consent = Consent("nobody is shown", "nobody", "public-domain", "2025-01-01")
-    context = FakeContext(
+    context = PlainContext(
         avatar=Avatar.new(content, consent), size=(_SIDE, _SIDE), services={Kind.RASTERIZER: _EverywhereFirst}
     )
     renderer = PhotoRenderer()

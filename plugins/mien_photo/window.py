@@ -126,16 +126,21 @@ def bounds(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def edges(gathered: Float, top: Float, bottom: Float) -> None:
-    """First and last row of the opening in each column, with fractions; top > bottom where there is none."""
+    """First and last row of the opening in each column, with fractions; bottom < 0 where there is none."""
     height, width = gathered.shape[0], gathered.shape[1]
     for x in range(width):
         top[x], bottom[x] = _F(height), _F(-1.0)
+        first, last = height, -1
         for y in range(height):
             share = gathered[y, x, 0]
             if share > 0:
                 if bottom[x] < 0:
-                    top[x] = _F(y) + _F(1.0) - share
-                bottom[x] = _F(y) + share
+                    first, top[x] = y, _F(y) + _F(1.0) - share
+                last, bottom[x] = y, _F(y) + share
+        if last == first:  # a slit within one row: nobody knows where in it
+            middle = _F(0.5) * (top[x] + bottom[x])
+            half = _F(0.5) * (bottom[x] - _F(first))
+            top[x], bottom[x] = middle - half, middle + half
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -194,8 +199,8 @@ def inside_mouth(
     half, depth, front, upper_y, lower_y = arch[0], arch[1], arch[2], arch[3], arch[4]
     widest, first, last = _F(0.0), _F(width), _F(0.0)
     for x in range(width):
-        widest = max(widest, (bottom[x] - top[x]) * cm)
-        if bottom[x] >= top[x]:
+        if bottom[x] >= 0:
+            widest = max(widest, (bottom[x] - top[x]) * cm)
             first, last = min(first, _F(x)), _F(x)
     opened = min(widest / arch[5], _F(1.0))
     ambient = _F(0.72) + _F(0.28) * opened * (_F(2.0) - opened)
@@ -203,7 +208,7 @@ def inside_mouth(
     # Light that comes through lips and cheeks is red; in a grey picture it is grey.
     warm = _F(1.0) - min((palette[2, 0] - palette[2, 1]) / max(palette[2, 0], _F(1.0)), _F(0.25))
     for x in range(width):
-        if bottom[x] < top[x]:
+        if bottom[x] < 0:
             continue
         # Light comes in along the whole slit, most of it right in front.
         gap = _F(0.6) * (bottom[x] - top[x]) * cm + _F(0.4) * widest
@@ -409,7 +414,8 @@ def blend(
 ) -> None:
     """Draw a window onto `picture` (H, W, 3) uint8 at (left, top), fading out at its borders.
 
-    smoothed: the source at a quarter of its size, without fine detail.
+    source: (h, w, 4), of which as much is drawn as is opaque; smoothed: the same at a quarter of its size, without
+    fine detail.
     """
     height, width = gathered.shape[0], gathered.shape[1]
     texel = np.empty(4, np.float32)
@@ -417,13 +423,10 @@ def blend(
     for y in range(height):
         for x in range(width):
             hole, skin = gathered[y, x, 0], gathered[y, x, 4]
-            total = hole + skin
-            if total <= 0:
+            if hole + skin <= 0:
                 continue
-            border = min(x, width - 1 - x, y, height - 1 - y)
-            weight = min((_F(border) + _F(0.5)) / feather, _F(1.0)) * total
-            part, dark = hole / total, gathered[y, x, 3]
-            if part < _F(0.999):
+            dark = gathered[y, x, 3]
+            if skin > _F(0.001) * hole:
                 sx, sy = gathered[y, x, 1] * scale, gathered[y, x, 2] * scale
                 _bilinear(source, sx, sy, texel)
                 other = gathered[y, x, 8]
@@ -431,16 +434,25 @@ def blend(
                     _bilinear(source, gathered[y, x, 6] * scale, gathered[y, x, 7] * scale, plain)
                     for k in range(3):
                         texel[k] += other * (plain[k] - texel[k])
+                skin *= texel[3] / _F(255.0)
                 smooth = gathered[y, x, 5]
                 if smooth > 0:
                     _bilinear(smoothed, sx * _F(0.25), sy * _F(0.25), plain)
                     for k in range(3):
                         texel[k] += smooth * (plain[k] - texel[k])
+            else:
+                skin = _F(0.0)
+            total = hole + skin
+            if total <= 0:
+                continue
+            border = min(x, width - 1 - x, y, height - 1 - y)
+            weight = min((_F(border) + _F(0.5)) / feather, _F(1.0)) * total
+            part = hole / total
             for k in range(3):
                 colour = _F(0.0)
-                if part < _F(0.999):
+                if skin > 0:
                     colour += (_F(1.0) - part) * texel[k] * dark
-                if part > 0:
+                if hole > 0:
                     colour += part * inside[y, x, k]
                 old = _F(picture[top + y, left + x, k])
                 mixed = old + weight * (min(max(colour, _F(0.0)), _F(255.0)) - old)

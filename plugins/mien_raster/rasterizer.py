@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ConfigError
 from mien.frames import Float
 from mien.render.fragments import check_attributes, check_texture
 from mien.stage import Context, Fragments, Rasterizer
@@ -15,10 +14,10 @@ from mien_raster.antialiasing import antialias, opposite_corners
 from mien_raster.bands import Bands, balanced, even
 from mien_raster.kernels import rasterize_band, row_costs, to_screen
 from mien_raster.sampling import CLAMP, WRAP, ZERO, interpolate, lookup
+from mien_raster.settings import read_settings
 
 Ints = NDArray[np.int32]
 
-_MOST_THREADS = 64
 _BOUNDARIES = {"wrap": WRAP, "clamp": CLAMP, "zero": ZERO}
 
 
@@ -50,15 +49,10 @@ class NumbaRasterizer(Rasterizer):
         return frozenset({"texture", "antialias"})
 
     def open(self, context: Context) -> None:
-        """Raises `ConfigError` when `threads` is not a whole number from 1 to 64."""
-        threads = context.settings.get("threads", 1)
-        if type(threads) is not int or not 1 <= threads <= _MOST_THREADS:
-            raise ConfigError(
-                f"[plugin.raster] threads = {threads!r} is not usable. "
-                f"Give a whole number from 1 to {_MOST_THREADS}."
-            )
+        """Raises `ConfigError` when the settings are none."""
+        settings = read_settings(context.settings)
         self._bands.close()
-        self._bands = Bands(threads)
+        self._bands = Bands(settings.threads)
 
     def close(self) -> None:
         self._bands.close()

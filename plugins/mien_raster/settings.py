@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mien.config import explain
+from mien.errors import ConfigError
 
 
 class Settings(BaseModel):
@@ -14,3 +18,11 @@ class Settings(BaseModel):
 
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """row bands of one picture are drawn on that many threads"""
+
+
+def read_settings(table: Mapping[str, Any]) -> Settings:
+    """`table` checked. Raises `ConfigError` that names the key and the mend."""
+    try:
+        return Settings.model_validate(dict(table))
+    except ValidationError as error:
+        raise ConfigError(explain(error, Settings, "[plugin.raster]")) from None

@@ -49,8 +49,7 @@ def check_fitted(avatar: Avatar) -> None:
     before there were fingerprints, and for models that are not installed, pass.
     """
     content = avatar.content
-    # The name comes from a stranger, and `load_model` would take a path.
-    if not content.model_fingerprint or Path(content.face_model).name != content.face_model:
+    if not content.model_fingerprint:
         return
     try:
         installed = fingerprint(content.face_model)

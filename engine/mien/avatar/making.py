@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mien.avatar import builtin
 from mien.avatar.fitted import stamped
+from mien.avatar.manifest import checked_title
 from mien.avatar.package import Avatar, Consent
 from mien.avatar.portrait import read_portrait
 from mien.clock import OfflineClock
@@ -49,8 +50,10 @@ def make_avatar(
 ) -> Avatar:
     """Make an avatar out of a picture: encoded, or a file. Takes seconds of CPU: not for the event loop.
 
-    Raises `MediaError` for what is no picture, `NoFaceError` when it shows no face.
+    Raises `MediaError` for what is no picture, `NoFaceError` when it shows no face, `PackageError` for a title that
+    no package can hold.
     """
+    checked_title(title)
     portrait = read_portrait(image, notice=tell)
 
     def tell_of_it(text: str) -> None:

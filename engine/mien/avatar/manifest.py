@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -20,7 +22,12 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 MAX_MEMBERS = 256
 
-_Short = Annotated[str, Field(max_length=200)]
+MAX_SHORT = 200
+"""Characters of a title, a name, a date."""
+
+_Short = Annotated[str, Field(max_length=MAX_SHORT)]
+_ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+"""Of a face model as it is installed: never a path, because whoever loads models also takes paths."""
 _Side = Annotated[int, Field(ge=1, le=16384)]
 _Pixels = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
@@ -52,7 +59,7 @@ class CameraRecord(_Record):
 class SubjectRecord(_Record):
     """`mien.face.subject.Subject` without its arrays."""
 
-    model: _Short
+    model: _ModelName
     camera: CameraRecord
     epoch: int = 0
 
@@ -75,7 +82,7 @@ class Manifest(_Record):
     engine: _Short
     title: _Short = ""
     renderer: _Short
-    face_model: _Short
+    face_model: _ModelName
     face_model_fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] = ""
     subject: SubjectRecord
     consent: ConsentRecord | None = None
@@ -103,12 +110,29 @@ def parse(path: Path, data: bytes) -> Manifest:
         )
     if version != VERSION:
         raise PackageError(f"{path} has the unknown format version {version!r}. Make the avatar anew.")
-    try:
+    with explained(path, "Make the avatar anew."):
         return Manifest.model_validate(raw)
+
+
+def checked_title(title: str) -> str:
+    """`title`, which a package can hold. Raises `PackageError`."""
+    if len(title) > MAX_SHORT:
+        raise PackageError(
+            f"The title {title[:20] + '...'!r} has {len(title)} characters; an avatar's has at most {MAX_SHORT}."
+        )
+    return title
+
+
+@contextmanager
+def explained(path: Path, mend: str) -> Iterator[None]:
+    """A record that cannot be becomes a `PackageError` that names the file, the field and the mend, or a
+    `ConsentError` where it is that of the consent.
+    """
+    try:
+        yield
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
-        kind = ConsentError if where.startswith("consent") else PackageError
-        raise kind(
-            f"{path}: the manifest's {where} is wrong: {problem['msg']}. Make the avatar anew."
-        ) from None
+        consent = where.startswith("consent") or error.title == ConsentRecord.__name__
+        kind = ConsentError if consent else PackageError
+        raise kind(f"{path}: the manifest's {where} is wrong: {problem['msg']}. {mend}") from None

@@ -6,6 +6,7 @@ import io
 import math
 import re
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +50,26 @@ def encode_png(name: str, image: Bytes) -> bytes:
 
 def png_pixels(path: Path, name: str, data: bytes) -> int:
     """How many pixels a PNG says it has, without decoding it."""
-    if data[:8] != _PNG or len(data) < 26:
+    # IHDR comes first; a decoder that takes it from further behind would see another size than is asked here.
+    if data[:8] != _PNG or data[12:16] != b"IHDR" or len(data) < 26:
         raise _unusable(path, name)
-    width, height = struct.unpack(">II", data[16:24])  # IHDR always comes first
+    width, height = struct.unpack(">II", data[16:24])
     return int(width * height)
 
 
 def decode_png(path: Path, name: str, data: bytes) -> Bytes:
-    """Inverse of `encode_png`, read-only. Look at `png_pixels` first."""
+    """Inverse of `encode_png`, read-only, and as large as `png_pixels` says. Look at that first."""
     from PIL import Image
 
+    claimed = png_pixels(path, name, data)
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            if image.mode not in _MODES.values():
-                raise _unusable(path, name)
-            pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, struct.error):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures; its limit is not ours
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+                if image.mode not in _MODES.values() or image.width * image.height != claimed:
+                    raise _unusable(path, name)
+                pixels = np.asarray(image)
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
         # Pillow's names for broken files; zlib errors arrive as OSError.
         raise _unusable(path, name) from None
     pixels.setflags(write=False)

@@ -123,6 +123,7 @@ def save_avatar(avatar: Avatar, path: str | Path) -> None:
     """
     path = Path(path)
     content, subject = avatar.content, avatar.content.subject
+    manifests.checked_title(content.title)
     writer = Writer()
     for name, image in content.images.items():
         writer.add(f"images/{_checked_name(name)}.png", members.encode_png(name, image), compressed=True)
@@ -130,34 +131,35 @@ def save_avatar(avatar: Avatar, path: str | Path) -> None:
         writer.add(f"arrays/{_checked_name(name)}.npy", members.encode_npy(name, array))
     for name in _SUBJECT_ARRAYS:
         writer.add(f"subject/{name}.npy", members.encode_npy(name, getattr(subject, name)))
-    document = manifests.Manifest(
-        format=manifests.FORMAT,
-        version=manifests.VERSION,
-        created=avatar.created,
-        engine=avatar.engine_version,
-        title=content.title,
-        renderer=content.renderer,
-        face_model=content.face_model,
-        face_model_fingerprint=content.model_fingerprint,
-        subject=manifests.SubjectRecord(
-            model=subject.model,
-            epoch=subject.epoch,
-            camera=manifests.CameraRecord(
-                width=subject.camera.width,
-                height=subject.camera.height,
-                focal=float(subject.camera.focal),
-                cx=float(subject.camera.cx),
-                cy=float(subject.camera.cy),
+    with manifests.explained(path, "It was not written."):
+        document = manifests.Manifest(
+            format=manifests.FORMAT,
+            version=manifests.VERSION,
+            created=avatar.created,
+            engine=avatar.engine_version,
+            title=content.title,
+            renderer=content.renderer,
+            face_model=content.face_model,
+            face_model_fingerprint=content.model_fingerprint,
+            subject=manifests.SubjectRecord(
+                model=subject.model,
+                epoch=subject.epoch,
+                camera=manifests.CameraRecord(
+                    width=subject.camera.width,
+                    height=subject.camera.height,
+                    focal=float(subject.camera.focal),
+                    cx=float(subject.camera.cx),
+                    cy=float(subject.camera.cy),
+                ),
             ),
-        ),
-        consent=manifests.ConsentRecord(
-            statement=avatar.consent.statement,
-            holder=avatar.consent.holder,
-            basis=avatar.consent.basis,
-            date=avatar.consent.date,
-        ),
-        members=writer.records,
-    )
+            consent=manifests.ConsentRecord(
+                statement=avatar.consent.statement,
+                holder=avatar.consent.holder,
+                basis=avatar.consent.basis,
+                date=avatar.consent.date,
+            ),
+            members=writer.records,
+        )
     try:
         with whole_file(path) as partial, partial.open("wb") as file:
             writer.write(file, document)

@@ -1,4 +1,4 @@
-"""Photos as they come: rotated, grey, transparent, 16 bits deep, palettes, CMYK, far too large or small."""
+"""Photos and backgrounds as they come: rotated, grey, transparent, 16 bits deep, palettes, CMYK, of any size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import MediaError
-from mien.frames import Bytes
+from mien.frames import Bytes, VideoFrame
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -90,6 +90,17 @@ def read_portrait(
     return Portrait(np.array(flat.convert("RGB")), None if alpha is None else np.array(alpha))
 
 
+def read_background(source: str | Path | bytes, colour: tuple[int, int, int]) -> Bytes:
+    """A picture to stand behind a person: (H, W, 3) uint8 sRGB, upright, within the same bounds as a portrait.
+
+    colour: RGB, shows where the picture is transparent. Raises `MediaError`.
+    """
+    from mien.render.composition import flattened  # compiles
+
+    picture = read_portrait(source)
+    return flattened(VideoFrame(picture.pixels, 0, picture.alpha, backdrop=colour)).pixels
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a photo file. Raises `MediaError` when it is missing, unreadable or far too large."""
     try:
@@ -155,7 +166,7 @@ def _check_size(name: str, width: int, height: int) -> None:
             "Reduce it first."
         )
     if min(width, height) < MIN_SIDE:
-        raise MediaError(f"{name} has {width}x{height} px, too small to show a face. Use 512 px or more.")
+        raise MediaError(f"{name} has {width}x{height} px, too small to show anything. Use 512 px or more.")
 
 
 @contextmanager

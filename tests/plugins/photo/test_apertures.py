@@ -9,6 +9,7 @@ from mien.face.model import load_model
 from mien.face.rig import INDEX
 from mien_photo import apertures
 from mien_photo.anatomy import BLINKS, skin_of
+from mien_photo.window import edges
 
 pytestmark = pytest.mark.plugin
 
@@ -98,3 +99,16 @@ def test_a_closing_lid_takes_no_colour_from_the_brow(avatar):
     climbed = held[:, 1] < own[:, 1] - 1e-3
     bare = np.interp(held[:, 0], edge[:, 0], edge[:, 1]) - 4
     assert (held[climbed, 1] > bare[climbed]).all()
+
+
+@pytest.mark.parametrize(
+    ("shares", "top", "bottom"),
+    [({2: 0.4}, 2.3, 2.7), ({2: 0.3, 3: 1.0, 4: 0.5}, 2.7, 4.5), ({2: 1.0}, 2.0, 3.0), ({}, 8.0, -1.0)],
+)
+def test_the_edges_of_an_opening_lie_between_rows(shares, top, bottom):
+    gathered = np.zeros((8, 1, 9), np.float32)
+    for row, share in shares.items():
+        gathered[row, 0, 0] = share
+    found = np.empty((2, 1), np.float32)
+    edges(gathered, *found)
+    np.testing.assert_allclose(found[:, 0], (top, bottom), atol=1e-6)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from dataclasses import replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
+from numba.core.registry import CPUDispatcher
 
 from mien.errors import PackageError
 from mien.face.model import load_model
 from mien.face.rig import INDEX
-from mien.frames import FaceParams
+from mien.frames import DETAIL, FaceParams
 from mien.render.composition import flattened
 from mien.stage import Background
 from mien.testing.context import FakeContext
+from mien_photo import backdrop
 from mien_photo.renderer import PhotoRenderer
 
 pytestmark = [pytest.mark.plugin, pytest.mark.slow]
@@ -151,6 +156,26 @@ def test_a_head_that_looks_up_is_not_seen_twice(avatar, rendering):
     assert sum(areas[:-1]) < 0.005 * areas[-1]
 
 
+def test_hair_keeps_its_outline_when_the_head_moves(avatar, rendering):
+    """It goes round the skull: neither does the crown sink when the head looks up, nor hide hair behind a cheek."""
+    renderer = rendering((256, 256))
+    renderer.set_background(Background("transparent"))
+    params = portrait_params(avatar)
+    from mien.face.camera import axis_angle, rotation_matrix
+
+    def outline(params):
+        """Top, left and right of the hair, px."""
+        person = renderer.process(params).alpha > 128
+        across = np.flatnonzero(person[70:100].mean(axis=0) > 0.5)
+        return np.array([person.any(axis=1).argmax(), across[0], across[-1]])
+
+    top, left, right = outline(params)
+    up = rotation_matrix(np.radians([-20.0, 0.0, 0.0])) @ rotation_matrix(params.rotation)
+    assert outline(replace(params, rotation=axis_angle(up)))[0] < top + 19
+    assert outline(turned(params, 20))[2] > right - 18
+    assert outline(turned(params, -20))[1] < left + 18
+
+
 def test_shoulders_stay_when_the_head_turns(avatar, rendering):
     renderer = rendering()
     still = renderer.process(closed_mouth(avatar)).pixels.copy()
@@ -237,6 +262,34 @@ def test_a_transparent_background_is_alpha(avatar, rendering, size):
     assert (flat.pixels[2:20, 2:20] == (10, 200, 30)).all()
 
 
+@pytest.mark.parametrize("yaw", [-30, 30])
+def test_a_background_stays_what_it_is_beside_a_head_that_turns(avatar, rendering, yaw):
+    """Light that changes with the turn, and the windows of eyes and mouth, keep to the person."""
+    renderer = rendering((512, 512))
+    params = turned(closed_mouth(avatar), yaw)
+    renderer.set_background(Background("transparent", colour=(200, 200, 200)))
+    frame = renderer.process(params)
+    renderer.set_background(Background("colour", colour=(200, 200, 200)))
+    drawn = np.array(renderer.process(params).pixels, np.int16)
+    assert np.abs(drawn - 200)[frame.alpha == 0].max() <= 1
+    assert np.abs(drawn - flattened(frame).pixels).max() <= 10
+
+
+@pytest.mark.parametrize("jaw", [0.02, 0.05, 0.1])
+def test_a_mouth_that_hardly_opens_shows_nothing_of_earlier_pictures(avatar, rendering, jaw):
+    renderer = rendering((512, 512))
+    params = replace(
+        closed_mouth(avatar), expression=np.eye(52, dtype=np.float32)[INDEX["jawOpen"]] * np.float32(jaw)
+    )
+    renderer.process(params)
+    seen = []
+    for left_over in (0, 255):
+        for opening in renderer._picture.windows:
+            opening._inside[:] = left_over
+        seen.append(renderer.process(params).pixels.copy())
+    np.testing.assert_array_equal(*seen)
+
+
 @pytest.mark.parametrize("height", [256, 384, 768, 1024])
 @pytest.mark.parametrize("wide", [False, True])
 def test_every_size_shows_the_same(avatar, rendering, height, wide):
@@ -274,12 +327,32 @@ def test_alpha_comes_from_a_pool_as_well(avatar, rendering):
     assert renderer._picture.alpha_pool.in_use == 0
 
 
+class Counting:
+    """A rasterizer that counts the pixels it was asked for."""
+
+    def __init__(self, rasterizer):
+        self._rasterizer = rasterizer
+        self.pixels = 0
+
+    def rasterize(self, positions, triangles, height, width, **options):
+        self.pixels += height * width
+        return self._rasterizer.rasterize(positions, triangles, height, width, **options)
+
+
 def test_levels_change_the_cost_not_the_picture(avatar, rendering):
     renderer = rendering((512, 512))
+    assert renderer._picture is not None
+    counting = renderer._picture.rasterizer = Counting(renderer._picture.rasterizer)
     best = renderer.process(closed_mouth(avatar)).pixels.copy()
+    costs = []
     for level in (*range(renderer.levels), 99, 0):
         renderer.set_level(level)
+        counting.pixels = 0
         assert cv2.PSNR(renderer.process(closed_mouth(avatar)).pixels.copy(), best) > 24
+        costs.append(counting.pixels)
+    *levels, beyond, again = costs
+    assert all(dear > 1.4 * cheap for dear, cheap in pairwise(levels))
+    assert (beyond, again) == (levels[-1], levels[0])
     np.testing.assert_array_equal(renderer.process(closed_mouth(avatar)).pixels, best)
 
 
@@ -319,18 +392,72 @@ def test_an_incomplete_avatar_is_refused(avatar):
         PhotoRenderer().open(context)
 
 
+def kernels():
+    """All that numba compiles for a frame, by name."""
+    import mien.render
+    import mien_photo
+
+    found = {}
+    for package in (mien_photo, mien.render):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            for name, value in vars(importlib.import_module(module.name)).items():
+                if isinstance(value, CPUDispatcher) and value.py_func.__module__ == module.name:
+                    found[f"{module.name}.{name}"] = value
+    return found
+
+
 def test_one_signature_for_each_kernel(avatar, rendering):
     """A second one would be compiled in the middle of a call, seconds long."""
-    from mien.render import composition, projection
-    from mien_photo import apertures, posing, warming, warp, window
+    from mien.face.light import ambient
+    from mien_photo import warming
 
     warming.warm()
-    rendering().process(closed_mouth(avatar))
-    kernels = [
-        composition.over, composition.apart, projection.to_clip, posing._express, posing._move_edges, warp.grid_to_clip,
-        warp.compose_map, window.gather, window.edges, window.inside_mouth, window.inside_eye, window.blend,
-        window.bounds, apertures.lips, apertures.lids, apertures.widening,
-    ]  # fmt: skip
-    assert {kernel.py_func.__name__: len(kernel.signatures) for kernel in kernels} == {
-        kernel.py_func.__name__: 1 for kernel in kernels
-    }
+    found = kernels()
+    # What only other kernels call is part of them, in the cache as well.
+    inner = {name for kernel in found.values() for name in kernel.py_func.__code__.co_names}
+    own = {name: kernel for name, kernel in found.items() if name.startswith("mien_photo.")}
+    lacking = [name for name, kernel in own.items() if not kernel.signatures]
+    assert {name.rpartition(".")[2] for name in lacking} <= inner, "not warmed at install"
+    renderer = rendering((320, 256))
+    light = ambient(0.8)
+    light[3] = 0.4
+    lit = replace(turned(closed_mouth(avatar), 12), light=light, detail=np.zeros(DETAIL, np.float32))
+    for mode in ("keep", "transparent", "colour"):
+        renderer.set_background(Background(mode))
+        for level in range(renderer.levels):
+            renderer.set_level(level)
+            flattened(renderer.process(closed_mouth(avatar)))
+            flattened(renderer.process(lit))
+            flattened(renderer.process(replace(lit, detail_around=1.0)))
+    assert len(found) > 25
+    assert {
+        name: len(kernel.signatures) for name, kernel in found.items() if len(kernel.signatures) > 1
+    } == {}
+
+
+def test_a_colour_picker_makes_nothing_anew(avatar, rendering, monkeypatch):
+    """Blurring and framing take as long as several frames: once for each mode and picture."""
+    renderer, made = rendering(), []
+    behind = backdrop.behind
+    monkeypatch.setattr(
+        backdrop, "behind", lambda chosen, plate: made.append(chosen.mode) or behind(chosen, plate)
+    )
+    for colour in ((1, 2, 3), (4, 5, 6)):
+        renderer.prepare_background(Background("transparent", colour=colour))()
+    assert renderer.process(closed_mouth(avatar)).backdrop == (4, 5, 6)
+    first, second = (np.full((8, 8, 3), grey, np.uint8) for grey in (10, 200))
+    for image in (first, first, second):
+        renderer.prepare_background(Background("image", image=image))()
+    assert made == ["transparent", "image", "image"]
+    assert renderer.process(closed_mouth(avatar)).pixels[5, 5].tolist() == [200, 200, 200]
+
+
+def test_what_is_prepared_shows_only_once_it_is_wanted(avatar, rendering):
+    renderer = rendering()
+    before = renderer.process(closed_mouth(avatar)).pixels.copy()
+    change = renderer.prepare_background(Background("transparent", colour=(4, 5, 6)))
+    frame = renderer.process(closed_mouth(avatar))
+    assert frame.alpha is None
+    np.testing.assert_array_equal(frame.pixels, before)
+    change()
+    assert renderer.process(closed_mouth(avatar)).alpha is not None

@@ -76,8 +76,12 @@ def test_only_the_lit_part_of_the_picture_is_touched():
     spread(np.full(3, 1.2, np.float32), triangle, third, corners, np.float32(1), factor, box)
     assert box.tolist() == [3, 2, 5, 6]
     picture = np.full((16, 16, 3), 100, np.uint8)
-    apply(factor, *box.tolist(), picture)
-    assert (picture[7:9, 7:9] == 120).all()
+    person = np.full((16, 16, 4), 255, np.uint8)
+    person[:, 8, 3] = 0
+    everywhere = np.array([[0, 8]], np.int32)
+    apply(factor, *box.tolist(), person, everywhere, False, picture)
+    assert (picture[7:9, 7] == 120).all()
+    assert (picture[:, 8] == 100).all(), "the background"
     assert (picture[:3] == 100).all()
     assert (picture[:, 12:] == 100).all()
 

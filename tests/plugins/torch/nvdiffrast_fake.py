@@ -1,17 +1,21 @@
 """nvdiffrast's interface on the CPU, with its conventions: the lowest row first, both sides drawn, indices from 1.
 
-Drawn by the project's own rasterizer, so that it tells how the plugin speaks to nvdiffrast and nothing of nvdiffrast.
+Triangles are drawn by the project's own rasterizer, so that it tells how the plugin speaks to nvdiffrast and nothing of
+nvdiffrast; textures are looked up by SciPy.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.ndimage import map_coordinates
 
 from mien.render.fragments import packed, unpacked
 from mien_raster.rasterizer import NumbaRasterizer
 
 DRAW = NumbaRasterizer()
+MODES = {"wrap": "grid-wrap", "clamp": "nearest", "zero": "grid-constant"}
+"""SciPy's names of what lies beyond a texture's edge."""
 
 
 class RasterizeCudaContext:
@@ -41,7 +45,17 @@ def interpolate(attr, rast, tri):
 
 def texture(tex, uv, filter_mode, boundary_mode):
     assert filter_mode == "linear"
-    return torch.from_numpy(DRAW.texture(tex.numpy(), uv.numpy(), boundary=boundary_mode))
+    (_, height, width, channels), (pictures, *_) = tex.shape, uv.shape
+    places = np.moveaxis(uv.numpy()[..., ::-1] * [height, width] - 0.5, -1, 0)
+    found = [
+        map_coordinates(
+            tex[n % len(tex), :, :, c].double().numpy(), places[:, n], order=1, mode=MODES[boundary_mode]
+        )
+        for n in range(pictures)
+        for c in range(channels)
+    ]
+    values = np.stack(found).reshape(pictures, channels, *uv.shape[1:3]).astype(np.float32)
+    return torch.from_numpy(np.moveaxis(values, 1, -1).copy())
 
 
 def antialias(color, rast, pos, tri):

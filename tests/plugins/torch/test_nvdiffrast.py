@@ -54,8 +54,64 @@ def test_it_draws_what_the_cpu_draws(rasterizer, cull):
     np.testing.assert_array_equal(drawn, NumbaRasterizer().interpolate(values, truth, triangles))
     smooth = rasterizer.antialias(drawn, hits, clip, triangles)
     np.testing.assert_array_equal(smooth, NumbaRasterizer().antialias(drawn, truth, clip, triangles))
-    uv = rng.random((2, 5, 5, 2)).astype(np.float32)
-    assert rasterizer.texture(values.reshape(1, 10, 6, 3), uv, boundary="clamp").shape == (2, 5, 5, 3)
+
+
+def first_in(points, side):
+    """points: (T, 3, 2) px from the middle of a picture of `side` px, x right and y up, none overlapping.
+
+    Which triangle covers the centre of each pixel, (side, side), rows from the top, and its barycentrics, (..., 3).
+    """
+    x, y = np.meshgrid(np.arange(side) + 0.5 - side / 2, side / 2 - np.arange(side) - 0.5)
+    which, weights = np.full((side, side), -1), np.zeros((side, side, 3))
+    for k, (a, b, c) in enumerate(points):
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        u = ((b[0] - x) * (c[1] - y) - (b[1] - y) * (c[0] - x)) / area
+        v = ((c[0] - x) * (a[1] - y) - (c[1] - y) * (a[0] - x)) / area
+        inside = (u > 0) & (v > 0) & (u + v < 1)
+        which[inside] = k
+        weights[inside] = np.stack([u, v, 1 - u - v], axis=-1)[inside]
+    return which, weights
+
+
+def test_rows_go_from_the_top_whatever_nvdiffrast_has(rasterizer):
+    """Reckoned by hand: triangles above and below, to the left and to the right."""
+    side = 16
+    points = np.array(
+        [[[-7, 1], [-1, 2], [-6, 7]], [[1.2, -7], [7, -6], [2, -1.3]], [[1, 2], [6, 1], [6.5, 6]]]
+    ) + np.array([0.137, 0.071])  # no pixel's centre lies on an edge
+    truth, weights = first_in(points, side)
+    assert (np.bincount(truth[truth >= 0]) > 5).all()
+    clip = np.concatenate([points.reshape(-1, 2) / (side / 2), np.tile([0.25, 1], (9, 1))], axis=1)
+    clip, triangles = clip.astype(np.float32)[None], np.arange(9, dtype=np.int32).reshape(3, 3)
+    hits = rasterizer.rasterize(clip, triangles, side, side)
+    np.testing.assert_array_equal(hits.triangle[0], truth)
+    shown = truth >= 0
+    np.testing.assert_allclose(hits.barycentric[0][shown], weights[shown][:, :2], atol=1e-5)
+    np.testing.assert_allclose(hits.depth[0][shown], 0.25, atol=1e-6)
+    values = np.random.default_rng(0).random((1, 9, 2)).astype(np.float32)
+    drawn = rasterizer.interpolate(values, hits, triangles)
+    reckoned = np.einsum("nk,nkc->nc", weights[shown], values[0][triangles[truth[shown]]])
+    np.testing.assert_allclose(drawn[0][shown], reckoned, atol=1e-5)
+    white = (truth >= 0).astype(np.float32)[None, ..., None]
+    smooth = rasterizer.antialias(white, hits, clip, triangles)[0, ..., 0]
+    touched = np.argwhere(smooth != white[0, ..., 0])
+    assert len(touched) > 10
+    near = np.pad(shown, 1)
+    for row, column in touched:  # at outlines only, where something is on one side and nothing on the other
+        around = near[row : row + 3, column : column + 3]
+        assert around.any()
+        assert not around.all()
+
+
+@pytest.mark.parametrize("boundary", ["wrap", "clamp", "zero"])
+def test_textures_begin_at_their_first_texels_corner(rasterizer, boundary):
+    texture = np.array([[[1], [2]], [[4], [8]]], np.float32)[None]
+    middles = np.array([[[0.25, 0.25], [0.75, 0.25]], [[0.25, 0.75], [0.75, 0.75]]], np.float32)
+    corner = np.array([[[0.0, 0.0], [0.5, 0.5]]], np.float32)
+    np.testing.assert_allclose(rasterizer.texture(texture, middles[None], boundary=boundary), texture)
+    at_corner = {"wrap": 3.75, "clamp": 1.0, "zero": 0.25}[boundary]
+    found = rasterizer.texture(texture, corner[None], boundary=boundary)
+    np.testing.assert_allclose(found.ravel(), [at_corner, 3.75], atol=1e-6)
 
 
 def test_given_buffers_are_written_to(rasterizer):

@@ -1,0 +1,89 @@
+"""The skin of closed lids. An open eye hides it; what lies above the lashes is brow, shadow of the brow, or hair."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from mien.frames import Bytes, Float
+from mien_photo.matte import continued
+
+_AROUND = 0.9
+"""How far around an eye its skin is looked for, in widths of the eye."""
+_PAINTED = np.array([0.3, 0.75, 0.25])
+"""How far beside, above and below an eye closed lids may take their colour, in widths of the eye."""
+_LASHES = 0.14
+"""How far lashes reach around an eye, in its widths."""
+_DARKEST, _DARK, _BRIGHT, _BRIGHTEST = 0.68, 0.88, 1.2, 1.4
+"""Of the brightness of the skin below the eye: what is not within is lashes, brow, shadow or hair, not skin."""
+_SHADE = 0.95
+"""Lids are a little darker than the skin below the eye, ..."""
+_SHADOW = 0.3
+"""... and by so much of the difference where what lies above the eye is darker: in a deep socket."""
+
+
+def bare(image: Bytes, eyes: list[Float]) -> Bytes:
+    """image: (h, w, C) uint8, RGB first -> the same with nothing but skin around the eyes, as if there were none.
+
+    eyes: outlines (P, 2), px. What skin there is goes on over the eye.
+    """
+    result = image.copy()
+    for outline in eyes:
+        _paint(result, outline)
+    return result
+
+
+def _paint(image: Bytes, outline: Float) -> None:
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    size = float(high[0] - low[0])
+    middle = (low + high) / 2
+    if size < 2 or (middle < 0).any() or (middle >= image.shape[1::-1]).any():
+        return
+    margin = _AROUND * size
+    left, top = (int(max(v - margin, 0)) for v in low)
+    right, bottom = (int(min(v + margin, n)) + 1 for v, n in zip(high, image.shape[1::-1], strict=True))
+    part = image[top:bottom, left:right]
+    own = part[..., :3].astype(np.float32)
+    local = outline - np.array([left, top], np.float32)
+
+    eye = np.zeros(part.shape[:2], np.uint8)
+    cv2.fillPoly(eye, [np.round(local).astype(np.int32)], 1)
+    reach = 2 * round(_LASHES * size) + 1
+    known = 1 - cv2.dilate(eye, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))).astype(
+        np.float32
+    )
+    brightness = own @ np.array([0.299, 0.587, 0.114], np.float32)
+    below, above = (brightness[place] for place in _beside(local, size, part.shape[:2]))
+    if not below.size or not above.size:
+        return
+    usual = max(float(np.median(below)), 1.0)
+    shade = _SHADE * (1 - _SHADOW * max(1 - float(np.median(above)) / usual, 0.0))
+    share = brightness / usual
+    known *= _ramp(share, _DARKEST, _DARK) * _ramp(-share, -_BRIGHTEST, -_BRIGHT)
+    soft = max(size / 12, 0.5)
+    skin = cv2.GaussianBlur(continued(own, known), (0, 0), soft) * shade
+
+    beside, over, under = _PAINTED * size
+    box = np.zeros(part.shape[:2], np.float32)
+    x0, y0, x1, y1 = (
+        low[0] - left - beside,
+        low[1] - top - over,
+        high[0] - left + beside,
+        high[1] - top + under,
+    )
+    box[max(int(y0), 0) : int(y1) + 1, max(int(x0), 0) : int(x1) + 1] = 1
+    box = cv2.GaussianBlur(box, (0, 0), 2 * soft)[..., None]
+    part[..., :3] = np.clip(own + (skin - own) * box + 0.5, 0, 255)
+
+
+def _beside(outline: Float, size: float, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], ...]:
+    """Rows and columns of the skin below an eye, and of what lies between its lashes and the brow."""
+    (left, top), (right, bottom) = outline.min(axis=0), outline.max(axis=0)
+    columns = slice(max(int(left), 0), int(right) + 1)
+    below = slice(int(bottom + 0.2 * size), min(int(bottom + 0.6 * size) + 1, shape[0]))
+    above = slice(max(int(top - 0.3 * size), 0), max(int(top - 0.12 * size), 0) + 1)
+    return (below, columns), (above, columns)
+
+
+def _ramp(value: Float, start: float, end: float) -> Float:
+    return np.asarray(np.clip((value - start) / (end - start), 0, 1), np.float32)

@@ -1,0 +1,83 @@
+"""Hair and neck around the face, where the driver's own are known to go.
+
+By themselves they go along with the head as a surface that was guessed from one photograph (`mien_photo.grid`). A
+driver who drives a portrait of its own shows where they really go: the lattice of `FaceParams.detail` reaches beyond
+the face. What it says there is relative to the rim of the face as the tracker has it (`mien.face.chart.with_rim`),
+so that is also what it is put on here: each node of the grid that lies under the rim has a second place in space, on
+its line of sight, as far away as the rim.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mien.face.camera import rotation_matrix
+from mien.face.chart import Lookup, with_rim
+from mien.face.landmark_basis import MESH, LandmarkBasis
+from mien.face.model import FaceModel
+from mien.face.subject import Subject
+from mien.frames import Float
+from mien.render.projection import to_clip
+
+_FADE = 0.8
+"""Outer share of the rim in which the grid goes over to its own ways."""
+
+
+class Surroundings:
+    """Of one avatar. Holds its own buffers: one per thread."""
+
+    def __init__(self, still: Float, subject: Subject, model: FaceModel) -> None:
+        """still: (G, 2) px, the nodes of the grid in the portrait."""
+        from scipy.spatial import Delaunay
+
+        basis = LandmarkBasis.of(model)
+        self._base = basis.shape(subject.identity, subject.offsets)[:MESH]
+        self._expression = np.ascontiguousarray(basis.expression.transpose(0, 2, 1)[:, :MESH])
+        self._resting = self._rim(subject.neutral)
+        rotation = rotation_matrix(subject.rest_rotation)
+        placed = self._resting @ rotation.T + subject.rest_translation
+        seen = with_rim(subject.camera.project(np.asarray(placed[:MESH], np.float32))).astype(np.float64)
+        net = Delaunay(seen)
+        at = still.astype(np.float64)
+        triangle = net.find_simplex(at)
+        self._nodes = np.flatnonzero(triangle >= 0)
+        triangle, at = triangle[self._nodes], at[self._nodes]
+        turn = net.transform[triangle]
+        two = np.einsum("nij,nj->ni", turn[:, :2], at - turn[:, 2])
+        self._shares = np.column_stack([two, 1 - two.sum(axis=1)])[..., None].astype(np.float32)
+        self._corners = net.simplices[triangle]
+        charted = with_rim(basis.mean[:MESH, :2])[self._corners]
+        self._chart = Lookup.of((charted * self._shares).sum(axis=1))
+        out = (np.where(self._corners < MESH, 0, 1) * self._shares[..., 0]).sum(axis=1)
+        left = np.clip((1 - out) / _FADE, 0, 1)
+        self._weights = np.asarray(left * left * (3 - 2 * left), np.float32)[:, None]
+        away = -(placed[self._corners, 2:] * self._shares).sum(axis=1)
+        camera = subject.camera
+        ray = np.column_stack(
+            [(at - (camera.cx, camera.cy)) * (1, -1) / camera.focal, np.full(len(at), -1.0)]
+        )
+        self._places = np.asarray((ray * away - subject.rest_translation) @ rotation, np.float32)
+        self._clip = np.empty((len(at), 4), np.float32)
+
+    def follow(
+        self, expression: Float, detail: Float, share: float, pose: Float, lens: Float, grid: Float
+    ) -> None:
+        """Move the nodes of `grid`, (G, 4) in clip space, to where `detail` has them; see `FaceParams`.
+
+        share: 0 to 1, how far; pose: (3, 4) of the head; lens: (5,), see `projection.lens_of`.
+        """
+        moved = self._rim(expression) - self._resting
+        places = self._places + (moved[self._corners] * self._shares).sum(axis=1)
+        places[:, :2] += self._chart(detail)
+        clip = self._clip
+        to_clip(places, pose, lens, clip)
+        near = grid[self._nodes]
+        # In the picture, not in clip space: what lies at other depths goes straight from one place to the other.
+        depth, weight = near[:, 3:], self._weights * np.float32(share)
+        near[:, :2] += weight * (clip[:, :2] * (depth / np.maximum(clip[:, 3:], np.float32(1))) - near[:, :2])
+        grid[self._nodes] = near
+
+    def _rim(self, expression: Float) -> Float:
+        """(52,) -> (MESH + 36, 3) cm, head space."""
+        posed = self._base + np.tensordot(expression, self._expression, 1)
+        return np.asarray(with_rim(np.asarray(posed, np.float32)), np.float32)

@@ -1,0 +1,60 @@
+"""The skin of closed lids, made up from what is around an open eye."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from mien_photo import lids
+
+pytestmark = pytest.mark.unit
+
+SKIN = np.array([200, 160, 140])
+BOX = (slice(40, 62), slice(36, 66))
+"""Where a lid is as it closes: from below the brow to the lower lid."""
+
+
+def eye(shadow: float = 1.0, side: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """A face with one eye at its middle under a dark brow; shadow: of that between the two. And the eye's outline."""
+    picture = np.empty((side, side, 4), np.uint8)
+    picture[..., :3], picture[..., 3] = SKIN, 255
+    picture[36:46, 28:72, :3] = SKIN * shadow
+    picture[32:38, 28:72, :3] = (50, 40, 30)
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    outline = np.stack([50 + 14 * np.cos(angles), 53 + 7 * np.sin(angles)], axis=1).astype(np.float32)
+    cv2.fillPoly(picture, [np.round(outline).astype(np.int32)], (235, 235, 235, 255))
+    cv2.circle(picture, (50, 53), 6, (30, 60, 60, 255), -1)
+    cv2.ellipse(picture, (50, 53), (15, 8), 0, 180, 360, (20, 10, 10, 255), 2)
+    return picture, outline
+
+
+@pytest.mark.parametrize(("shadow", "share"), [(1.0, 0.95), (0.6, 0.84), (0.4, 0.78)])
+def test_lids_have_the_colour_of_the_skin_around(shadow, share):
+    """Somewhat darker under a shadow, without hairs of the brow."""
+    picture, outline = eye(shadow)
+    found = lids.bare(picture, [outline])[BOX][..., :3].astype(float)
+    np.testing.assert_allclose(found.mean(axis=(0, 1)), SKIN * share, rtol=0.06)
+    assert (found.std(axis=(0, 1)) < 6).all()
+
+
+def test_what_is_around_stays_as_it_is():
+    picture, outline = eye()
+    before = picture.copy()
+    found = lids.bare(picture, [outline])
+    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(found[:20], picture[:20])
+    np.testing.assert_array_equal(found[80:], picture[80:])
+    np.testing.assert_array_equal(found[..., 3], picture[..., 3])
+
+
+@pytest.mark.parametrize("place", [(-200, 0), (0, 0), (49, 46), (500, 500)])
+def test_eyes_at_and_beyond_the_border_do_no_harm(place):
+    picture, outline = eye()
+    assert lids.bare(picture, [outline + np.float32(place)]).shape == picture.shape
+
+
+def test_all_in_the_dark_it_stays_dark():
+    picture, outline = eye()
+    dark = np.asarray(picture * np.array([0.1, 0.1, 0.1, 1]), np.uint8)
+    assert lids.bare(dark, [outline])[..., :3].max() <= dark[..., :3].max()
