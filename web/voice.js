@@ -17,6 +17,8 @@ export class Voice {
   #opening = false;
   #muted = false;
   #complained = '';
+  /** @type {Link['phase']} */
+  #phase = 'closed';
 
   #label = make('span', {}, 'Use my voice');
   #button = make('button', { type: 'button', class: 'secondary', id: 'voice-on', 'aria-pressed': 'false' });
@@ -132,14 +134,16 @@ export class Voice {
   }
 
   #tell() {
-    const heard = 'You are heard. The mouth follows what you say.';
-    say(this.#text, this.#muted ? 'Muted: nothing you say goes out.' : heard);
+    if (this.#muted) say(this.#text, 'Muted: nothing you say goes out.');
+    else if (this.#phase === 'open') say(this.#text, 'You are heard. The mouth follows what you say.');
+    else if (this.#phase === 'connecting') say(this.#text, 'Connecting your microphone…');
   }
 
   /** @param {Link} link */
   #showLink(link) {
+    this.#phase = link.phase;
     this.#meter.dataset['link'] = link.phase;
-    if (link.phase === 'connecting' && !this.#complained) say(this.#text, 'Connecting your microphone…');
+    if (link.phase === 'connecting' && !this.#complained) this.#tell();
     if (link.phase === 'open') {
       this.#complained = '';
       this.#tell();

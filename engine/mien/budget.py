@@ -31,7 +31,11 @@ class Budget:
 
 
 class Gate:
-    """Decides before an expensive stage whether a frame still goes on. One for each stage."""
+    """Decides before an expensive stage whether a frame still goes on. One for each stage.
+
+    What the stage is going to take is not reckoned with: on a machine where frames end a little late, still fewer of
+    them would be shown, and a late picture is better than none.
+    """
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -73,7 +77,7 @@ class Governor:
         self._rose_at_ns: int | None = None
 
     def observe(self, *, missed: bool, load: float, now_ns: int) -> int:
-        """One frame ended. load: its busy time as a share of the frame interval. Returns the level."""
+        """One frame ended. load: how much of the time that there is goes into the work. Returns the level."""
         self._recent.append(missed)
         if missed or load > self._ease:
             self._calm_since_ns = None

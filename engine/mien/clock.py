@@ -7,6 +7,7 @@ runs the same pipeline in virtual time (`mien.testing.VirtualClock`, `OfflineClo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from abc import ABC, abstractmethod
 
@@ -33,6 +34,17 @@ class Clock(ABC):
         """Return once `duration_ns` have passed."""
         await self.sleep_until(self.now_ns() + duration_ns)
 
+    async def wait_until(self, when_ns: int, event: asyncio.Event) -> bool:
+        """Return as soon as `event` is set, at `when_ns` at the latest; whether it is set."""
+        sleeping = asyncio.ensure_future(self.sleep_until(when_ns))
+        waiting = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait({sleeping, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            waiting.cancel()
+        return event.is_set()
+
 
 class SystemClock(Clock):
     """The machine's monotonic clock."""
@@ -43,6 +55,14 @@ class SystemClock(Clock):
     async def sleep_until(self, when_ns: int) -> None:
         while (left := when_ns - self.now_ns()) > 0:  # noqa: ASYNC110 - a timer may fire early
             await asyncio.sleep(left / NS_PER_S)
+
+    async def wait_until(self, when_ns: int, event: asyncio.Event) -> bool:
+        while not event.is_set() and (left := when_ns - self.now_ns()) > 0:
+            # A timer and no task: this is asked for every 20 ms of sound.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left / NS_PER_S):
+                    await event.wait()
+        return event.is_set()
 
 
 class OfflineClock(Clock):

@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S
 from mien.controls import Controls, Mode
-from mien.drive.blending import Blending, trust
+from mien.drive.blending import LOST_BELOW, Blending, belief, trust
 from mien.drive.calibration import Calibration
 from mien.drive.easing import HEAD_CHANNELS, MOUTH_CHANNELS, Ease, Schedule
 from mien.drive.editing import Editor
@@ -54,9 +54,7 @@ _CHANGE = Schedule(0, 300)
 """Enrolled anew, recentred, another mode: what the input means jumps, the face must not."""
 
 _SPOKEN = 0.5
-"""Share of the mouth from which on a voice drives."""
-_LOST_BELOW, _TRUSTED_FROM = 0.1, 0.5
-"""Confidence below which a frame counts as lost, and from which on it is taken at its word."""
+"""Share of the mouth, times how sure it is that anything is said, from which on a voice drives."""
 
 
 class Driver:
@@ -67,6 +65,8 @@ class Driver:
     """
 
     def __init__(self, avatar_subject: Subject, controls: Controls, fps: float = 25.0, seed: int = 0) -> None:
+        self.avatar = avatar_subject
+        """the face that is moved"""
         self._avatar = Reference.of(avatar_subject)
         self._controls = self._followed = controls
         self._editor = Editor(controls, avatar_subject)
@@ -75,6 +75,7 @@ class Driver:
         self._recentre = self._calibrate = False
         self._alive = Liveliness(seed)
         self._blending = Blending()
+        self._spoken = 0.0
         self._relighting = Relighting()
         self._skin = SkinDetail(avatar_subject)
         self._frame_ns = round(NS_PER_S / fps)
@@ -95,7 +96,7 @@ class Driver:
     def state(self) -> DriverState:
         """A face that a voice moves is driven, too."""
         unseen = self._state in {DriverState.HOLDING, DriverState.IDLE}
-        return DriverState.DRIVEN if unseen and self._blending.share > _SPOKEN else self._state
+        return DriverState.DRIVEN if unseen and self._spoken > _SPOKEN else self._state
 
     def set_controls(self, controls: Controls) -> None:
         """In force from the next step on, eased in."""
@@ -103,6 +104,7 @@ class Driver:
 
     def set_avatar(self, subject: Subject) -> None:
         """Another face goes on with the same motion from the next step on."""
+        self.avatar = subject
         self._avatar = Reference.of(subject)
         self._editor.set_avatar(subject)
         self._skin.set_avatar(subject)
@@ -172,14 +174,15 @@ class Driver:
         seen = tracked if self._state is DriverState.DRIVEN else None
         motion = self._blending.step(motion, None if seen is None else trust(seen), heard, elapsed_s)
         confidence = 0.0 if seen is None else seen.confidence
-        if heard is not None:
-            confidence = max(confidence, heard.confidence * self._blending.share)
+        self._spoken = 0.0 if heard is None else heard.confidence * self._blending.share
+        confidence = max(confidence, self._spoken)
         stamp = FaceParams(
             now_ns if tracked is None else tracked.capture_ns,
             confidence=confidence,
             index=index,
             epoch=self._epoch,
             detail=self._skin.step(seen, source, controls, self._blending.share, elapsed_s),
+            detail_around=self._skin.around,
         )
         light = self._relighting.step(seen, source, controls, elapsed_s)
         return absolute_params(self._editor.apply(motion), self._avatar, stamp, light)
@@ -188,7 +191,7 @@ class Driver:
 
     def _drive(self, tracked: FaceParams, source: Subject | None, controls: Controls, now_ns: int) -> bool:
         """Follow the driver; False when this frame cannot be followed."""
-        if tracked.confidence < _LOST_BELOW:
+        if tracked.confidence < LOST_BELOW:
             return False
         person = self._calibration.observe(tracked, source)
         if person is None:
@@ -210,8 +213,7 @@ class Driver:
         else:
             if controls.mode != self._followed.mode:
                 self._begin(_CHANGE)
-            trust = min((tracked.confidence - _LOST_BELOW) / (_TRUSTED_FROM - _LOST_BELOW), 1.0)
-            self._live = self._live + (motion - self._live) * np.float32(trust)
+            self._live = self._live + (motion - self._live) * np.float32(min(belief(tracked), 1.0))
         self._person, self._driven_ns = person, now_ns
         return True
 

@@ -12,8 +12,8 @@ Conventions shared by all of them:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,16 @@ class AudioFrame:
     def duration_ns(self) -> int:
         return len(self.samples) * 1_000_000_000 // self.rate
 
+    def pieces(self, length_ns: int) -> Iterator[AudioFrame]:
+        """The same sound in stretches of `length_ns`, the last one shorter."""
+        length = max(length_ns * self.rate // 1_000_000_000, 1)
+        for start in range(0, len(self.samples), length):
+            yield replace(
+                self,
+                samples=self.samples[start : start + length],
+                capture_ns=self.capture_ns + start * 1_000_000_000 // self.rate,
+            )
+
 
 def _zeros(*shape: int) -> Callable[[], Float]:
     return lambda: np.zeros(shape, np.float32)
@@ -104,6 +114,8 @@ class FaceParams:
         where it is covered or in the dark; 1 where nobody looked.
     detail: `DETAIL` float32, cm, or None when unknown: where the skin is beyond what pose and expression say, along x
         and y of the head, at the nodes of a lattice over the face (`mien.face.chart`), relative to the face at rest.
+    detail_around: 0 to 1, how far `detail` also tells where hair and neck around the face are. Of an avatar: 0 unless
+        it is the driver's own portrait.
     """
 
     capture_ns: int
@@ -117,6 +129,7 @@ class FaceParams:
     epoch: int = 0
     mouth_confidence: float = 1.0
     detail: Float | None = None
+    detail_around: float = 0.0
 
     def __post_init__(self) -> None:
         for array in (self.rotation, self.translation, self.expression, self.gaze, self.light):

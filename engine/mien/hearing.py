@@ -24,6 +24,8 @@ CAPACITY = 100
 _AS_GOOD_AS_NS = NS_PER_MS
 """Two clocks that count the same frames may round differently."""
 _FOREVER = 1 << 62
+_PAUSE_NS = 40 * NS_PER_MS
+"""Sound that is so much late is not coming: whoever speaks has stopped sending any."""
 
 
 class Hearing:
@@ -58,7 +60,13 @@ class Hearing:
         self._epoch = 0
         self._answering = threading.Lock()
         """of an answer and an interruption one comes first: no stale answer is left behind"""
+        self._stale = False
+        """whether the listener is to forget what it heard; it does before the next sound at the latest"""
         self._passed_ns = -1
+        self._stretch_ns = 0
+        """time of the first sound since a pause"""
+        self._expected_ns = 0
+        """when the next sound should have come"""
         self._first_ns: int | None = None
         """time of the first sound since an interruption"""
         self._timeline = Timeline()
@@ -117,12 +125,21 @@ class Hearing:
         waits = self.speaker is not None and self._look_ahead_ns > 0
         return self._look_ahead_ns + self._interval_ns if waits else 0
 
+    @property
+    def patience_ns(self) -> int:
+        """How long sound is waited for beyond the moment it should have come."""
+        return self._look_ahead_ns + 3 * self._interval_ns
+
     # --- sound in -------------------------------------------------------------------------------------
 
     def put(self, frame: AudioFrame, source: Source) -> None:
         """Live: take sound; that of others than the speaker is ignored."""
         if source is not self.speaker or self._listener is None:
             return
+        now_ns = self._clock.now_ns()
+        if now_ns > self._expected_ns:
+            self._stretch_ns = frame.capture_ns
+        self._expected_ns = now_ns + frame.duration_ns + _PAUSE_NS
         passage = Passage(0, frame.capture_ns, self._budget.due_ns(frame.capture_ns))
         if not self._listen.inbox.try_put(Parcel(frame, passage, self._epoch)):
             self.dropped += 1
@@ -143,7 +160,7 @@ class Hearing:
         self._passed_ns = _FOREVER
 
     def rest(self, after: AudioFrame) -> AudioFrame | None:
-        """Offline: so much silence after the last sound lets the listener say the last of it."""
+        """So much silence after the last sound lets the listener say the last of it."""
         if self._listener is None:
             return None
         length = (self._look_ahead_ns + 2 * self._interval_ns) * after.rate // NS_PER_S
@@ -154,7 +171,9 @@ class Hearing:
         """Forget what was said and what waits to be heard."""
         with self._answering:
             self._epoch += 1
+            self._stale = True
             self._first_ns = None
+            self._expected_ns = 0
             self._timeline.clear()
         self._listen.inbox.bump_epoch(self._epoch)
         if self._listener is not None:
@@ -191,24 +210,36 @@ class Hearing:
             return None
         return self._timeline.at(time_ns, max(3 * self._interval_ns // 2, 60 * NS_PER_MS))
 
-    def knows(self, time_ns: int, newest_ns: int) -> bool:
-        """Whether nothing more will be heard about `time_ns`, or it is not worth waiting for: pictures have come up
-        to `newest_ns`, and sound should have long since.
+    def knows(self, time_ns: int) -> bool:
+        """Whether nothing more will be heard about `time_ns`, or it is not worth waiting for."""
+        if self.speaker is None:
+            return True
+        if self._budget.live:
+            return self._clock.now_ns() >= self.until_ns(time_ns)
+        return self._listener is None or self._reaches(time_ns) or time_ns <= self._passed_ns
+
+    def until_ns(self, time_ns: int) -> int:
+        """Live: until when a picture of that moment waits for the speaker, as far as is known now.
+
+        `lag_ns` always: pictures flow evenly, whether anything is said just now or not. Longer for an answer that is
+        on its way, within `patience_ns`.
         """
-        if self.speaker is None or self._listener is None:
-            return True
-        reached = self.reached_ns
-        if reached is not None and reached >= time_ns - _AS_GOOD_AS_NS:
-            return True
-        if not self._budget.live:
-            return time_ns <= self._passed_ns
-        return reached is None or newest_ns > reached + self._look_ahead_ns + 3 * self._interval_ns
+        meant_ns = time_ns + self.lag_ns
+        comes = time_ns >= self._stretch_ns - _AS_GOOD_AS_NS and not self._reaches(time_ns)
+        if self._listener is None or not comes:
+            return meant_ns
+        return max(meant_ns, min(time_ns + self.patience_ns, self._expected_ns))
+
+    def _reaches(self, time_ns: int) -> bool:
+        reached_ns = self.reached_ns
+        return reached_ns is not None and reached_ns >= time_ns - _AS_GOOD_AS_NS
 
     # --- on a lane ------------------------------------------------------------------------------------
 
     def _heard_in(self, frame: AudioFrame) -> list[FaceParams]:
         if (listener := self._listener) is None:
             return []
+        self._begin_anew()
         if self._first_ns is None:
             self._first_ns = frame.capture_ns
         start = self._clock.work_ns()
@@ -233,9 +264,13 @@ class Hearing:
         self.on_heard()
 
     def _begin_anew(self) -> None:
-        self._loudness.clear()
-        if (listener := self._listener) is not None:
-            listener.reset()
+        with self._answering:
+            if not self._stale:
+                return
+            self._stale = False
+            self._loudness.clear()
+            if (listener := self._listener) is not None:
+                listener.reset()
 
 
 def _nobody_asks() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -31,9 +32,8 @@ _PAUSE_NS = NS_PER_S // 4
 
 
 class Meeting:
-    """Poses go on once the sound of their moment has been heard, in order; at once while nobody speaks. Thread-safe.
-
-    The wait is bounded by `Hearing.knows`: at most the look-ahead and three frames.
+    """Poses go on in order once the sound of their moment has been heard, all equally late (`Hearing.until_ns`);
+    at once while nobody speaks. Thread-safe.
     """
 
     def __init__(self, hearing: Hearing, clock: Clock, deliver: Callable[[Parcel[Pose]], None]) -> None:
@@ -41,20 +41,40 @@ class Meeting:
         self._clock = clock
         self._deliver = deliver
         self._waiting: deque[Parcel[Pose]] = deque()
-        self.newest_ns = 0
-        """of the poses that came"""
-        self.released_ns = 0
+        self._released_ns = 0
         """of the poses that went on"""
         self.interval_ns = 0.0
         """between them, as a rule: cameras slow down in the dark"""
         self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._came = asyncio.Event()
+
+    async def run(self) -> None:
+        """Live: let each pose go on in its time, until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            while True:
+                self._came.clear()
+                if (until_ns := self._until_ns()) is None:
+                    await self._came.wait()
+                elif not await self._clock.wait_until(until_ns, self._came):
+                    self.heard()
+        finally:
+            self._loop = None
+
+    def _until_ns(self) -> int | None:
+        """When to look again; None: when a pose has come."""
+        with self._lock:
+            return self._hearing.until_ns(self._waiting[0].passage.capture_ns) if self._waiting else None
 
     def offer(self, parcel: Parcel[Pose]) -> None:
         """Take a pose."""
         with self._lock:
-            self.newest_ns = max(self.newest_ns, parcel.passage.capture_ns)
             self._waiting.append(parcel)
             self._release()
+            first = len(self._waiting) == 1
+        if first and (loop := self._loop) is not None:
+            loop.call_soon_threadsafe(self._came.set)
 
     @property
     def waiting(self) -> bool:
@@ -66,23 +86,29 @@ class Meeting:
         with self._lock:
             self._release()
 
+    def last_ns(self, time_ns: int) -> int:
+        """Time of the last pose at that moment or before it, gone on or not."""
+        with self._lock:
+            waiting = (parcel.passage.capture_ns for parcel in self._waiting)
+            return max((at for at in waiting if at <= time_ns), default=self._released_ns)
+
     def clear(self) -> None:
         """Forget who waits: the source changed."""
         with self._lock:
             self._waiting.clear()
-            self.newest_ns = self.released_ns = 0
+            self._released_ns = 0
 
     def _release(self) -> None:
-        while self._waiting and self._hearing.knows(self._waiting[0].passage.capture_ns, self.newest_ns):
+        while self._waiting and self._hearing.knows(self._waiting[0].passage.capture_ns):
             parcel = self._waiting.popleft()
             passage = parcel.passage
             if self._hearing.speaker is not None:
                 reached = passage.reached_ns()
                 passage.add("wait:listen", reached, max(reached, self._clock.now_ns()))
-            since_ns = passage.capture_ns - self.released_ns
+            since_ns = passage.capture_ns - self._released_ns
             if since_ns < _PAUSE_NS:
                 self.interval_ns += 0.1 * (since_ns - self.interval_ns)
-            self.released_ns = passage.capture_ns
+            self._released_ns = passage.capture_ns
             heard = self._hearing.at(passage.capture_ns)
             self._deliver(replace(parcel, value=replace(parcel.value, heard=heard)))
 

@@ -7,8 +7,8 @@ capture time, so many frames are under way and no more, and the outputs are awai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 
 from mien.clock import NS_PER_S, Clock, OfflineClock
@@ -29,7 +29,8 @@ Progress = Callable[[int], None]
 class OfflineRun:
     """Of one session. Event loop only: what the lanes say comes here by way of the loop.
 
-    Sound is heard before anything else is read, so that what is heard at a moment is the same every time.
+    Sound is heard before anything else is read, and a picture sets out when the sound of its moment has been heard:
+    what is heard at a moment is the same every time, and nobody under way waits for what has yet to be read.
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class OfflineRun:
         self._failure: Exception | None = None
         self._progress: Progress | None = None
         self._done = self._written = 0
+        self._early: deque[VideoFrame | FaceParams] = deque()
+        """read before the sound of their moment was; as many as a look-ahead is long"""
 
     async def run(self, source: Source, progress: Progress | None = None) -> int:
         """Take every frame of `source` to the outputs; returns how many pictures were made.
@@ -83,8 +86,8 @@ class OfflineRun:
                     await self._outputs.write_audio(item)
                     await self._hear(item, source, writer)
                 elif sees:
-                    await self._permit(writer)
-                    self._offer(item, source)
+                    self._early.append(item)
+                await self._set_out(source, writer)
             await self._hear_out(last, source, writer)
             for _ in range(IN_FLIGHT):  # all of them free: nothing is under way any more
                 await self._permit(writer)
@@ -92,6 +95,7 @@ class OfflineRun:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
             self.source = None
+            self._early.clear()
             self._hearing.dismiss()
             self._losses.leave(source)
             await source.close()
@@ -109,6 +113,12 @@ class OfflineRun:
         """A stage raised: the run ends."""
         self._failure = error if isinstance(error, MienError) else StageError(stage, str(error))
 
+    async def _set_out(self, source: Source, writer: asyncio.Task[None]) -> None:
+        """Send those on their way whose sound has been heard."""
+        while self._early and self._hearing.knows(self._early[0].capture_ns):
+            await self._permit(writer)
+            self._offer(self._early.popleft(), source)
+
     def _offer(self, item: VideoFrame | FaceParams, source: Source) -> None:
         if isinstance(item, VideoFrame):
             self._pipeline.offer_picture(item)
@@ -119,9 +129,10 @@ class OfflineRun:
         self, frame: AudioFrame, source: Source, writer: asyncio.Task[None], end_ns: int | None = None
     ) -> None:
         """Listen to it, and make the pictures that belong to it where there are no others: all before `end_ns`."""
+        self._upkeep.sound_came(source)
         if self._hearing.speaker is not source:
             return
-        for piece in _pieces(frame):
+        for piece in frame.pieces(NS_PER_S // 10):  # what is heard is kept for seconds only
             try:
                 await self._lanes.run(partial(self._hearing.process, piece))
             except MienError:
@@ -140,6 +151,7 @@ class OfflineRun:
             await self._hear(silence, source, writer, silence.capture_ns)
         self._hearing.finished()
         self._pipeline.heard()
+        await self._set_out(source, writer)
 
     async def _write(self) -> None:
         while True:
@@ -167,14 +179,3 @@ class OfflineRun:
             raise self._failure
         if writer.done():
             await writer
-
-
-def _pieces(frame: AudioFrame) -> Iterator[AudioFrame]:
-    """The sound in stretches of a tenth of a second: what is heard is kept for seconds only."""
-    length = max(frame.rate // 10, 1)
-    for start in range(0, len(frame.samples), length):
-        yield replace(
-            frame,
-            samples=frame.samples[start : start + length],
-            capture_ns=frame.capture_ns + start * NS_PER_S // frame.rate,
-        )

@@ -7,6 +7,7 @@ being asked again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeVar
 
 from mien.avatar.package import Avatar
@@ -14,9 +15,10 @@ from mien.config import Config
 from mien.context import Services, StageContext
 from mien.lane import Lanes
 from mien.plugins import Registry
-from mien.stage import Kind, Listener, Opened, Renderer, Source, Tracker
+from mien.stage import Background, Kind, Listener, Opened, Renderer, Source, Tracker
 
 S = TypeVar("S", bound=Opened)
+T = TypeVar("T")
 
 
 class Opening:
@@ -40,12 +42,13 @@ class Opening:
         listener: Listener = self._registry.create(Kind.LISTENER, name)
         return await self._open(listener, context, self._registry.find(Kind.LISTENER, name).plugin.name)
 
-    async def renderer(self, context: StageContext, avatar: Avatar) -> Renderer:
-        """The renderer that `avatar` was made for (or the configured one), opened."""
+    async def renderer(self, context: StageContext, avatar: Avatar, background: Background) -> Renderer:
+        """The renderer that `avatar` was made for (or the configured one), opened, with `background` behind it."""
         name = self._config.use.renderer or avatar.content.renderer
         renderer: Renderer = self._registry.create(Kind.RENDERER, name)
         plugin = self._registry.find(Kind.RENDERER, name).plugin.name
-        return await self._open(renderer, context.with_avatar(avatar), plugin)
+        context = context.with_avatar(avatar)
+        return await self._open(renderer, context, plugin, lambda: renderer.set_background(background))
 
     def context_for(self, source: Source, context: StageContext) -> StageContext:
         """`context` with the settings of the plugin that provides `source`; none for one made by hand."""
@@ -65,17 +68,29 @@ class Opening:
             if services is not None:
                 services.close()
 
-    async def _open(self, stage: S, context: StageContext, plugin: str) -> S:
+    async def beside(self, function: Callable[[], T]) -> T:
+        """Run `function`, which takes long, beside the lanes. Returns when it has ended, also when it is cancelled: a
+        thread can't be interrupted.
+        """
+        task = asyncio.ensure_future(self._lanes.run(function))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
+
+    async def _open(
+        self, stage: S, context: StageContext, plugin: str, then: Callable[[], None] = lambda: None
+    ) -> S:
         services = self._services[stage] = Services(self._registry, self._config)
         context = context.of_plugin(plugin).with_services(services)
-        task = asyncio.ensure_future(self._lanes.run(lambda: stage.open(context)))
+
+        def opening() -> None:
+            stage.open(context)
+            then()
+
         try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            # A thread can't be interrupted: let it finish, so that what it opened can be closed.
-            await asyncio.wait({task})
-            await asyncio.to_thread(self.close, stage)
-            raise
+            await self.beside(opening)
         except BaseException:
             await asyncio.to_thread(self.close, stage)
             raise

@@ -25,15 +25,13 @@ from mien.hearing import Hearing
 from mien.lane import Lanes
 from mien.meeting import Beat, Meeting, Pose
 from mien.runner import Parcel, Runner
-from mien.stage import Renderer, Tracked, Tracker
+from mien.stage import Driven, Renderer, Tracked, Tracker
 from mien.trace import Passage, Trace
 
 V = TypeVar("V")
 
-IN_FLIGHT = 12
-"""How many frames may be under way at once offline; the lossless channels hold that many. As many as wait for a
-listener's look-ahead at 60 frames a second, and some at work.
-"""
+IN_FLIGHT = 8
+"""How many frames may be under way at once offline; the lossless channels hold that many."""
 
 SILENCE = 2.2
 """After this many frame intervals without a picture nobody is seen."""
@@ -43,7 +41,7 @@ class Pipeline:
     """Tracker, driver and renderer of one session on the shared lanes.
 
     hearing: what is heard beside what is seen; without pictures it makes them.
-    on_driven(params): what the avatar's face is going to do in a picture that is about to be drawn.
+    on_driven(driven): what the avatar's face is going to do in a picture that is about to be drawn.
     on_finished(picture, passage): a picture is ready. on_dropped(passage): a frame will not come.
     on_failed(stage, error): a stage raised. on_tracked(tracked): what the tracker said, for notices and
     recordings. All are called on a lane.
@@ -63,7 +61,7 @@ class Pipeline:
         on_dropped: Callable[[Passage], None],
         on_failed: Callable[[str, Exception], None],
         on_tracked: Callable[[Tracked, Passage], None],
-        on_driven: Callable[[FaceParams], None] | None = None,
+        on_driven: Callable[[Driven], None] | None = None,
         adaptive: bool = True,
     ) -> None:
         self.driver = driver
@@ -78,6 +76,7 @@ class Pipeline:
         """of the first picture after a pause that was seen"""
         self._hearing = hearing
         hearing.on_heard = self.heard
+        self._lanes = lanes
         self._clock = clock
         self._budget = budget
         self._interval_ns = NS_PER_S / fps
@@ -107,6 +106,10 @@ class Pipeline:
         return Latest(name) if self._budget.live else Fifo(name, IN_FLIGHT)
 
     # --- from the event loop --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live: let poses that wait for sound go on in their time, until cancelled."""
+        await self._meeting.run()
 
     def offer_picture(self, frame: VideoFrame) -> None:
         """Give a picture to be tracked."""
@@ -202,7 +205,8 @@ class Pipeline:
         """Whether nothing that is seen becomes the picture of that moment: it came to an end before, or begins again
         only after it.
         """
-        seen_ns, half = self._meeting.released_ns, self._interval_ns / 2
+        half = self._interval_ns / 2
+        seen_ns = self._meeting.last_ns(time_ns + round(half))
         ends = time_ns - seen_ns > SILENCE * max(self._interval_ns, self._meeting.interval_ns)
         return ends and not seen_ns < self._coming_ns < time_ns + half
 
@@ -267,7 +271,7 @@ class Pipeline:
         driven = self._clock.work_ns()
         passage.add_work("drive", driven - start)
         if self._on_driven is not None:
-            self._on_driven(params)
+            self._on_driven(Driven(params, driver.avatar))
         picture = renderer.process(params)
         passage.add_work("render", self._clock.work_ns() - driven)
         self._rendered_ns = passage.capture_ns
@@ -301,10 +305,12 @@ class Pipeline:
     def _govern(self, *, missed: bool, now_ns: int) -> None:
         if not self._adaptive:
             return
-        busy = max(self._trace.typical_ns("track"), self._trace.typical_ns("render"))
+        longest_ns = max(self._trace.typical_ns("track"), self._trace.typical_ns("render"))
+        # Stages that share a lane, with one another or with other sessions, fill it together.
+        load = max(longest_ns / self._interval_ns, self._lanes.load)
         with self._governing:
             before = self._governor.level
-            level = self._governor.observe(missed=missed, load=busy / self._interval_ns, now_ns=now_ns)
+            level = self._governor.observe(missed=missed, load=load, now_ns=now_ns)
         if level != before and (renderer := self.renderer) is not None:
             self._render.between(lambda: renderer.set_level(level), "level")
 

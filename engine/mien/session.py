@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -17,16 +18,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mien.avatar.making import make_avatar
 from mien.avatar.package import Avatar, Consent
-from mien.avatar.portrait import read_portrait
+from mien.avatar.portrait import read_background
+from mien.avatar.workshop import Workshop
 from mien.budget import Budget
-from mien.clock import NS_PER_MS, Clock
+from mien.clock import NS_PER_MS, NS_PER_S, Clock
 from mien.config import Config
 from mien.context import Services, StageContext
 from mien.controls import BackgroundChoice, Controls
 from mien.driver import Driver
-from mien.frames import AudioFrame, Bytes, FaceParams, VideoFrame
+from mien.frames import AudioFrame, Bytes, VideoFrame
 from mien.hearing import Hearing
 from mien.lane import Lanes
 from mien.losses import Losses
@@ -62,6 +63,7 @@ class Session:
         config: Config,
         registry: Registry,
         lanes: Lanes,
+        workshop: Workshop,
         clock: Clock,
         avatar: Avatar | None,
         controls: Controls | None = None,
@@ -77,7 +79,7 @@ class Session:
         self.on_tracked: Callable[[Tracked, Passage], None] | None = None
         """called on a lane with all that the tracker says (offline tracking)"""
         self._config = config
-        self._registry = registry
+        self._workshop = workshop
         self._clock = clock
         self._live = live
         self._controls = controls or Controls(
@@ -109,7 +111,7 @@ class Session:
             budget=self._budget,
             fps=fps,
             trace=self.trace,
-            driver=Driver(avatar.content.subject, self._controls, fps, config.engine.seed)
+            driver=Driver(avatar.content.subject, self._controls, fps, _seed(config.engine.seed, name))
             if avatar
             else None,
             hearing=self._hearing,
@@ -136,6 +138,7 @@ class Session:
         self._sound = SoundDelay(clock, self._picture_latency_ns, self._outputs.audio)
         self._steady = Steady()
         self._sound_epoch = 0
+        self._last_sound: AudioFrame | None = None
         self._thinning = Thinning(fps)
         self._ticker = Ticker(clock, fps, self.trace, self._pipeline, self._upkeep, self._outputs)
         self._sources = Sources(
@@ -146,7 +149,7 @@ class Session:
             self._upkeep,
             self._take,
             self._source_switched,
-            self._sound.handed_over,
+            self._heard_out,
         )
         self._voices = Voices(
             self.board,
@@ -156,7 +159,7 @@ class Session:
             self._hearing,
             self._take_sound,
             self.interrupt_voice,
-            self._sound.handed_over,
+            self._heard_out,
         )
         self._offline = OfflineRun(
             clock,
@@ -177,13 +180,15 @@ class Session:
         """
         self._loop = asyncio.get_running_loop()
         if self._controls.background.mode == "image":
-            portrait = await asyncio.to_thread(read_portrait, self._config.run.background)
-            self._background_image = portrait.pixels
+            self._background_image = await asyncio.to_thread(
+                read_background, self._config.run.background, self._controls.background.rgb
+            )
         self._apply_background()
         if (avatar := self.avatar) is not None:
             await self._upkeep.show(avatar)
         if self._live:
             self._tasks.start(self._sound.run(), "sound")
+            self._tasks.start(self._pipeline.run(), "poses")
             self._tasks.start(self._ticker.run(), "ticker")
 
     async def close(self, *, abandon: bool = False) -> None:
@@ -234,6 +239,10 @@ class Session:
         """The voice that was attached beside the source that drives, if one is."""
         return self._voices.current
 
+    async def voice_vacant(self) -> None:
+        """Return when no voice is attached."""
+        await self._voices.vacant()
+
     async def attach_voice(self, source: Source) -> None:
         """Let the sound of `source` be the voice, in place of that of the source that drives, until it ends or is
         detached. With `[run] drive = auto` it moves the mouth wherever the camera doesn't see it.
@@ -247,6 +256,7 @@ class Session:
     def interrupt_voice(self) -> None:
         """Whoever speaks is cut short: sound that waits anywhere is dropped, and the mouth closes."""
         self._sound_epoch += 1
+        self._last_sound = None
         self._sound.clear()
         self._steady.rewind(self._sound.delivered_end_ns)  # the rest was never heard
         self._outputs.hush(self._sound_epoch)
@@ -280,9 +290,21 @@ class Session:
     def _take_sound(self, frame: AudioFrame, source: Source) -> None:
         if self._controls.paused or (sound := self._steady.push(frame)) is None:
             return
-        sound = replace(sound, epoch=self._sound_epoch)
+        self._upkeep.sound_came(source)
+        sound = self._last_sound = replace(sound, epoch=self._sound_epoch)
         self._sound.put(sound)
         self._hearing.put(sound, source)
+
+    async def _heard_out(self, source: Source) -> None:
+        """It has ended: return when the listener has said the last of it, and the sound has gone out."""
+        last = self._last_sound
+        if last is not None and self._hearing.speaker is source and (rest := self._hearing.rest(last)):
+            late_ns = max(self._clock.now_ns() - last.capture_ns, 0)
+            # At the pace of sound, or pictures would overtake each other.
+            for silence in rest.pieces(NS_PER_S // 50):
+                await self._clock.sleep_until(silence.capture_ns + late_ns)
+                self._hearing.put(silence, source)
+        await self._sound.handed_over()
 
     def _source_switched(self) -> None:
         self._pipeline.interrupt()
@@ -367,10 +389,10 @@ class Session:
         await self._upkeep.show(avatar)
 
     async def make_avatar(self, image: bytes, consent: Consent, title: str = "") -> Avatar:
-        """Make an avatar out of an encoded picture. Raises `MediaError`, `NoFaceError`."""
-        return await asyncio.to_thread(
-            make_avatar, self._registry, self._config, image, consent, title, self.board.post
-        )
+        """Make an avatar out of an encoded picture. Raises `MediaError`, `NoFaceError`, and `CapacityError` while
+        another one is being made.
+        """
+        return await self._workshop.make(image, consent, title, self.board.post)
 
     # --- from the lanes -------------------------------------------------------------------------------
 
@@ -378,9 +400,9 @@ class Session:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _driven_on_lane(self, params: FaceParams) -> None:
-        if self._outputs.wants_faces and (avatar := self.avatar) is not None:
-            self._to_loop(self._outputs.face, Driven(params, avatar.content.subject))
+    def _driven_on_lane(self, driven: Driven) -> None:
+        if self._outputs.wants_faces:
+            self._to_loop(self._outputs.face, driven)
 
     def _finished_on_lane(self, picture: VideoFrame, passage: Passage) -> None:
         self._upkeep.worked(RENDER)
@@ -398,7 +420,9 @@ class Session:
         else:
             self._upkeep.worked(TRACK)
         if tracked.faces > 1 and self.faces <= 1:
-            self.board.post(f"{tracked.faces} faces are in the picture; the largest one drives.")
+            self.board.post(
+                f"{tracked.faces} faces are in the picture; the one seen before drives, else the largest."
+            )
         self.faces = tracked.faces
         if self.on_tracked is not None:
             self.on_tracked(tracked, passage)
@@ -454,3 +478,8 @@ class Session:
             "recording": self._recording.running,
             "picture": dict(zip(("width", "height"), self._config.video.picture, strict=True)),
         }
+
+
+def _seed(seed: int, name: str) -> int:
+    """Two sessions of one engine don't blink together; one of the same name and seed does as it did before."""
+    return seed ^ zlib.crc32(name.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -10,14 +11,17 @@ import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S, Clock
 from mien.frames import AudioFrame
+from mien.voice.room import Room
 
 LONGEST_NS = 2 * NS_PER_S
 """More sound than this is never kept; the oldest goes first, and is counted."""
 
 _IN_SPEECH, _IN_SILENCE = 0.005, 0.5
 """How much longer or shorter a stretch of sound may last so that the delay gets where it should be."""
-_SILENT = 10 ** (-50 / 20)
-"""Below this peak there is nothing that a listener could notice to be stretched."""
+_SILENT, _SOFT = math.log(1e-6), math.log(1e-4)
+"""Natural log of power. Below the first (-60 dBFS) there is nothing that a listener could notice to be stretched, and
+below the second (-40 dBFS) neither if it is no louder than the room; what is louder than that may be music.
+"""
 
 
 class SoundDelay:
@@ -37,6 +41,10 @@ class SoundDelay:
         self._deliver = deliver
         self._waiting: deque[AudioFrame] = deque()
         self._arrived = asyncio.Event()
+        self._cleared = asyncio.Event()
+        self._awaited: list[tuple[AudioFrame, asyncio.Future[None]]] = []
+        """sound whose hand-over somebody awaits"""
+        self._room = Room()
         self._delay_ns = 0.0
         self._follows = False
         """whether sound has come since the beginning, or since `clear`"""
@@ -61,15 +69,15 @@ class SoundDelay:
         """Forget what waits: the source changed or was interrupted."""
         self._waiting.clear()
         self._follows = False
+        self._cleared.set()
+        self._tell_gone()
 
     async def handed_over(self) -> None:
         """Return when all that waits just now has been delivered, or is forgotten."""
-        if not self._waiting:
-            return
-        last = self._waiting[-1]
-        while any(frame is last for frame in self._waiting):
-            left_ns = last.capture_ns + self.delay_ns - self._clock.now_ns()
-            await self._clock.sleep(max(left_ns, NS_PER_MS))
+        if self._waiting:
+            gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._awaited.append((self._waiting[-1], gone))
+            await gone
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -80,17 +88,34 @@ class SoundDelay:
                 continue
             frame = self._waiting[0]
             self._follow(frame)
-            await self._clock.sleep_until(frame.capture_ns + self.delay_ns)
+            self._cleared.clear()
+            if await self._clock.wait_until(frame.capture_ns + self.delay_ns, self._cleared):
+                continue  # all that waited is forgotten: what comes next may be due earlier
             if self._waiting and self._waiting[0] is frame:
                 self._waiting.popleft()
                 self.delivered_end_ns = frame.capture_ns + frame.duration_ns
                 self._deliver(frame)
+                self._tell_gone()
+
+    def _tell_gone(self) -> None:
+        """Somebody awaits sound that waits no longer."""
+        waiting = {id(frame) for frame in self._waiting} if self._awaited else set()
+        for frame, gone in self._awaited:
+            if id(frame) not in waiting and not gone.done():
+                gone.set_result(None)
+        self._awaited = [(frame, gone) for frame, gone in self._awaited if not gone.done()]
 
     def _follow(self, frame: AudioFrame) -> None:
         target = self._latency_ns()
         if not self._follows:
             self._follows, self._delay_ns = True, target
             return
-        silent = not len(frame.samples) or float(np.abs(frame.samples).max()) < _SILENT
-        most = frame.duration_ns * (_IN_SILENCE if silent else _IN_SPEECH)
+        most = frame.duration_ns * (_IN_SILENCE if self._is_silent(frame) else _IN_SPEECH)
         self._delay_ns += min(max(target - self._delay_ns, -most), most)
+
+    def _is_silent(self, frame: AudioFrame) -> bool:
+        if not len(frame.samples):
+            return True
+        loudness = math.log(float(np.square(frame.samples).mean()) + 1e-12)
+        louder = self._room.exceeded(loudness, frame.duration_ns / NS_PER_MS)
+        return loudness < _SILENT or (loudness < _SOFT and not louder)

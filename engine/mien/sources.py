@@ -77,11 +77,37 @@ class Feed:
             log.exception("source %s did not close cleanly", type(self.source).__name__)
 
 
+class Turn:
+    """A source's turn: the feed that reads it, and the task that sees to what comes after it."""
+
+    def __init__(self) -> None:
+        self.feed: Feed | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    async def end(self) -> None:
+        """Nobody's turn; returns when the source is closed. It ends even if the caller is cancelled meanwhile."""
+        ending = asyncio.create_task(self._end(), name="end of a turn")
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait({ending})
+            raise
+
+    async def _end(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait({self.task})
+            self.task = None
+        if self.feed is not None:
+            await self.feed.stop()
+            self.feed = None
+
+
 class Sources:
     """The sources of one live session. Event loop only.
 
     take: hands on what a source yields. switched: another one begins; what is under way is to be forgotten.
-    heard_out(): returns when the sound that was handed on has gone out: a clip's last word is not cut off.
+    heard_out(source): returns when its sound has gone out: a clip's last word is not cut off.
     """
 
     def __init__(
@@ -93,7 +119,7 @@ class Sources:
         upkeep: Upkeep,
         take: Take,
         switched: Callable[[], None],
-        heard_out: Callable[[], Awaitable[None]],
+        heard_out: Callable[[Source], Awaitable[None]],
     ) -> None:
         self._clock = clock
         self._board = board
@@ -106,15 +132,15 @@ class Sources:
         self._configured: SourceFactory | None = None
         self._ahead: Source | None = None  # the configured source, opened ahead of its turn
         self._attached: Source | None = None
-        self._feed: Feed | None = None
-        self._turn: asyncio.Task[None] | None = None
+        self._turn = Turn()
         self._switching = asyncio.Lock()
         self._closed = False
 
     @property
     def current(self) -> Source | None:
         """What drives just now."""
-        return self._feed.source if self._feed is not None and self._feed.reading else None
+        feed = self._turn.feed
+        return feed.source if feed is not None and feed.reading else None
 
     @property
     def attached(self) -> Source | None:
@@ -131,35 +157,34 @@ class Sources:
                 self._configured = make_source
                 self._ahead, ahead = ahead, self._ahead
                 if self._attached is None:
-                    await self._end_turn()
-                    self._begin_turn()
+                    await self._give_turn_to(None)
         finally:
             if ahead is not None:  # nobody is going to read it
                 await ahead.close()
 
     async def attach(self, source: Source) -> None:
-        """Let `source` drive. It is closed when it has ended, is detached, or another one is attached."""
-        async with self._switching:
-            if self._closed:
+        """Let `source` drive. It is closed when it has ended, is detached, or another one is attached; and when this
+        is cancelled before its turn has begun.
+        """
+        try:
+            async with self._switching:
+                if not self._closed:
+                    await self._give_turn_to(source)
+        finally:
+            if self._attached is not source:
                 await source.close()
-                return
-            await self._end_turn()
-            self._attached = source
-            self._begin_turn()
 
     async def detach(self, source: Source | None = None) -> None:
         """Go back to the configured source; ignored when another than `source` is attached."""
         async with self._switching:
             if self._attached is not None and source in (None, self._attached):
-                await self._end_turn()
-                self._attached = None
-                self._begin_turn()
+                await self._give_turn_to(None)
 
     async def close(self) -> None:
         """End what drives; whatever comes later is closed at once."""
         async with self._switching:
             self._closed = True
-            await self._end_turn()
+            await self._turn.end()
             self._attached = self._configured = None
             if self._ahead is not None:
                 await self._ahead.close()
@@ -176,29 +201,30 @@ class Sources:
 
     # --- turns: under the lock ------------------------------------------------------------------------
 
-    async def _end_turn(self) -> None:
-        if self._turn is not None:
-            self._turn.cancel()
-            await asyncio.wait({self._turn})
-            self._turn = None
-        if self._feed is not None:
-            await self._feed.stop()
-            self._feed = None
+    async def _give_turn_to(self, source: Source | None) -> None:
+        """End the turn that is, and begin that of `source`; None, and when this is cancelled: the configured one's."""
+        driving = None
+        try:
+            await self._turn.end()
+            driving = source
+        finally:
+            self._attached = driving
+            self._begin_turn()
 
     def _begin_turn(self) -> None:
         self._switched()
         if self._attached is not None:
             # Made here and not in the turn: a turn that is ended before its first step closes its source, too.
-            feed = self._feed = Feed(self._attached, self._read, self._losses)
-            self._turn = self._tasks.start(self._turn_of_attached(feed), "source")
+            feed = self._turn.feed = Feed(self._attached, self._read, self._losses)
+            self._turn.task = self._tasks.start(self._turn_of_attached(feed), "source")
         elif self._configured is not None:
-            self._turn = self._tasks.start(self._turn_of_configured(self._configured), "source")
+            self._turn.task = self._tasks.start(self._turn_of_configured(self._configured), "source")
 
     async def _turn_of_attached(self, feed: Feed) -> None:
         """Read it once; then it is the configured source's turn again."""
         await feed.ended()
         self._tell(feed.source, feed.error)
-        await self._heard_out()
+        await self._heard_out(feed.source)
         self._tasks.start(self.detach(feed.source), "detach")
 
     async def _turn_of_configured(self, make_source: SourceFactory) -> None:
@@ -211,10 +237,12 @@ class Sources:
             except Exception as error:  # noqa: BLE001 - told, like that of a source that is there
                 again = self._tell(None, error)
             else:
-                feed = self._feed = Feed(source, self._read, self._losses, opened=ahead is not None)
+                feed = self._turn.feed = Feed(source, self._read, self._losses, opened=ahead is not None)
                 await feed.ended()
                 again = self._tell(source, feed.error)
                 failures = 0 if feed.delivered else failures
+                if not again:
+                    await self._heard_out(source)
             if not again:
                 return
             await self._clock.sleep(back_off_ns(failures))

@@ -17,18 +17,22 @@ from mien.clock import NS_PER_MS, NS_PER_S
 from mien.frames import AudioFrame, Float
 
 _GAP_NS = 60 * NS_PER_MS
-"""Stamps further off than that are a hole, or another source; nearer ones are jitter or drift."""
+"""Stamps further off than that are a long hole, or another source: the sound begins anew."""
+_LOST, _LOST_NS = 0.75, 4 * NS_PER_MS
+"""Stamps that leap ahead by so much of a frame, and by no less than that, say that sound was lost. Sources smooth their
+stamps: neither jitter nor drift comes in such steps."""
 _SMOOTHING_S = 1.0
 _BEGIN_NS, _END_NS = 2.0 * NS_PER_MS, 0.3 * NS_PER_MS
 """From how far off on the drift is made up for, and until when."""
 _MOST = 0.005
-"""The largest stretch: 9 cents, which nobody hears in a voice."""
+"""The largest stretch, in the mean of a few frames: 9 cents, which nobody hears in a voice."""
 _FADE_S = 0.004
 
 
 class Steady:
-    """Takes frames in order of time and hands them on contiguous, resampled by a tiny ratio where the source's clock
-    is off, as they are where it isn't. Time never goes back, whatever the sources say, but by `rewind`.
+    """Takes frames in order of time and hands them on contiguous: where sound was lost there is as much silence, where
+    the source's clock is off they are resampled by a tiny ratio, and else they are as they were. Time never goes back,
+    whatever the sources say, but by `rewind`.
     """
 
     def __init__(self) -> None:
@@ -40,6 +44,8 @@ class Steady:
         self._end_ns: int | None = None
         self._error_ns = 0.0
         self._correcting = False
+        self._allowed = 0.0
+        """samples that may be added or left out by now"""
         self._last: Float | None = None
 
     def push(self, frame: AudioFrame) -> AudioFrame | None:
@@ -49,9 +55,14 @@ class Steady:
         off_ns = 0 if self._end_ns is None else frame.capture_ns - self._end_ns
         if self._start_ns is None or frame.rate != self._rate or abs(off_ns) > _GAP_NS:
             return self._begin(frame)
+        lost_ns = off_ns - self._error_ns
+        if lost_ns > max(_LOST * frame.duration_ns, _LOST_NS):
+            return self._filled(frame, round(lost_ns * frame.rate / NS_PER_S))
         duration_s = len(frame.samples) / frame.rate
         self._error_ns += (off_ns - self._error_ns) * min(duration_s / _SMOOTHING_S, 1.0)
         samples = frame.samples
+        most = _MOST * len(samples)
+        self._allowed = min(self._allowed + most, max(most, 1.0))
         if self._correcting or abs(self._error_ns) > _BEGIN_NS:
             self._correcting = abs(self._error_ns) > _END_NS
             samples = self._stretched(samples, min(duration_s / _SMOOTHING_S, 1.0))
@@ -74,14 +85,21 @@ class Steady:
         if cut >= len(frame.samples):
             self.dropped += 1
             return None
-        samples = frame.samples[cut:].copy()
-        fade = min(round(_FADE_S * frame.rate), len(samples))
-        samples[:fade] *= np.linspace(0, 1, fade, dtype=np.float32)[:, None]
+        samples = _faded_in(frame.samples[cut:], frame.rate)
         self._start_ns = frame.capture_ns + cut * NS_PER_S // frame.rate
         if self._end_ns is not None:
             self._start_ns = max(self._start_ns, self._end_ns)
         self._rate, self._count, self._error_ns, self._correcting = frame.rate, 0, 0.0, False
         return self._handed(replace(frame, samples=samples, capture_ns=self._start_ns))
+
+    def _filled(self, frame: AudioFrame, count: int) -> AudioFrame:
+        """The frame after `count` samples of silence, into which the sound before it dies away."""
+        silence = np.zeros((count, frame.samples.shape[1]), np.float32)
+        if self._last is not None and self._last.shape[1] == frame.samples.shape[1]:
+            fade = min(round(_FADE_S * frame.rate), count)
+            silence[:fade] = self._last * np.linspace(1, 0, fade, dtype=np.float32)[:, None]
+        samples = np.concatenate([silence, _faded_in(frame.samples, frame.rate)])
+        return self._handed(replace(frame, samples=samples, capture_ns=self._now_ns()))
 
     def _handed(self, frame: AudioFrame) -> AudioFrame:
         self._count += len(frame.samples)
@@ -93,16 +111,29 @@ class Steady:
         return (self._start_ns or 0) + self._count * NS_PER_S // self._rate
 
     def _stretched(self, samples: Float, share: float) -> Float:
-        """A few samples more or less, by whole ones, so that the next frame begins at a sample again. share: of what
-        is wanted.
+        """A few samples more or less, by whole ones, so that the next frame begins at a sample again; in some frames
+        only, where less than one may be changed in each. share: of what is wanted.
         """
         wanted = self._error_ns / NS_PER_S * self._rate
-        most = max(int(_MOST * len(samples)), 1)
-        more = int(np.clip(round(wanted * share), -most, most)) or int(math.copysign(1, wanted))
-        if len(samples) + more < 1 or self._last is None or self._last.shape[1] != samples.shape[1]:
+        more = int(np.clip(round(wanted * share) or math.copysign(1, wanted), -self._allowed, self._allowed))
+        if (
+            not more
+            or len(samples) + more < 1
+            or self._last is None
+            or self._last.shape[1] != samples.shape[1]
+        ):
             return samples
+        self._allowed -= abs(more)
         self._error_ns -= more * NS_PER_S / self._rate
         return _resampled(samples, len(samples) + more, self._last)
+
+
+def _faded_in(samples: Float, rate: int) -> Float:
+    """(N, C) -> the same, out of silence."""
+    faded = samples.copy()
+    fade = min(round(_FADE_S * rate), len(faded))
+    faded[:fade] *= np.linspace(0, 1, fade, dtype=np.float32)[:, None]
+    return faded
 
 
 def _resampled(samples: Float, count: int, before: Float) -> Float:

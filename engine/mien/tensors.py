@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ConfigError, StageError
+from mien.errors import ConfigError, MediaError, StageError
 from mien.stage import TensorSpec
 
 
@@ -16,6 +16,11 @@ def refuse_unknown(precision: str, known: Collection[str]) -> None:
     """Raises `ConfigError` when `precision` is not among `known`."""
     if precision not in known:
         raise ConfigError(f"There is no precision '{precision}'. Known: {', '.join(known)}.")
+
+
+def no_numbers(network: str, name: str, kind: str) -> MediaError:
+    """The error about an input or output that is no array of numbers."""
+    return MediaError(f"{network} cannot be used: its '{name}' is of the type {kind}, no array of numbers.")
 
 
 def checked(inputs: Mapping[str, Any], specs: Mapping[str, TensorSpec]) -> dict[str, NDArray[Any]]:

@@ -36,7 +36,7 @@ class Ticker:
             if self._upkeep.renderer_away:
                 self._hold()
             elif self._pipeline.tracking and silent_ns < NS_PER_S:
-                continue  # a slow tracker's pose is still to come; a tick would overtake it
+                continue  # a slow tracker's pose is still to come, or waits for its sound; a tick would overtake it
             elif silent_ns > SILENCE * self._interval_ns:
                 self._ticks += 1
                 self._pipeline.offer_tick(self._ticks)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from mien.avatar.package import Avatar
 from mien.backoff import back_off_ns
@@ -15,7 +17,7 @@ from mien.hearing import Hearing
 from mien.notices import Board
 from mien.opening import Opening
 from mien.pipeline import Pipeline
-from mien.roles import Roles
+from mien.roles import Roles, has_sound
 from mien.stage import Background, Renderer, Source
 from mien.tasks import Tasks
 
@@ -57,6 +59,8 @@ class Upkeep:
         self._board = board
         self._tasks = tasks
         self._background = Background()
+        self._changing: asyncio.Task[None] | None = None
+        self._renderer: Renderer | None = None
         self._restarts: dict[str, asyncio.Task[None]] = {}
         self._failures = dict.fromkeys(_CONSEQUENCES, 0)
         self._tracker_lock = asyncio.Lock()
@@ -81,11 +85,12 @@ class Upkeep:
         Raises what its renderer's `open` raises; then nothing has changed.
         """
         async with self._renderer_lock:
-            renderer = await self._opening.renderer(self.context, avatar)
+            background = self._background
+            renderer = await self._opening.renderer(self.context, avatar, background)
             if (restart := self._restarts.get(RENDER)) is not None:
                 restart.cancel()  # it was for the former avatar
             self.context = self.context.with_avatar(avatar)
-            await self._install(renderer)
+            await self._install(renderer, background)
 
     async def open_source(self, source: Source) -> None:
         """Open `source`, with the settings of its plugin. Raises what its `open` raises."""
@@ -109,7 +114,14 @@ class Upkeep:
             if not sees and not self.context.live:
                 raise
             self._board.post(f"The voice moves nothing: {error}", "error")
-        self._hearing.attend(source, beside=beside)
+        # Pictures wait while somebody may speak: whose sound isn't sure to come is attended to when it does.
+        if beside or has_sound(source):
+            self._hearing.attend(source, beside=beside)
+
+    def sound_came(self, source: Source) -> None:
+        """Attend to `source` if nobody speaks, though nobody knew that it would."""
+        if self._hearing.speaker is None and self._roles.hears(source):
+            self._hearing.attend(source)
 
     async def require_tracker(self) -> None:
         """Open the tracker unless there is one, or one is being restarted."""
@@ -124,9 +136,12 @@ class Upkeep:
                 await self._open_listener()
 
     def set_background(self, background: Background) -> None:
-        """What stands behind the person, whoever draws."""
+        """What stands behind the person, whoever draws. Of several that come at once the last counts."""
         self._background = background
-        self._apply_background()
+        if self._closed or self._renderer is None:
+            return
+        if self._changing is None or self._changing.done():
+            self._changing = self._tasks.start(self._change_background(), "background")
 
     def worked(self, stage: str) -> None:
         """It did its work: its next failure is the first again. Any thread."""
@@ -160,6 +175,7 @@ class Upkeep:
     def _remove(self, stage: str) -> None:
         """Close it on a lane, where it is sure to be at rest."""
         if stage == RENDER:
+            self._renderer = None
             self._pipeline.between_pictures(lambda: self._opening.close(self._pipeline.use_renderer(None)))
             return
         if stage == LISTEN:
@@ -208,10 +224,12 @@ class Upkeep:
     async def _open_renderer(self) -> None:
         async with self._renderer_lock:
             if (avatar := self.context.avatar) is not None:
-                await self._install(await self._opening.renderer(self.context, avatar))
+                background = self._background
+                renderer = await self._opening.renderer(self.context, avatar, background)
+                await self._install(renderer, background)
 
-    async def _install(self, renderer: Renderer) -> None:
-        """Draw with `renderer`, which shows the context's avatar, from the next picture on."""
+    async def _install(self, renderer: Renderer, background: Background) -> None:
+        """Draw with `renderer`, which shows the context's avatar before `background`, from the next picture on."""
         if self._closed:
             await asyncio.to_thread(self._opening.close, renderer)
             return
@@ -224,13 +242,21 @@ class Upkeep:
             self._opening.close(former)
 
         self._pipeline.between_pictures(change)
-        self._apply_background()
+        self._renderer = renderer
+        if self._background is not background:
+            self.set_background(self._background)
 
-    def _apply_background(self) -> None:
-        background = self._background
+    async def _change_background(self) -> None:
+        """Make it ready beside the lanes, where no frame waits for it; only exchange it on one."""
+        renderer: Renderer | None = None
+        background: Background | None = None
+        while renderer is not self._renderer or background is not self._background:
+            renderer, background = self._renderer, self._background
+            if renderer is None:
+                return
+            change = await self._opening.beside(partial(renderer.prepare_background, background))
+            self._pipeline.between_pictures(partial(self._exchange, renderer, change), "background")
 
-        def change() -> None:
-            if (renderer := self._pipeline.renderer) is not None:
-                renderer.set_background(background)
-
-        self._pipeline.between_pictures(change, "background")
+    def _exchange(self, renderer: Renderer, change: Callable[[], None]) -> None:
+        if self._pipeline.renderer is renderer:
+            change()

@@ -11,7 +11,7 @@ from mien.frames import AudioFrame
 from mien.hearing import Hearing
 from mien.losses import Losses
 from mien.notices import Board
-from mien.sources import Feed, title_of
+from mien.sources import Feed, Turn, title_of
 from mien.stage import Source
 from mien.tasks import Tasks
 from mien.upkeep import Upkeep
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class Voices:
-    """Of one live session. Event loop only.
+    """Of one live session. Event loop only. Another voice has to be open before it ends the one that speaks.
 
     take(frame, source): hands on the sound. changed: another voice begins, or none; what is under way is to be
-    forgotten. heard_out(): returns when what was handed on has gone out, so that nobody's last word is cut off.
+    forgotten. heard_out(source): returns when what it said has gone out, so that nobody's last word is cut off.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Voices:
         hearing: Hearing,
         take: Callable[[AudioFrame, Source], None],
         changed: Callable[[], None],
-        heard_out: Callable[[], Awaitable[None]],
+        heard_out: Callable[[Source], Awaitable[None]],
     ) -> None:
         self._board = board
         self._tasks = tasks
@@ -45,57 +45,79 @@ class Voices:
         self._take = take
         self._changed = changed
         self._heard_out = heard_out
-        self._feed: Feed | None = None
-        self._turn: asyncio.Task[None] | None = None
+        self._turn = Turn()  # who speaks
+        self._next = Turn()  # who is being opened
         self._switching = asyncio.Lock()
         self._closed = False
+        self._vacant = asyncio.Event()
+        self._vacant.set()
+
+    async def vacant(self) -> None:
+        """Return when there is no voice, and none is being opened."""
+        await self._vacant.wait()
+
+    def _tell_vacant(self) -> None:
+        (self._vacant.set if self.current is None else self._vacant.clear)()
 
     @property
     def current(self) -> Source | None:
-        """Whose voice it is."""
-        return self._feed.source if self._feed is not None else None
+        """Whose voice it is, or is going to be once it is open."""
+        feed = self._next.feed or self._turn.feed
+        return feed.source if feed is not None else None
 
     @property
     def speaking(self) -> bool:
         """Whether it has the floor: not before it is open."""
-        return self._feed is not None and self._feed.opened
+        return self._turn.feed is not None
 
     async def attach(self, source: Source) -> None:
-        """Let `source` speak. It is closed when it has ended, is detached, or another one is attached."""
-        async with self._switching:
-            if self._closed:
+        """Let `source` speak. It is closed when it has ended, is detached, or another one is attached; and when this
+        is cancelled before its turn has begun.
+        """
+        try:
+            async with self._switching:
+                if not self._closed:
+                    await self._next.end()
+                    feed = self._next.feed = Feed(source, self._read, self._losses)
+                    self._next.task = self._tasks.start(self._turn_of(feed), "voice")
+                    self._tell_vacant()
+        finally:
+            if self.current is not source:
                 await source.close()
-                return
-            if await self._end_turn():
-                self._changed()
-            feed = self._feed = Feed(source, self._read, self._losses)
-            self._turn = self._tasks.start(self._turn_of(feed), "voice")
 
     async def detach(self, source: Source | None = None) -> None:
         """Nobody speaks beside; ignored when another than `source` does."""
         async with self._switching:
-            mine = self._feed is not None and source in (None, self._feed.source)
-            if mine and await self._end_turn():
-                self._changed()
+            if (coming := self._next.feed) is not None and source in (None, coming.source):
+                await self._next.end()
+            if (speaking := self._turn.feed) is not None and source in (None, speaking.source):
+                await self._end_turn()
+            self._tell_vacant()
 
     async def close(self) -> None:
         """End the voice; whichever comes later is closed at once."""
         async with self._switching:
             self._closed = True
+            await self._next.end()
             await self._end_turn()
 
-    async def _end_turn(self) -> bool:
-        """Returns whether anybody had the floor."""
-        spoke = self.speaking
-        if self._turn is not None:
-            self._turn.cancel()
-            await asyncio.wait({self._turn})
-            self._turn = None
-        if self._feed is not None:
-            await self._feed.stop()
-            self._feed = None
+    async def _end_turn(self) -> None:
+        if not self.speaking:
+            return
+        try:
+            await self._turn.end()
+        finally:
             self._hearing.dismiss(beside=True)
-        return spoke
+            if not self._closed:
+                self._changed()
+
+    async def _take_over(self, feed: Feed) -> None:
+        """It is open: whoever spoke until now has spoken."""
+        async with self._switching:
+            await self._end_turn()
+            self._turn, self._next = self._next, Turn()
+            feed.opened = True
+        self._changed()
 
     async def _turn_of(self, feed: Feed) -> None:
         await feed.ended()
@@ -107,13 +129,13 @@ class Voices:
         else:
             log.error("voice %s failed", type(feed.source).__name__, exc_info=error)
             self._board.post(f"The voice stopped unexpectedly: {error}.", "error")
-        await self._heard_out()
+        if feed.delivered:
+            await self._heard_out(feed.source)
         self._tasks.start(self.detach(feed.source), "detach voice")
 
     async def _read(self, feed: Feed) -> None:
         await self._upkeep.open_source(feed.source)
-        feed.opened = True
-        self._changed()
+        await self._take_over(feed)
         await self._upkeep.prepare_for(feed.source, beside=True)
         async for item in feed.source.frames():
             if isinstance(item, AudioFrame):  # what else it yields is the other source's part

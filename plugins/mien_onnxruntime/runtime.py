@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from mien.errors import MediaError
 from mien.stage import Context, Network, Runtime, TensorSpec
-from mien.tensors import checked, refuse_unknown
+from mien.tensors import checked, no_numbers, refuse_unknown
 from mien_onnxruntime.settings import Settings
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -65,14 +65,14 @@ class OnnxRuntime(Runtime):
         except _UNREADABLE as error:
             reason = str(error).splitlines()[0]
             raise MediaError(f"{name} is no network that ONNX Runtime can run: {reason}") from error
-        return _Loaded(session)
+        return _Loaded(session, name)
 
 
 class _Loaded(Network):
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, name: str) -> None:
         self._session = session
-        self.inputs = {value.name: _spec(value) for value in session.get_inputs()}
-        self.outputs = {value.name: _spec(value) for value in session.get_outputs()}
+        self.inputs = {value.name: _spec(value, name) for value in session.get_inputs()}
+        self.outputs = {value.name: _spec(value, name) for value in session.get_outputs()}
         self._names = list(self.outputs)
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,6 +80,8 @@ class _Loaded(Network):
         return dict(zip(self._names, found, strict=True))
 
 
-def _spec(value: Any) -> TensorSpec:
+def _spec(value: Any, network: str) -> TensorSpec:
+    if value.type not in _TYPES:
+        raise no_numbers(network, value.name, value.type)
     shape = tuple(size if isinstance(size, int) else None for size in value.shape)
     return TensorSpec(shape, np.dtype(_TYPES[value.type]))

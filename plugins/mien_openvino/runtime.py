@@ -11,7 +11,7 @@ import openvino
 
 from mien.errors import MediaError
 from mien.stage import Context, Network, Runtime, TensorSpec
-from mien.tensors import checked, refuse_unknown
+from mien.tensors import checked, no_numbers, refuse_unknown
 from mien_openvino.settings import Settings
 
 PRECISIONS = {"fp32": "f32", "fp16": "f16", "int8": "f32"}
@@ -44,7 +44,7 @@ class OpenVino(Runtime):
         }
         try:
             read = self._core.read_model(model if isinstance(model, bytes) else str(model))
-            return _Loaded(self._core.compile_model(read, "CPU", hints))
+            return _Loaded(self._core.compile_model(read, "CPU", hints), name)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise MediaError(f"{name} is no network that OpenVINO can run: {reason}") from error
@@ -54,16 +54,19 @@ class OpenVino(Runtime):
 
 
 class _Loaded(Network):
-    def __init__(self, compiled: openvino.CompiledModel) -> None:
+    def __init__(self, compiled: openvino.CompiledModel, name: str) -> None:
         self._request = compiled.create_infer_request()
-        self.inputs = {port.any_name: _spec(port) for port in compiled.inputs}
-        self.outputs = {port.any_name: _spec(port) for port in compiled.outputs}
+        self.inputs = {port.any_name: _spec(port, name) for port in compiled.inputs}
+        self.outputs = {port.any_name: _spec(port, name) for port in compiled.outputs}
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         found = self._request.infer(checked(inputs, self.inputs), share_inputs=True)
         return {name: np.array(found[name]) for name in self.outputs}
 
 
-def _spec(port: Any) -> TensorSpec:
+def _spec(port: Any, network: str) -> TensorSpec:
     shape = tuple(None if size.is_dynamic else size.get_length() for size in port.partial_shape)
-    return TensorSpec(shape, np.dtype(port.element_type.to_dtype()))
+    dtype = np.dtype(port.element_type.to_dtype())
+    if dtype.kind not in "biuf":
+        raise no_numbers(network, port.any_name, port.element_type.get_type_name())
+    return TensorSpec(shape, dtype)

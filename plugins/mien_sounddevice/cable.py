@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from mien.errors import DeviceError
 from mien_sounddevice.devices import Device, find_device
 
-SINK = "mien"
-SOURCE = "mien_microphone"
 LABEL = "mien"
-"""What call programs show."""
+"""The sink's name, and what call programs show."""
+
+_MOST = 8
+"""So many programs at once may have a virtual microphone each."""
 
 DRIVERS = ("BlackHole", "CABLE Input", "VB-Cable", "VB-Audio Virtual Cable", "Loopback Audio")
 """Sound devices whose other end is a microphone."""
 
-_THROUGH = ("pulse", "pipewire", "default")
-"""ALSA's ways to the sound server, the best first."""
+_THROUGH = ("pulse", "pipewire")
+"""ALSA's ways to the sound server, the best first. Its `default` may as well be the loudspeakers."""
 
 _TIMEOUT_S = 3.0
 
@@ -49,26 +50,34 @@ class NullSink:
     """A sink that nobody hears, and a microphone that hears it. Blocking: use it on a thread.
 
     Call programs hide the monitors of sinks, so the monitor is dressed as a microphone. One that is there
-    already, made by hand or left by a crash, is used, and stays.
+    already, made by hand or left by a crash, is used, and stays; but one that somebody plays into is theirs, and the
+    next name is taken: mien, mien-2, ...
     """
 
     def __init__(self, run: Run = pactl) -> None:
+        self.name = LABEL
+        """of the sink, and what call programs show; known once it is made"""
         self._run = run
         self._modules: list[str] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where libpulse and PipeWire play what is opened while these are set."""
+        return {"PULSE_SINK": self.name, "PIPEWIRE_NODE": self.name}
 
     def make(self) -> None:
         """Raises `DeviceError`; then nothing is left."""
         try:
-            if not self._has("sinks", SINK):
-                self._load(
-                    "module-null-sink", f"sink_name={SINK}", f"sink_properties=device.description={LABEL}"
-                )
-            if not self._has("sources", SOURCE):
+            self.name = name = self._free_name()
+            source, described = f"{name}_microphone", f"device.description={name}"
+            if name not in self._named("sinks").values():
+                self._load("module-null-sink", f"sink_name={name}", f"sink_properties={described}")
+            if source not in self._named("sources").values():
                 self._load(
                     "module-remap-source",
-                    f"master={SINK}.monitor",
-                    f"source_name={SOURCE}",
-                    f"source_properties=device.description={LABEL}",
+                    f"master={name}.monitor",
+                    f"source_name={source}",
+                    f"source_properties={described}",
                 )
         except DeviceError:
             self.remove()
@@ -86,9 +95,21 @@ class NullSink:
     def _load(self, *arguments: str) -> None:
         self._modules.append(self._run(["load-module", *arguments]))
 
-    def _has(self, kind: str, name: str) -> bool:
-        lines = self._run(["list", "short", kind]).splitlines()
-        return any(len(parts := line.split()) > 1 and parts[1] == name for line in lines)
+    def _free_name(self) -> str:
+        """Two programs that play into one sink would be heard by both their callers. Raises `DeviceError`."""
+        played_into = set(self._named("sink-inputs").values())
+        taken = {name for number, name in self._named("sinks").items() if number in played_into}
+        for name in (LABEL, *(f"{LABEL}-{number}" for number in range(2, _MOST + 1))):
+            if name not in taken:
+                return name
+        raise DeviceError(
+            f"There are {_MOST} virtual microphones in use already. Stop a session that has one."
+        )
+
+    def _named(self, kind: str) -> dict[str, str]:
+        """Number -> name, of sink inputs the number of the sink that they play into."""
+        lines = (line.split() for line in self._run(["list", "short", kind]).splitlines())
+        return {parts[0]: parts[1] for parts in lines if len(parts) > 1}
 
 
 def way_to_sink(outputs: Sequence[Device]) -> Device:
@@ -103,10 +124,6 @@ def way_to_sink(outputs: Sequence[Device]) -> Device:
     raise DeviceError(
         "PortAudio does not see the sound server. Install ALSA's way to it: sudo apt install libasound2-plugins"
     )
-
-
-ENVIRONMENT = {"PULSE_SINK": SINK, "PIPEWIRE_NODE": SINK}
-"""Where libpulse and PipeWire play what is opened while these are set."""
 
 
 def installed(outputs: Sequence[Device]) -> Device | None:

@@ -57,20 +57,22 @@ class VirtualMicrophoneOutput(Output):
             await asyncio.wait({opening})  # a thread can't be interrupted; `close` gives back what it opened
             raise
         if self._device is not None:
-            name = cable.LABEL if self._sink is not None else self._device.name
+            name = self._device.name if self._sink is None else self._sink.name
             context.notice(f"The virtual microphone is {name}; choose it in your call program.")
 
     def _open(self, settings: Settings) -> None:
         wish = self._wish or settings.virtual_microphone
         outputs = self._portaudio.devices("output")
         device = find_device(outputs, wish, "output") if wish else cable.installed(outputs)
-        rate, environment = RATE, cable.ENVIRONMENT
+        rate = RATE
+        environment: dict[str, str] = {}
         if device is not None:
-            rate, environment = min(max(device.rate, LOWEST_RATE), HIGHEST_RATE), {}
+            rate = min(max(device.rate, LOWEST_RATE), HIGHEST_RATE)
         elif self._system == "Linux":
             self._sink = self._make_sink()
             self._sink.make()
             device = cable.way_to_sink(self._portaudio.devices("output"))
+            environment = self._sink.environment
         else:
             detail, mend = cable.how_to_get_one(self._system)
             raise DeviceError(f"There is no virtual microphone here: {detail}{f': {mend}' if mend else ''}.")

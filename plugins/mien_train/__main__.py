@@ -38,7 +38,9 @@ def voice(
         ),
     ] = None,
     base: Annotated[Path, typer.Option(metavar="NAME.pt", help="What to adapt.")] = SHIPPED,
-    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 3500,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Batches to learn from (3500; 300 to adapt).")
+    ] = None,
     sentences: Annotated[int, typer.Option(min=8, help="Synthetic sentences.")] = 700,
     seed: Annotated[int, typer.Option(help="The same seed makes the same network.")] = 11,
     mandarin: Annotated[bool, typer.Option(help="Learn from audio2blendshape/, too.")] = True,
@@ -49,10 +51,17 @@ def voice(
 
     kept = cache or cache_dir() / "tracked"
     if adapt is not None:
-        adapt_to(adapt, out, base, kept, steps=min(steps, 300), seed=seed, tell=typer.echo)
+        adapt_to(adapt, out, base, kept, steps=steps or 300, seed=seed, tell=typer.echo)
     else:
         train(
-            out, data, kept, steps=steps, sentences=sentences, seed=seed, mandarin=mandarin, tell=typer.echo
+            out,
+            data,
+            kept,
+            steps=steps or 3500,
+            sentences=sentences,
+            seed=seed,
+            mandarin=mandarin,
+            tell=typer.echo,
         )
 
 

@@ -18,9 +18,9 @@ from mien.drive.loop import TICKS_PER_S, Loop
 from mien.drive.speech import Phoneme, articulate
 from mien.errors import MediaError
 from mien.face.lips import PARTING
-from mien.face.performance import PerformanceReader
 from mien.face.rig import INDEX
 from mien.frames import EXPRESSIONS, AudioFrame, FaceParams, Float
+from mien.performance.reader import PerformanceReader
 from mien.voice.articulation import CHANNEL, CODE, encode
 from mien.voice.features import BANDS, SPAN, log_mel, loudness
 from mien.voice.resample import BLOCK, RATE, Resampler

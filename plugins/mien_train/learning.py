@@ -196,7 +196,7 @@ def fit(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_SMOOTHED), use_buffers=True
     )
     sums: dict[str, float] = {}
-    net.train()
+    _train_mode(net)
     for step in range(1, steps + 1):
         batch = batches.draw()
         losses = loss_of(net(batch.features, batch.reach), batch)
@@ -214,6 +214,15 @@ def fit(
             sums.clear()
     net.load_state_dict(smooth.module.state_dict())
     net.eval()
+
+
+def _train_mode(net: VoiceNet) -> None:
+    """As `net.train()`, but what is frozen stays as it is, running means of its normalisation included."""
+    net.train()
+    for module in net.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()
 
 
 _LEAST_GAIN, _MOST_GAIN = 1.0, 1.5

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mien.context import PlainContext
 from mien.errors import MediaError
-from mien.testing.context import FakeContext
+from mien.stage import Kind, Runtime
 from mien_train.corpus import clips_of, english, synthetic, tracked
 from mien_train.export import export
 from mien_train.learning import Batches, fit, gains_of
@@ -35,6 +36,7 @@ def train(
     tell: Callable[[str], None],
 ) -> None:
     """Write `out` (ONNX) and the torch weights beside it (`.pt`), from which `adapt_to` goes on."""
+    runtime = _ready(out)
     _reproducible(seed)
     corpora = gather(data, cache, sentences, seed, mandarin, tell)
     tell("Minutes to learn from: " + ", ".join(f"{n} {m:.0f}" for n, m in corpora.minutes.items()))
@@ -44,7 +46,7 @@ def train(
     )
     _fit(net, batches, steps, tell)
     net.gains.copy_(gains_of(net, [*synthetic(_UNHEARD, seed + 100), *english(_UNHEARD, seed + 101)]))
-    _write(net, out, {"seed": str(seed), "steps": str(steps), "mandarin": str(mandarin)}, tell)
+    _write(net, out, runtime, {"seed": str(seed), "steps": str(steps), "mandarin": str(mandarin)}, tell)
 
 
 def adapt_to(
@@ -60,6 +62,7 @@ def adapt_to(
     """Fit the layers that turn what is heard into motion to the person in `clip`, between whose crops synthetic
     speech keeps what the clip doesn't show. base: `.pt` of `train`. Raises `MediaError` for a clip without a face.
     """
+    runtime = _ready(out)
     _reproducible(seed)
     net = VoiceNet()
     if not base.is_file():
@@ -75,7 +78,16 @@ def adapt_to(
     _fit(
         net, Batches(((corpora.synthetic, 2), (corpora.english, 1), (seen, 7)), seed), steps, tell, rate=1e-3
     )
-    _write(net, out, {"adapted": "to one person", "steps": str(steps)}, tell)
+    _write(net, out, runtime, {"adapted": "to one person", "steps": str(steps)}, tell)
+
+
+def _ready(out: Path) -> Runtime:
+    """What the network will be compared with, and a place to write it: missed before the training, not after it."""
+    from mien.plugins import Registry
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    runtime: Runtime = Registry.discover().create(Kind.RUNTIME)
+    return runtime
 
 
 def _reproducible(seed: int) -> None:
@@ -96,15 +108,14 @@ def _fit(
     fit(net, batches, steps, report, rate)
 
 
-def _write(net: VoiceNet, out: Path, notes: dict[str, str], tell: Callable[[str], None]) -> None:
-    from mien.plugins import Registry
-    from mien.stage import Kind
-
-    runtime = Registry.discover().create(Kind.RUNTIME)
-    runtime.open(FakeContext())
+def _write(
+    net: VoiceNet, out: Path, runtime: Runtime, notes: dict[str, str], tell: Callable[[str], None]
+) -> None:
     weights = out.with_suffix(".pt")
-    out.parent.mkdir(parents=True, exist_ok=True)
     torch.save(net.state_dict(), weights)
-    worst = export(net, out, runtime, notes)
-    runtime.close()
+    runtime.open(PlainContext())
+    try:
+        worst = export(net, out, runtime, notes)
+    finally:
+        runtime.close()
     tell(f"Wrote {out} ({out.stat().st_size / 1e6:.2f} MB; differs from torch by {worst:.1g}) and {weights}.")

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 import mien
 from mien.avatar.package import Consent
+from mien.avatar.portrait import read_background
 from mien.stage import Source
 from mien_webrtc import pictures
 from mien_webrtc.clip import ClipSource
@@ -113,7 +114,8 @@ def router(rooms: Rooms, *, auth_required: bool) -> APIRouter:
         session = (await rooms.get(name)).session
         async with _form(request) as form:
             data = await _file(form, "image", "background", "photo").read()
-        session.set_background_image(await asyncio.to_thread(pictures.decode, data))
+        behind = session.controls.background.rgb
+        session.set_background_image(await asyncio.to_thread(read_background, data, behind))
         session.update_controls({"background": {"mode": "image"}})
         return Response(status_code=204)
 

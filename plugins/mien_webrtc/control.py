@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fastapi import WebSocket
@@ -21,7 +23,13 @@ log = logging.getLogger(__name__)
 
 STATS_INTERVAL_S = 0.25
 QUEUE = 64
-"""Messages that may wait for a slow page; then the oldest go."""
+"""Messages that may wait for a slow client; one that lets more of them wait does not read, and is let go."""
+
+UNREAD = 1013
+"""Close code: try again later."""
+
+STATS = "stats"
+"""The type of messages of which only the newest is of interest."""
 
 ACTIONS = ("recentre", "calibrate", "record", "stop_recording", "release")
 """What a `do` message may ask for."""
@@ -30,22 +38,37 @@ Message = dict[str, Any]
 
 
 class Connection:
-    """One page's socket and what is still to be sent to it."""
+    """One client's socket and what is still to be sent to it, all of it, in order."""
 
     def __init__(self, socket: WebSocket) -> None:
         self.socket = socket
-        self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE)
+        self._waiting: deque[Message] = deque()
+        self._arrived = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
 
     def post(self, message: Message) -> None:
-        if self._queue.full():
-            self._queue.get_nowait()
-        self._queue.put_nowait(message)
+        """Send it when those before it are sent."""
+        if self._closing is not None:
+            return
+        if message["type"] == STATS:
+            self._waiting = deque(other for other in self._waiting if other["type"] != STATS)
+        self._waiting.append(message)
+        self._arrived.set()
+        if len(self._waiting) > QUEUE:
+            self._closing = asyncio.create_task(self._close(), name="end of a socket that is not read")
 
     async def send_all(self) -> None:
         """Send until cancelled or disconnected."""
         while True:
-            message = await self._queue.get()
+            if not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            message = self._waiting.popleft()
             await self.socket.send_text(json.dumps(message, separators=(",", ":")))
+
+    async def _close(self) -> None:
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it was closed just now
+            await self.socket.close(UNREAD, "What it is told is not read.")
 
 
 class ControlHub:
@@ -137,7 +160,7 @@ class ControlHub:
         while True:
             await asyncio.sleep(STATS_INTERVAL_S)
             self._tell_changes()
-            self.broadcast({"type": "stats", "snapshot": self._room.session.snapshot()})
+            self.broadcast({"type": STATS, "snapshot": self._room.session.snapshot()})
 
     async def _tell_notices(self) -> None:
         async for notice in self._room.session.notices():

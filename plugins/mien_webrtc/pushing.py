@@ -27,7 +27,6 @@ OVERFLOW = 2
 CUSHION_NS = 60 * NS_PER_MS
 """Sound that is gathered before it is played, and how long more is waited for when it runs dry."""
 
-_STEP_NS = 10 * NS_PER_MS
 _LATE_NS = 5 * NS_PER_MS
 
 
@@ -121,6 +120,7 @@ class PushSource(Source):
         self._queued_ns = 0
         self._segment = 0
         self._open = False  # a segment has begun and its end was not played
+        self._begun_ns: int | None = None  # when it was handed on, until it is heard
         self._played_ns = 0  # of the segment
         self._sounded_ns = 0  # where the last sound that was handed on ends
         self._starved = self._full = self._ended = False
@@ -179,9 +179,14 @@ class PushSource(Source):
         self._wake.set()
         return True
 
-    async def room(self) -> None:
-        """Return when there is room, or nobody plays any more."""
-        await self._room.wait()
+    async def push_all(self, samples: Float, rate: int) -> None:
+        """Queue all of it, (N, C), as there is room; returns when that is done, or nobody plays any more."""
+        most = max(1, int(self._buffer_s * rate / 2))  # so much fits as soon as there is room at all
+        for start in range(0, len(samples), most):
+            await self._room.wait()
+            if self.over:
+                return
+            self.push(samples[start : start + most], rate)
 
     def flush(self) -> bool:
         """The segment ends with what was pushed last; False when nothing was pushed since the last one."""
@@ -251,22 +256,22 @@ class PushSource(Source):
 
     async def _gather(self) -> None:
         """Wait until a little sound is there, so that a client that sends it as it comes is not heard to stutter."""
-        since_ns = self._clock.now_ns()
+        until_ns = self._clock.now_ns() + CUSHION_NS
         while self._chunks and self._queued_ns < CUSHION_NS and not self._chunks[-1].ends:
-            if self._clock.now_ns() - since_ns >= CUSHION_NS:
+            self._wake.clear()
+            if not await self._clock.wait_until(until_ns, self._wake):
                 break
-            await self._clock.sleep(_STEP_NS)
         self._ready = True
 
     async def _wait_for_more(self) -> None:
         """It ran dry amid a segment: a little patience, then it is told and silence begins."""
         self._ready = False
-        while self._clock.now_ns() - self._due_ns < CUSHION_NS:
-            await self._clock.sleep(_STEP_NS)
-            if self._chunks or not self._open:
+        while self._open and not self._chunks:
+            self._wake.clear()
+            if not await self._clock.wait_until(self._due_ns + CUSHION_NS, self._wake):
+                self._starved = True
+                self._say(Playing.STARVED)
                 return
-        self._starved = True
-        self._say(Playing.STARVED)
 
     def _silence(self) -> AudioFrame:
         self._quiet_ns += BLOCK_NS
@@ -290,6 +295,8 @@ class PushSource(Source):
         return frame
 
     def _stamped(self, samples: Float) -> AudioFrame:
+        if self._begun_ns is not None and self._clock.now_ns() >= self._begun_ns + self._delay_ns():
+            self._tell_started()
         frame = AudioFrame(samples, self._rate, self._due_ns)
         self._due_ns += frame.duration_ns
         return frame
@@ -306,7 +313,7 @@ class PushSource(Source):
             self._open = True
             self._segment += 1
             self._played_ns = 0
-            self._say(Playing.STARTED)
+            self._begun_ns = self._due_ns
 
     def _finish(self) -> None:
         """The segment whose end is next has ended."""
@@ -316,9 +323,17 @@ class PushSource(Source):
             self._end_segment(Playing.FINISHED)
 
     def _end_segment(self, how: Playing) -> None:
+        if how is Playing.FINISHED:
+            self._tell_started()  # what follows at once doesn't wait until it is heard
         self._open = self._starved = False
+        self._begun_ns = None
         self._say(how)
         self._played_ns = 0
+
+    def _tell_started(self) -> None:
+        if self._begun_ns is not None:
+            self._begun_ns = None
+            self._say(Playing.STARTED)
 
     def _tell_room(self) -> None:
         self._room.set()
@@ -327,4 +342,5 @@ class PushSource(Source):
             self._say(Playing.READY)
 
     def _say(self, playing: Playing) -> None:
-        self._tell(Event(playing, self._segment, self._played_ns / NS_PER_S, self.queued_s))
+        position_s = 0.0 if playing is Playing.STARTED else self._played_ns / NS_PER_S
+        self._tell(Event(playing, self._segment, position_s, self.queued_s))

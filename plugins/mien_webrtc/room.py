@@ -298,8 +298,10 @@ class Room:
     async def _connected(self, peer: Peer) -> None:
         if self._publisher is not None and self._publisher[0] is peer:
             self._clip = None
+            self._publisher[1].connected()
             await self.session.attach_source(self._publisher[1])
         elif (microphone := self._microphones.get(peer.id)) is not None:
+            microphone.source.connected()
             await self.voice.speak(microphone)
 
     async def _closed(self, peer: Peer, reason: str) -> None:

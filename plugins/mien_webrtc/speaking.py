@@ -268,13 +268,12 @@ class BodyPusher(Pusher):
         """Queue the body as there is room for it; returns what is wrong with it."""
         try:
             while (piece := await self._pieces.get()) is not None:
-                await self.source.room()
+                samples = self._reader.feed(piece)
+                if self._reader.format is not None:
+                    await self.source.push_all(samples, self._reader.format.rate)
                 if self.source.over:  # the session hears somebody else
                     await self.dismiss(TAKEN_OVER)
                     return ""
-                samples = self._reader.feed(piece)
-                if self._reader.format is not None:
-                    self.source.push(samples, self._reader.format.rate)
             self._reader.finish()
         except MediaError as error:
             return str(error)

@@ -17,7 +17,6 @@ TAKEOVER_S = 5.0
 GONE_S = 1.5
 """A microphone that has sent nothing for so long (even silence is sent) belongs to a page that was reloaded."""
 
-
 TAKEN_OVER = "Another voice has taken over."
 
 

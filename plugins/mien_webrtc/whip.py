@@ -40,6 +40,7 @@ class WhipSource(Source):
         self._sound: deque[AudioFrame] = deque(maxlen=_SOUND_CAPACITY)
         self._ready = asyncio.Event()
         self._ended = False
+        self._connected_ns: int | None = None
         self.replaced = 0
         """pictures that a newer one overtook before anybody took them"""
         self.unheard = 0
@@ -76,12 +77,15 @@ class WhipSource(Source):
         """For statistics."""
         return self._decoder
 
+    def connected(self) -> None:
+        """Packets may come from now on."""
+        self._connected_ns = self._clock.now_ns()
+
     def silent_s(self, now_ns: int) -> float | None:
-        """Seconds since the last packet of any kind; None before the first."""
-        arrivals = [
-            tap.last_packet_ns for tap in (self._video, self._audio) if tap and tap.last_packet_ns is not None
-        ]
-        return (now_ns - max(arrivals)) / NS_PER_S if arrivals else None
+        """Seconds since the last packet of any kind, before the first since it was connected; None before that."""
+        signs = [self._connected_ns, *(tap.last_packet_ns for tap in (self._video, self._audio) if tap)]
+        last_ns = max((sign for sign in signs if sign is not None), default=None)
+        return None if last_ns is None else (now_ns - last_ns) / NS_PER_S
 
     async def frames(self) -> AsyncIterator[VideoFrame | AudioFrame]:
         while not self._ended:

@@ -17,7 +17,7 @@ from skimage.data import astronaut, coffee
 
 from mien.cli.main import run_app
 from mien.drive.recorder import Recorder
-from mien.face.performance import PerformanceReader
+from mien.performance.reader import PerformanceReader
 from mien.pipeline import IN_FLIGHT
 from mien_av.videofile import VideoFileOutput
 
@@ -249,7 +249,7 @@ def test_several_faces_in_a_clip(tmp_path, mien):
     write_clip(tmp_path / "two.mp4", (scene(n, faces=2) for n in range(6)))
     said = mien("track", tmp_path / "two.mp4", "--out", tmp_path / "two.performance")
     assert said.code == 0, said
-    assert "2 faces are in the picture; the largest one drives." in said.err
+    assert "2 faces are in the picture; the one seen before drives, else the largest." in said.err
     assert said.out == f"Wrote {tmp_path / 'two.performance'}: 6 frames.\n"
 
 

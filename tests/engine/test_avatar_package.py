@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import random
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -189,6 +191,27 @@ def test_odd_names_are_not_stored(tmp_path: Path, name: str) -> None:
         save_avatar(replace(avatar, content=content), tmp_path / "a.avatar")
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"title": "x" * 201}, "title.*201 characters.*at most 200"),
+        ({"face_model": "/home/ada/private.npz"}, "face_model"),
+        ({"renderer": "x" * 201}, "renderer"),
+    ],
+)
+def test_what_no_manifest_can_hold_is_not_stored(tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    avatar = made()
+    with pytest.raises(PackageError, match=named):
+        save_avatar(replace(avatar, content=replace(avatar.content, **change)), tmp_path / "a.avatar")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_consent_that_no_manifest_can_hold_is_not_stored(tmp_path: Path) -> None:
+    consent = Consent("I agree.", "Ada" * 100, "self", "2025-01-31")
+    with pytest.raises(ConsentError, match="holder"):
+        save_avatar(replace(made(), consent=consent), tmp_path / "a.avatar")
+
+
 # --- refusals --------------------------------------------------------------------------------------------
 
 
@@ -317,18 +340,41 @@ def test_more_data_than_declared(package: Path) -> None:
     refusal(package)
 
 
-def test_a_picture_that_claims_to_be_vast(package: Path) -> None:
-    import hashlib
+def with_portrait(package: Path, png: bytes) -> Path:
+    def edit(manifest: dict[str, Any]) -> None:
+        record = next(m for m in manifest["members"] if m["name"] == "images/portrait.png")
+        record.update(size=len(png), sha256=hashlib.sha256(png).hexdigest())
 
+    return rewritten(package, edit, portrait=png)
+
+
+def test_a_picture_that_claims_to_be_vast(package: Path) -> None:
     with zipfile.ZipFile(package) as archive:
         png = bytearray(archive.read("images/portrait.png"))
     png[16:24] = (60_000).to_bytes(4, "big") * 2
+    assert "megapixels" in refusal(with_portrait(package, bytes(png)))
 
-    def edit(manifest: dict[str, Any]) -> None:
-        record = next(m for m in manifest["members"] if m["name"] == "images/portrait.png")
-        record["sha256"] = hashlib.sha256(png).hexdigest()
 
-    assert "megapixels" in refusal(rewritten(package, edit, portrait=bytes(png)))
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+def header(side: int) -> bytes:
+    return chunk(b"IHDR", side.to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0]))
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        chunk(b"tEXt", (1).to_bytes(4, "big") * 2 + bytes(5)) + header(3000),  # what looks like a small size
+        header(1) + header(3000),
+        header(1) + header(60_000),  # more than Pillow allows itself
+    ],
+)
+def test_a_picture_larger_than_it_claims(package: Path, start: bytes) -> None:
+    rows = zlib.compress(bytes(3001 * 3000), 9)
+    png = b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    assert "images/portrait.png is damaged" in refusal(with_portrait(package, png))
 
 
 def test_a_listed_member_that_is_missing(package: Path) -> None:
@@ -369,8 +415,6 @@ def npy(descr: str, shape: str, body: bytes, order: str = "False") -> bytes:
     ],
 )
 def test_arrays_that_are_none(package: Path, data: bytes) -> None:
-    import hashlib
-
     def edit(manifest: dict[str, Any]) -> None:
         record = next(m for m in manifest["members"] if m["name"] == "arrays/grid.npy")
         record.update(size=len(data), sha256=hashlib.sha256(data).hexdigest())
@@ -379,8 +423,6 @@ def test_arrays_that_are_none(package: Path, data: bytes) -> None:
 
 
 def test_a_subject_of_the_wrong_shape(package: Path) -> None:
-    import hashlib
-
     data = npy("'<f4'", "(2,)", bytes(8))
 
     def edit(manifest: dict[str, Any]) -> None:
@@ -398,6 +440,9 @@ def test_a_subject_of_the_wrong_shape(package: Path) -> None:
         lambda m: m["subject"]["camera"].update(width=10**9),
         lambda m: m.pop("renderer"),
         lambda m: m["members"][0].update(name="../../x.png"),
+        lambda m: m.update(face_model="/home/ada/private.npz"),
+        lambda m: m.update(face_model="private.npz"),
+        lambda m: m["subject"].update(model="../private"),
         lambda m: m.update(members=m["members"] * 100),
     ],
 )

@@ -174,7 +174,7 @@ def test_forty_megapixels() -> None:
         (encoded(scene(), "JPEG")[:2000], "cut short"),
         (encoded(scene(), "PNG")[:900], "cut short"),
         (encoded(scene(), "WEBP")[:900], "image|cut short"),
-        (encoded(scene(20, 20)), "too small to show a face"),
+        (encoded(scene(20, 20)), "too small to show anything"),
     ],
 )
 def test_refused(data: bytes, says: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from mien.drive.blending import Blending, trust
 from mien.drive.heard import Heard, Loudness, Timeline
 from mien.driver import Driver, DriverState
 from mien.face.camera import Camera
+from mien.face.lips import parted
 from mien.face.retargeting import BLINK, EXPRESSION, MOTION_SIZE
 from mien.face.rig import INDEX
 from mien.face.subject import Subject
@@ -132,6 +133,12 @@ def test_a_voice_alone_moves_the_mouth_and_the_face_lives():
     assert driver.state is DriverState.IDLE
 
 
+def test_a_microphone_in_a_silent_room_drives_nobody():
+    driver = Driver(SUBJECT, Controls())
+    play(driver, [heard(0.0, 0.0, 0.0)] * 100)
+    assert driver.state is DriverState.IDLE
+
+
 def pitches(frames) -> np.ndarray:
     return np.degrees([f.rotation[0] for f in frames])
 
@@ -185,6 +192,21 @@ def test_a_timeline_answers_between_its_answers_and_not_beyond():
     assert timeline.reached_ns == STEP_NS
     timeline.clear()
     assert timeline.at(0, STEP_NS) is None
+
+
+@pytest.mark.parametrize("share", [0.1, 0.45, 0.55, 0.9])
+def test_lips_that_touch_touch_between_answers_too(share):
+    """A p lasts for one or two answers, and pictures are taken at other times than those."""
+    apart, closed = np.zeros(52, np.float32), np.zeros(52, np.float32)
+    apart[JAW], apart[INDEX["mouthFunnel"]] = 0.3, 0.2
+    closed[JAW] = closed[INDEX["mouthClose"]] = 0.1
+    timeline = Timeline()
+    answers = [FaceParams(n * STEP_NS, expression=e) for n, e in enumerate((apart, closed))]
+    timeline.add(answers, Loudness())
+    between = timeline.at(round(share * STEP_NS), STEP_NS)
+    assert between is not None
+    assert (parted(between.expression) < 1e-6) == (share > 0.5)
+    assert between.expression[JAW] == pytest.approx(0.3 - 0.2 * share), "the jaw goes on its way"
 
 
 def test_loudness_is_relative_to_the_voice_and_bad_samples_are_none():

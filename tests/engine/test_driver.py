@@ -283,6 +283,21 @@ def test_a_second_of_rest_makes_pose_and_expression_neutral() -> None:
     assert elsewhere[-1].expression[INDEX["browDownLeft"]] > 0.2, "somebody else has another neutral face"
 
 
+def test_what_one_person_was_calibrated_to_is_not_the_next_ones() -> None:
+    driver = Driver(AVATAR, Controls(), FPS)
+    frowning = {"rotation": FAR_OFF, "browDownLeft": 0.3}
+    run(driver, lambda i: posing(i, **frowning), 0, 20)
+    driver.calibrate()
+    calibrated = run(driver, lambda i: posing(i, **frowning), 20, 70)
+    next_one = run(
+        driver, lambda i: posing(i, **frowning), 70, 110, source=replace(PERSON, epoch=3, person=1)
+    )
+    assert calibrated[-1].expression[INDEX["browDownLeft"]] < 0.01
+    assert next_one[-1].expression[INDEX["browDownLeft"]] > 0.2
+    assert yaw(next_one[-1]) == pytest.approx(np.degrees(0.25), abs=1.5)
+    assert head_speed(calibrated + next_one).max() < 6
+
+
 def test_a_face_that_is_hardly_seen_does_not_become_neutral() -> None:
     driver = Driver(AVATAR, Controls(), FPS)
     run(driver, lambda i: posing(i, browDownLeft=0.3), 0, 20)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from mien.errors import ConfigError, PackageError
 from mien.face import model as face_model
 from mien.face.model import EYES, FaceModel, PosedFace, Region, gaze_rotation, load_model, save_model
 from mien.face.rig import ARKIT_NAMES, INDEX, MIRROR
+from reference import NOMINAL_MS, Reference
 
 pytestmark = pytest.mark.unit
 
@@ -228,16 +231,26 @@ def test_it_is_small_loads_quickly_and_is_kept(head: FaceModel) -> None:
     path = Path(face_model.__file__).with_name("mien_head.npz")
     assert path.stat().st_size < 4 * 2**20
     assert load_model("mien-head") is head
-    started = time.process_time()
-    face_model._cached.__wrapped__(path)
-    assert time.process_time() - started < 1.0, "sanity, not a benchmark"
     posed = PosedFace(head, np.zeros(1, np.float32))
     expression = np.full(52, 0.5, np.float32)
-    posed.vertices(expression)
-    started = time.thread_time()
-    for _ in range(20):
-        posed.vertices(expression)
-    assert (time.thread_time() - started) / 20 < 0.02, "sanity, not a benchmark"
+    loading = _scaled_ms(lambda: face_model._cached.__wrapped__(path), turns=1)
+    posing = _scaled_ms(lambda: posed.vertices(expression), turns=10)
+    assert loading < 100, "a third of that, as a rule"
+    assert posing < 2, "a third of that, as a rule"
+
+
+def _scaled_ms(work: Callable[[], object], turns: int) -> float:
+    """CPU time, as `benchmarks/reference.py` scales it: the least of several runs, between those of the reference, for
+    what else runs on the machine only adds to it.
+    """
+    reference, least_ns = Reference(), math.inf
+    for _ in range(5):
+        reference.measure()
+        for _ in range(turns):
+            started = time.thread_time_ns()
+            work()
+            least_ns = min(least_ns, time.thread_time_ns() - started)
+    return least_ns / 1e6 * NOMINAL_MS / min(reference.runs_ms)
 
 
 def rewritten(head: FaceModel, tmp_path: Path, **changes: np.ndarray | None) -> Path:

@@ -7,7 +7,8 @@ import pytest
 from synthetic_face import CAMERA, Person
 
 from mien.errors import NoFaceError
-from mien.face.focal import PRIOR_SPREAD, estimate_focal
+from mien.face.fitting import Fitter
+from mien.face.focal import PRIOR_SPREAD, FocalSearch, estimate_focal
 from mien.face.model import load_model
 
 pytestmark = pytest.mark.unit
@@ -41,6 +42,21 @@ def test_a_single_frontal_frame_says_less():
     frontal = estimate_focal(load_model(), CAMERA, frames(2.0, yaw=0.0, count=1))
     assert turning.spread < frontal.spread <= PRIOR_SPREAD
     assert frontal.confidence < turning.confidence
+
+
+def test_the_same_frames_say_no_more_when_they_are_searched_again():
+    model, points = load_model(), list(frames(2.0, yaw=0.05, count=4))
+    adopted = replace(CAMERA, focal=2.5 * CAMERA.focal)
+    fitter = Fitter(model, adopted)
+    fits = [fitter.fit(one) for one in points]
+
+    def found(likely: float) -> float:
+        search = FocalSearch(model, adopted, points, fits, likely)
+        while not search.step():
+            pass
+        return search.estimate.camera.focal
+
+    assert found(CAMERA.focal) < 0.8 * found(adopted.focal), "the prior stays where it was"
 
 
 def test_no_frames_are_refused():

@@ -42,6 +42,24 @@ def test_a_plugin_imports_no_other_plugin(plugin):
         assert not imports(file) & others, file
 
 
+@pytest.mark.parametrize(
+    ("package", "above"),
+    [
+        ("face", {"performance", "drive", "avatar", "engine", "session", "cliptracking", "cli"}),
+        ("performance", {"drive", "avatar", "engine", "session", "cliptracking", "cli"}),
+    ],
+)
+def test_a_package_knows_nothing_of_what_is_built_on_it(package, above):
+    for file in sources(ROOT / "engine" / "mien" / package):
+        tree = ast.parse(file.read_text())
+        modules = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+        modules += [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+        known = {
+            parts[1] for parts in (m.split(".") for m in modules) if parts[0] == "mien" and len(parts) > 1
+        }
+        assert not known & above, file
+
+
 def test_the_drawers_are_not_packages():
     assert not (ROOT / "engine" / "__init__.py").exists()
     assert not (ROOT / "plugins" / "__init__.py").exists()

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -166,6 +167,7 @@ def test_what_is_downloaded_is_checked_and_imported(
     assert path == place / "ict-facekit.npz"
     assert report.name == "ict-facekit"
     assert "MIT" in told[0]
+    assert download.git_tree(repository) in told[0], "with the checksum that is expected"
     assert [file.name for file in place.iterdir()] == ["ict-facekit.npz"], "nothing is left lying about"
     assert len(load_model("ict-facekit", place).mean) == len(head.mean)
 
@@ -195,6 +197,44 @@ def test_the_catalogue_and_the_loader_know_the_same() -> None:
     assert tuple(entry.name for entry in CATALOGUE) == assets.NAMES
 
 
+def test_what_can_be_downloaded_is_listed_with_its_checksum(tmp_path: Path) -> None:
+    rows = {row["name"]: row for row in store.listed(tmp_path)}
+    ict = known("ict-facekit")
+    assert ict is not None
+    assert ict.download is not None
+    assert rows["ict-facekit"]["checksum"] == f"git tree {ict.download.tree}"
+    assert rows["flame2020"]["checksum"] == ""
+
+
+def test_models_of_any_name_are_listed_and_loaded(tmp_path: Path) -> None:
+    head, place = load_model(), tmp_path / "assets"
+    save_model(dataclasses.replace(head, source="by a friend, CC0"), tmp_path / "mine.npz")
+    for name in ("ict_mine", "ict_facekit"):
+        store.add(tmp_path / "mine.npz", name, folder=place)
+        assert load_model(name, place).name == name
+    np.savez(place / "ict_to_mediapipe.npz", tv=np.zeros(3))
+    (place / "broken.npz").write_bytes(b"no zip")
+    rows = {row["name"]: row for row in store.listed(place)}
+    assert not rows["ict-facekit"]["installed"], "what it is, not what it is called"
+    assert set(rows) - set(assets.NAMES) == {"ict_mine", "ict_facekit"}
+    assert rows["ict_mine"]["licence"] == "by a friend, CC0"
+
+
+def test_what_other_programs_keep_is_not_overwritten(tmp_path: Path) -> None:
+    place = tmp_path / "assets"
+    place.mkdir()
+    save_model(load_model(), tmp_path / "mine.npz")
+    theirs = place / "ict_to_mediapipe.npz"
+    np.savez(theirs, tv=np.zeros(3))
+    before = theirs.read_bytes()
+    with pytest.raises(InputError, match=r"ict_to_mediapipe\.npz.*--name"):
+        store.add(tmp_path / "mine.npz", "ict_to_mediapipe", folder=place)
+    assert theirs.read_bytes() == before
+    (place / "mine.npz").write_bytes(b"broken")
+    store.add(tmp_path / "mine.npz", "mine", folder=place)
+    assert load_model("mine", place).name == "mine"
+
+
 @pytest.mark.parametrize("name", ["../head", "", ".hidden", "a/b"])
 def test_a_name_cannot_lead_elsewhere(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be the name"):
@@ -218,6 +258,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert by_name["ict-facekit"]["licence"].startswith("MIT")
     table = run.invoke(app, ["assets", "list"], env={"COLUMNS": "200"}).output
     assert "mien assets get ict-facekit" in table
+    assert by_name["ict-facekit"]["checksum"] in table
     refused = run.invoke(app, ["assets", "get", "flame2020"])
     assert isinstance(refused.exception, InputError)
     taken = run.invoke(app, ["assets", "import", str(file), "--name", "mien-head"])

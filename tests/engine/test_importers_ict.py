@@ -157,6 +157,27 @@ def test_something_else_is_refused(tmp_path: Path) -> None:
         load_model("ict-facekit", tmp_path)
 
 
+def test_it_is_told_by_what_it_holds(tmp_path: Path) -> None:
+    """Whatever a file is called: ICT's layout under another name, and one of ours under ICT's."""
+    layout = write_stand_in(tmp_path) / "ict_facekit.npz"
+    mine = layout.rename(tmp_path / "mine.npz")
+    assert load_model(mine).name == "ict-facekit"
+    head = load_model()
+    save_model(head, layout)
+    assert load_model(layout).name == head.name
+    with pytest.raises(ConfigError, match="not in"):
+        find("ict-facekit", tmp_path)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_no_more_modes_are_kept_than_asked_for(own: bool, tmp_path: Path) -> None:
+    file = write_stand_in(tmp_path) / "ict_facekit.npz"
+    if own:
+        save_model(load_model(), file)
+    model, report = import_model(file, modes=3)
+    assert (len(model.identity), len(model.identity_names), report.identity_modes) == (3, 3, 3)
+
+
 PARTS = dict.fromkeys(
     ("face", "head_neck", "mouth_socket", "gums_tongue", "teeth", "eyeball_l", "eyeball_r"), (6, 2)
 )

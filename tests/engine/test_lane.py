@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from mien.clock import NS_PER_MS
 from mien.lane import Lanes
 
 pytestmark = pytest.mark.unit
@@ -100,5 +101,36 @@ def test_no_more_lanes_work_than_the_width_allows():
         last = threading.Event()
         lanes.submit(2, last.set)
         assert last.wait(30)
+    finally:
+        lanes.stop()
+
+
+def test_load_is_the_share_of_the_time_that_the_width_allows():
+    now = [0]
+
+    def worked(ms, lanes, after_ms=0):
+        done = threading.Event()
+        now[0] += after_ms * NS_PER_MS
+        lanes.submit(0, lambda: now.__setitem__(0, now[0] + ms * NS_PER_MS))
+        lanes.submit(1, done.set)
+        assert done.wait(30)
+
+    lanes = Lanes(2, counter=lambda: now[0])
+    try:
+        lanes.width = 1
+        assert lanes.load == 0
+        for _ in range(25):  # two stages of one session, on one lane
+            worked(12, lanes)
+            worked(12, lanes, after_ms=16)
+        worked(0, lanes)
+        assert lanes.load == pytest.approx(0.6)
+        lanes.width = 2
+        worked(0, lanes, after_ms=1000)
+        assert lanes.load == pytest.approx(0, abs=0.02)
+        lanes.width = 1
+        for n in range(30):
+            worked(40, lanes, after_ms=60_000 if n == 0 else 0)
+        worked(0, lanes)
+        assert lanes.load == pytest.approx(1, abs=0.05), "the pause before says nothing"
     finally:
         lanes.stop()

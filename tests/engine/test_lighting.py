@@ -16,10 +16,11 @@ from mien.errors import InputError
 from mien.face.light import front, harmonics, relative_light
 from mien.face.lightpoints import LightPoints
 from mien.face.model import load_model
-from mien.face.performance import PerformanceWriter, subject_from_json, subject_to_json
 from mien.face.portrait import PortraitNumbers
+from mien.face.subject_json import subject_from_json, subject_to_json
 from mien.face.tracker import LandmarkTracker
 from mien.frames import Bytes, FaceParams, Float, VideoFrame
+from mien.performance.writer import PerformanceWriter
 from mien.stage import FaceLandmarks, Kind, Landmarker, Tracked
 from mien.testing.context import FakeContext
 

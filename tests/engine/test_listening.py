@@ -13,6 +13,7 @@ from mien.cli.live import Live
 from mien.cli.machine import with_microphone
 from mien.cli.pushing import Place, push
 from mien.cli.run import _as_source
+from mien.cli.speak import speak
 from mien.clock import NS_PER_S
 from mien.config import RunSection, load_config
 from mien.errors import AddressError, InputError, PluginError
@@ -28,9 +29,22 @@ class FakeSession:
     """What the voice beside the source needs of a session."""
 
     def __init__(self) -> None:
-        self.voice: Source | None = None
+        self.vacancy = asyncio.Event()
+        self.voice = None
         self.attached: list[Source] = []
         self.broken = 0
+
+    @property
+    def voice(self) -> Source | None:
+        return self._voice
+
+    @voice.setter
+    def voice(self, voice: Source | None) -> None:
+        self._voice = voice
+        (self.vacancy.set if voice is None else self.vacancy.clear)()
+
+    async def voice_vacant(self) -> None:
+        await self.vacancy.wait()
 
     async def attach_voice(self, source: Source) -> None:
         self.attached.append(source)
@@ -198,6 +212,12 @@ async def test_interrupted_the_connection_is_closed() -> None:
             pushing.cancel()
             await asyncio.gather(pushing, return_exceptions=True)
             await server.gone.wait()
+
+
+@pytest.mark.parametrize("raw", [{"channels": 2}, {"sample_format": "f32le"}])
+def test_what_says_how_raw_samples_are_meant_wants_their_rate(raw: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="--rate 24000"):
+        speak("-", to="http://127.0.0.1:1", **raw)
 
 
 async def test_trouble_with_the_sound_itself_is_told() -> None:

@@ -58,10 +58,26 @@ def test_another_person_is_learned_anew():
     assert sight.see(*face(cover=SKIN)) == 1.0, "nobody knows yet"
 
 
+@pytest.mark.parametrize("cover", [(60, 90, 150), (70, 150, 90), (150, 150, 150)])
+def test_a_mask_from_the_beginning_is_no_mouth(cover):
+    sight = MouthSight()
+    assert max(sight.see(*face(cover=np.array(cover), shake=n)) for n in range(200)) == 0
+    bare = [sight.see(*face(shake=n)) for n in range(30)]
+    assert bare[4:] == [1.0] * 26
+    assert sight.see(*face(cover=np.array(cover))) < 0.3
+
+
+def test_skin_of_every_colour_in_every_light_is_no_mask():
+    for tint in ((1, 1, 1), (0.3, 0.27, 0.25), (1.1, 0.85, 0.6), (0.7, 0.85, 1.1)):
+        pixels, points = face()
+        tinted = np.clip(pixels * np.array(tint), 0, 255).astype(np.uint8)
+        assert MouthSight().see(tinted, points) == 1.0
+
+
 def test_who_was_met_with_a_covered_mouth_is_believed_later():
     sight = MouthSight()
     for n in range(15):
-        sight.see(*face(cover=np.array([60, 90, 150]) + 8 * (n % 2), shake=n))
+        sight.see(*face(cover=SKIN - 60 + 8 * (n % 2), shake=n))
     assert sight.see(*face()) == 0, "what was learned first is no mouth"
     assert [sight.see(*face(shake=n)) for n in range(100)][-1] == 1.0
     assert sight.see(*face(cover=SKIN)) < 0.3

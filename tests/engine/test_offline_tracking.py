@@ -10,17 +10,23 @@ from mien.face.camera import Camera, axis_angle
 from mien.face.landmark_basis import LandmarkBasis
 from mien.face.landmark_term import FRAME, linearise
 from mien.face.light import ambient
+from mien.face.offline import bundle, smoothing
+from mien.face.offline.bundle import Bundle, KeyFrame
 from mien.face.offline.checkpoint import Checkpoint, fingerprint
 from mien.face.offline.crop import Crop, cut
-from mien.face.offline.frame import FrameSolver, move
+from mien.face.offline.frame import FrameSolver, follow_gaze, move
 from mien.face.offline.picture import Photometry
 from mien.face.offline.shape import ShapeFields
-from mien.face.offline.smoothing import smooth_changes, smoothed
+from mien.face.offline.smoothing import packed, smooth_changes, smoothed, smoothed_lids
 from mien.face.portrait import PortraitNumbers
-from mien.face.rig import INDEX
+from mien.face.reflectance import Reflectance
+from mien.face.retargeting import eye_look
+from mien.face.rig import ARKIT_NAMES, INDEX
 from mien.frames import EXPRESSIONS, FaceParams
 
 pytestmark = [pytest.mark.unit, pytest.mark.plugin]
+
+LOOKING = [i for i, name in enumerate(ARKIT_NAMES) if name.startswith("eyeLook")]
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +148,68 @@ def test_smoothing_calms_noise_and_keeps_a_jump():
 
 def test_a_lone_frame_is_left_as_it_is():
     one = state(jawOpen=0.4)
-    (same,) = smoothed([one], [np.eye(FRAME)])
+    (same,) = smoothed([one], [packed(np.eye(FRAME))])
     assert np.array_equal(same.expression, one.expression)
     assert same is not one
+
+
+def test_what_is_smoothed_is_a_face_still():
+    """Lips close no further than the jaw is open, and the lids go where the eyes look."""
+    rng = np.random.default_rng(0)
+    frames = []
+    for i in range(40):
+        weight = 0.3 * (i // 10 % 2)
+        frame = state(jawOpen=weight, mouthClose=weight)
+        frame.gaze = (0.3 * (i // 7 % 2) + 0.02 * rng.standard_normal((2, 2))).astype(np.float32)
+        follow_gaze(frame)
+        frames.append(frame)
+    for frame in smoothed(frames, [packed(50 * np.eye(FRAME))] * len(frames)):
+        assert frame.expression[INDEX["mouthClose"]] <= frame.expression[INDEX["jawOpen"]]
+        assert np.allclose(frame.expression[LOOKING], eye_look(frame.gaze)[LOOKING], atol=1e-6)
+
+
+def test_lids_are_calm_and_blinks_are_whole():
+    rng = np.random.default_rng(0)
+    closed = 0.1 + 0.02 * rng.standard_normal((80, 2))
+    closed[40:43] = np.array([0.5, 1.0, 0.4])[:, None]
+    calm = smoothed_lids(closed.astype(np.float32))
+    assert np.abs(np.diff(calm[:38], axis=0)).mean() < 0.6 * np.abs(np.diff(closed[:38], axis=0)).mean()
+    assert calm[41].min() > 0.96
+    assert np.array_equal(smoothed_lids(calm[:1]), calm[:1])
+
+
+def test_a_long_clip_is_smoothed_in_windows_that_agree_with_the_whole(monkeypatch):
+    rng = np.random.default_rng(0)
+    closed = (0.3 + 0.02 * rng.standard_normal((150, 2))).astype(np.float32)
+    whole = smoothed_lids(closed)
+    most = 0
+
+    def counted(information, *rest):
+        nonlocal most
+        most = max(most, len(information))
+        return smooth_changes(information, *rest)
+
+    monkeypatch.setattr(smoothing, "smooth_changes", counted)
+    monkeypatch.setattr(smoothing, "_WINDOW", 60)
+    monkeypatch.setattr(smoothing, "_OVERLAP", 20)
+    parts = smoothed_lids(closed)
+    assert most == 60, "and memory for as many"
+    assert np.abs(parts - whole).max() < 0.05 * np.abs(closed - whole).max()
+
+
+def test_the_lens_is_drawn_to_the_guess_where_the_key_frames_say_nothing(scene, monkeypatch):
+    """The prior has a centre: it doesn't only damp the steps from wherever the search began."""
+    monkeypatch.setattr(bundle, "ROUNDS", 1)
+    monkeypatch.setattr(bundle, "PRIOR_SPREAD", 1e-4)
+    monkeypatch.setattr(Bundle, "paint", lambda *_, **__: None)  # colours are beside the point, and take long
+    seen = state(jawOpen=0.2)
+    crop = Crop(scene.picture(seen), CAMERA)
+    far = replace(CAMERA, focal=1.08 * CAMERA.focal)
+    subject = replace(scene.person.subject, camera=far)
+    keys = [KeyFrame(replace(crop, camera=far), scene.landmarks(seen), seen)]
+    meeting = Bundle(scene.model, scene.rasterizer, ShapeFields.of(scene.model), Reflectance.of(scene.model))
+    person = meeting.solve(subject, keys, CAMERA, lambda _: None)
+    assert person.subject.camera.focal == pytest.approx(CAMERA.focal, rel=1e-3)
 
 
 def test_every_group_of_the_portrait_can_be_read_off(scene):

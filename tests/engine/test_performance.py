@@ -1,11 +1,15 @@
 """Performance files: what is written is read, whatever happens to the file on the way."""
 
+import errno
+import io
 import json
+import os
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +18,12 @@ from performers import somebody
 from mien.clock import NS_PER_S, Clock
 from mien.drive.sources import PerformanceSource
 from mien.errors import InputError, PackageError
-from mien.face.performance import PerformanceReader, PerformanceWriter, SoundFormat
 from mien.face.rig import ARKIT_NAMES
 from mien.face.subject import Subject
-from mien.frames import AudioFrame, FaceParams
+from mien.frames import DETAIL, AudioFrame, FaceParams
+from mien.performance.pcm import SoundFormat
+from mien.performance.reader import PerformanceReader
+from mien.performance.writer import PerformanceWriter
 from mien.testing.context import FakeContext
 
 pytestmark = pytest.mark.unit
@@ -160,6 +166,64 @@ def test_a_rate_that_no_reader_takes_is_not_written(tmp_path: Path, fps: float) 
     with pytest.raises(InputError, match="frames per second"):
         PerformanceWriter(tmp_path / "a.performance", somebody(), fps)
     assert not list(tmp_path.iterdir())
+
+
+class FullDisk(io.BytesIO):
+    """Has room for so many bytes."""
+
+    def __init__(self, path: Path, room: int) -> None:
+        super().__init__()
+        self.room = room
+        self.behind = os.open(path, os.O_WRONLY)
+
+    def flush(self) -> None:
+        if not self.closed and len(self.getvalue()) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fileno(self) -> int:
+        return self.behind
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self.behind)
+            try:
+                self.flush()  # as a buffered file does
+            finally:
+                super().close()
+
+
+@pytest.mark.parametrize("missing", [10, 30, 1 << 30], ids=["for its end", "for a frame", "for the header"])
+def test_a_full_disk_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: int
+) -> None:
+    size = written(tmp_path / "whole.performance", some_frames(3)).stat().st_size
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", lambda path, _mode: FullDisk(path, size - missing))
+        with pytest.raises(PackageError, match=r"Cannot write .*a\.performance.*Make room"):
+            written(tmp_path / "a.performance", some_frames(3))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["whole.performance"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"expression": np.full(52, np.nan, np.float32)},
+        {"translation": np.array([0, 1e300, 0])},
+        {"confidence": float("inf")},
+        {"detail": np.full(DETAIL, np.nan, np.float32)},
+    ],
+)
+def test_what_no_reader_takes_is_not_written(tmp_path: Path, bad: dict[str, Any]) -> None:
+    """It would take all that follows for damaged as well."""
+    first, second = some_frames(2)
+    with PerformanceWriter(tmp_path / "a.performance", somebody(), 25) as writer:
+        writer.add(first)
+        with pytest.raises(InputError, match=r"a\.performance: frame 1 is made of"):
+            writer.add(replace(second, **bad))
+        writer.add(second)
+    with PerformanceReader(tmp_path / "a.performance") as reader:
+        assert len(list(reader)) == 2
+        assert reader.complete
 
 
 def test_every_truncation_is_survived(tmp_path: Path) -> None:

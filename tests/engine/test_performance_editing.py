@@ -1,5 +1,6 @@
 """Editing performances: what is cut, resampled, changed and joined, and that the sound stays in step."""
 
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,14 @@ from performers import plain
 from mien.clock import NS_PER_S
 from mien.errors import InputError
 from mien.face.camera import axis_angle, rotation_matrix
-from mien.face.performance import PerformanceReader, SoundFormat
+from mien.face.light import ambient
 from mien.face.retargeting import HEAD, SHIFT, Reference, head_matrix, mirrored, relative_motion
 from mien.face.rig import INDEX
 from mien.face.subject import Subject
-from mien.frames import AudioFrame, FaceParams
+from mien.frames import DETAIL, AudioFrame, FaceParams
 from mien.performance import editing
+from mien.performance.pcm import SoundFormat
+from mien.performance.reader import PerformanceReader
 from mien.performance.take import Event, Take, save_take
 
 pytestmark = pytest.mark.unit
@@ -25,6 +28,12 @@ START_NS = 7 * NS_PER_S
 FPS = 25.0
 RATE = 8000
 JAW, SMILE = INDEX["jawOpen"], INDEX["mouthSmileLeft"]
+
+
+class WeakSound(AudioFrame):
+    """One of which can be told whether it is still held."""
+
+    __slots__ = ("__weakref__",)
 
 
 def frame(index: int, fps: float = FPS, jaw: float = 0.0, yaw: float = 0.0) -> FaceParams:
@@ -69,6 +78,57 @@ def test_a_cut_keeps_the_frames_between_and_the_sound_that_belongs_to_them() -> 
     assert sum(len(sound.samples) for sound in sounds) == pytest.approx(38 / FPS * RATE, abs=1)
     for sound in sounds:
         assert ramp_start_s(sound) == pytest.approx((sound.capture_ns - START_NS) / NS_PER_S, abs=2e-4)
+
+
+def test_a_cut_holds_and_reads_no_more_than_it_needs() -> None:
+    """Neither the sound before it nor what lies beyond its end."""
+    given: list[weakref.ref[AudioFrame]] = []
+    most = taken = 0
+
+    def film() -> Iterator[Event]:
+        nonlocal most, taken
+        for i in range(1000):
+            yield frame(i)
+            sound = WeakSound(np.zeros((RATE // 25, 1), np.float32), RATE, frame(i).capture_ns)
+            given.append(weakref.ref(sound))
+            yield sound
+            del sound
+            most, taken = max(most, sum(held() is not None for held in given)), i
+
+    result = editing.cut(Take(plain(), FPS, SoundFormat(RATE, 1), film()), 8.0, 9.0)
+    assert sum(isinstance(event, FaceParams) for event in result.events) == 25
+    assert most <= 3
+    assert taken <= 9 * FPS + 1
+
+
+def test_a_cut_out_of_a_file_is_that_of_what_it_holds(tmp_path: Path) -> None:
+    """It seeks, and comes to the same, to the sample."""
+    path = tmp_path / "a.performance"
+    events = list(take((frame(i) for i in range(100)), seconds=4).events)
+    save_take(Take(plain(), FPS, SoundFormat(RATE, 1), [*events[:50], plain(1), *events[50:]]), path)
+    with PerformanceReader(path) as reader:
+        whole = list(reader.events())
+        for start_s, end_s in ((0, None), (1.03, 2.5), (2.0, 2.01), (3.9, None)):
+            sought = list(editing.cut(Take.of(reader), start_s, end_s).events)
+            read = list(editing.cut(replace(Take.of(reader), events=whole), start_s, end_s).events)
+            assert [type(event) for event in sought] == [type(event) for event in read]
+            for one, other in zip(sought, read, strict=True):
+                if isinstance(one, AudioFrame) and isinstance(other, AudioFrame):
+                    assert np.array_equal(one.samples, other.samples)
+                if not isinstance(one, Subject) and not isinstance(other, Subject):
+                    assert one.capture_ns == other.capture_ns
+
+
+def test_a_cut_waits_for_sound_that_lags_behind() -> None:
+    events = list(take((frame(i) for i in range(100)), seconds=4).events)
+    frames = [event for event in events if isinstance(event, FaceParams)]
+    sounds = [event for event in events if isinstance(event, AudioFrame)]
+    late = replace(take([], seconds=4), events=[*frames, *sounds])
+    _, heard = split(editing.cut(late, 1.0, 2.5))
+    _, expected = split(editing.cut(replace(late, events=events), 1.0, 2.5))
+    np.testing.assert_array_equal(
+        np.concatenate([one.samples for one in heard]), np.concatenate([one.samples for one in expected])
+    )
 
 
 def test_an_empty_cut_is_refused(tmp_path: Path) -> None:
@@ -149,6 +209,26 @@ def test_smoothing_calms_everything_but_the_blinks() -> None:
         assert calm.mean() == pytest.approx(rough.mean(), abs=0.005)
 
 
+def skin(*levels: float | None) -> list[FaceParams]:
+    details = [None if level is None else np.full(DETAIL, level, np.float32) for level in levels]
+    return [replace(frame(i), detail=detail) for i, detail in enumerate(details)]
+
+
+def skin_of(frames: Iterable[FaceParams]) -> list[float | None]:
+    return [None if params.detail is None else round(float(params.detail.mean()), 3) for params in frames]
+
+
+def test_the_skin_is_interpolated_and_smoothed_like_the_rest() -> None:
+    source = Take(plain(), FPS, None, skin(0.1, 0.3, None, 0.2))
+    between = faces(editing.resampled(source, 100))
+    assert skin_of(between) == [0.1, 0.15, 0.2, 0.25, 0.3, 0.3, 0.3, None, None, None, None, 0.2, 0.2]
+    rough = np.where(np.arange(40) % 2, 0.1, -0.1).tolist()
+    calm = faces(editing.smoothed(Take(plain(), FPS, None, skin(*rough[:20], None, *rough[20:])), 0.08))
+    levels = skin_of(calm)
+    assert levels[20] is None
+    assert max(abs(level) for level in levels[3:-3] if level is not None) < 0.03
+
+
 def test_smoothing_holds_only_as_many_frames_as_it_needs() -> None:
     taken = 0
 
@@ -172,6 +252,18 @@ def test_a_mirrored_take_means_the_mirrored_motion() -> None:
     np.testing.assert_allclose(after[HEAD], before[HEAD] * [-1, 1, -1], atol=1e-5)
     np.testing.assert_array_equal(mirrored(flipped).rotation, frame(0, yaw=0.3).rotation)
     assert result.subject.camera.cx == 340.0
+
+
+def test_a_mirrored_take_keeps_the_light_of_its_room() -> None:
+    """The light of the portrait is relative to the one that the person was met in: both turn round."""
+    lit = ambient(1.0)
+    lit[3] = 0.6
+    result = editing.mirrored_take(
+        take([replace(frame(0), light=lit.copy())], subject=plain(rest_light=lit.copy()))
+    )
+    (flipped,) = faces(result)
+    assert flipped.light[3, 0] == pytest.approx(-0.6)
+    np.testing.assert_array_equal(result.subject.rest_light, flipped.light)
 
 
 def test_joining_puts_takes_end_to_end_and_fills_with_silence(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 from mien.cli.app import app
 from mien.clock import NS_PER_S
 from mien.errors import InputError, PackageError
-from mien.face.performance import PerformanceReader, SoundFormat
 from mien.face.retargeting import EXPRESSION, GAZE, HEAD, Reference, absolute_params, relative_motion
 from mien.face.rig import INDEX
 from mien.face.subject import Subject
-from mien.frames import AudioFrame, FaceParams
+from mien.frames import DETAIL, AudioFrame, FaceParams
 from mien.performance import jsonlines, livelink, wav
+from mien.performance.pcm import SoundFormat
+from mien.performance.reader import PerformanceReader
 from mien.performance.take import Take, save_take
 
 pytestmark = pytest.mark.unit
@@ -40,6 +41,7 @@ def some_take(count: int = 20, *, sound: bool = True) -> Take:
                 rng.normal(size=(9, 3)).astype(np.float32),
                 confidence=0.75,
                 index=i,
+                detail=rng.normal(0, 0.4, DETAIL).astype(np.float32) if i % 3 else None,
             )
         )
         if sound:
@@ -58,6 +60,18 @@ def test_json_lines_lose_nothing(tmp_path: Path) -> None:
     assert around.read_bytes() == direct.read_bytes()
     face = json.loads(lines.read_text().splitlines()[1])
     assert set(face["expression"]) <= set(INDEX)
+    with PerformanceReader(around) as reader:
+        assert [params.detail is None for params in reader] == [i % 3 == 0 for i in range(20)]
+
+
+def test_json_lines_of_a_newer_version_are_refused(tmp_path: Path) -> None:
+    lines = tmp_path / "c.jsonl"
+    jsonlines.write_jsonl(some_take(), lines)
+    first, rest = lines.read_text().split("\n", 1)
+    for version in (7, None, "1"):
+        lines.write_text(json.dumps(json.loads(first) | {"version": version}) + "\n" + rest)
+        with pytest.raises(InputError, match=rf"c\.jsonl, line 1.*version {version}.*Update mien"):
+            jsonlines.read_jsonl(lines)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +83,7 @@ def test_json_lines_lose_nothing(tmp_path: Path) -> None:
         ('{"type": "face", "capture_ns": 1, "rotation": [1, 2]}', "rotation is not 3 finite numbers"),
         ('{"type": "face", "capture_ns": 1, "expression": {"jaw": 1}}', "jaw is no ARKit expression"),
         ('{"type": "face", "capture_ns": 1, "gaze": [[1, NaN], [0, 0]]}', "gaze is not 2x2 finite numbers"),
+        ('{"type": "face", "capture_ns": 1, "detail": [[1]]}', "detail is not 23x18x2 finite numbers"),
         ('{"type": "dance", "capture_ns": 1}', "'dance' is none of face, sound, subject"),
     ],
 )
@@ -281,6 +296,17 @@ def test_sound_goes_out_and_comes_back_in_step(tmp_path: Path) -> None:
     heard = [event for event in take.events if isinstance(event, AudioFrame)]
     np.testing.assert_allclose(np.concatenate([e.samples for e in heard]), spoken, atol=1e-4)
     assert [e.capture_ns for e in heard] == [i * NS_PER_S // 10 for i in range(8)]
+    # As the phone has it: the sound begins with the recording, which here shows a face only after 0.4 s.
+    blind = [f"10:00:00:{i:02}.0,0" for i in range(0, 24, 2)]
+    late = recording(tmp_path / "b.csv", *blind, *(row(f"10:00:00:{i:02}.0") for i in range(24, 48, 2)))
+    take = livelink.read_livelink(late, sound=sound)
+    taken = list(take.events)
+    heard = [event for event in taken if isinstance(event, AudioFrame)]
+    assert heard[0].capture_ns == 0
+    assert next(event for event in taken if isinstance(event, FaceParams)).capture_ns == 0
+    np.testing.assert_allclose(
+        np.concatenate([e.samples for e in heard]), spoken[round(0.4 * RATE) :], atol=1e-4
+    )
     path.write_bytes(path.read_bytes()[:24] + bytes(4) + path.read_bytes()[28:])
     with pytest.raises(InputError, match="sound rate is 0"):
         wav.read_wav(path)

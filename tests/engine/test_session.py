@@ -34,7 +34,7 @@ async def test_pictures_go_all_the_way():
 
 
 async def test_a_frame_past_its_due_time_is_dropped_and_the_slow_stage_charged():
-    clock, slow = VirtualClock(), {10, 11}
+    clock, slow = VirtualClock(), {10, 11, 12}
 
     def before(frame):
         if frame.index in slow:
@@ -47,7 +47,17 @@ async def test_a_frame_past_its_due_time_is_dropped_and_the_slow_stage_charged()
         snapshot = session.snapshot()
         assert snapshot["dropped"]["before render"] == 2
         rendered = {p.index for p in w.renderers[0].rendered if p.capture_ns == p.index * INTERVAL}
-        assert not rendered & slow
+        assert rendered & slow == {10}, "for so long none had gone on"
+
+
+async def test_sessions_of_one_engine_do_not_blink_alike():
+    async with world() as w:
+        for name in ("main", "other"):
+            await w.engine.open_session(name)
+        await w.clock.advance(10 * NS_PER_S)
+        one, other = (np.array([p.expression[0] for p in made.rendered[:240]]) for made in w.renderers)
+        assert one.max() > 0.5 < other.max()
+        assert np.mean(one * other) < 0.5 * np.mean(one * one)
 
 
 async def test_a_face_that_is_lost_never_stops_the_pictures():

@@ -9,7 +9,7 @@ from mien.clock import NS_PER_S, OfflineClock
 from mien.errors import DeviceError
 from mien.frames import NO_FRAME
 from mien.testing.stages import MemoryOutput, ScriptedSource
-from world import INTERVAL, MS, failing_at, picture, pose, world
+from world import INTERVAL, MS, beep, failing_at, picture, pose, world
 
 pytestmark = pytest.mark.unit
 
@@ -114,6 +114,62 @@ async def test_a_source_that_closes_slowly_is_closed_to_the_end():
         gate.set()
         await attaching
         assert slow.closed == 1
+
+
+async def test_who_gives_up_coming_is_closed_and_leaves_no_gap():
+    gate = asyncio.Event()
+
+    class Slow(ScriptedSource):
+        async def close(self):
+            await gate.wait()
+            await super().close()
+
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        await session.drive(lambda: ScriptedSource([pose(n) for n in range(99)], title="configured"))
+        await session.attach_source(slow := Slow([pose(n) for n in range(99)]))
+        await w.clock.advance(100 * MS)
+        others = [ScriptedSource([]), ScriptedSource([])]
+        # One waits until the former is closed, the other one for its turn to wait.
+        tasks = [asyncio.create_task(session.attach_source(other)) for other in others]
+        await w.clock.advance(0)
+        for task in tasks:
+            task.cancel()
+        await w.clock.advance(0)
+        gate.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results)
+        assert [(other.opened, other.closed) for other in others] == [(0, 1), (0, 1)]
+        assert slow.closed == 1
+        await w.clock.advance(100 * MS)
+        assert session.source_name == "configured"
+        assert session.attached is None
+
+
+async def test_a_voice_that_gives_up_coming_is_closed():
+    gate = asyncio.Event()
+
+    class Slow(ScriptedSource):
+        async def close(self):
+            await gate.wait()
+            await super().close()
+
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        await session.attach_voice(slow := Slow([beep(n) for n in range(99)]))
+        await w.clock.advance(100 * MS)
+        await session.attach_voice(second := ScriptedSource([beep(n) for n in range(99)]))
+        await w.clock.advance(0)
+        attaching = asyncio.create_task(session.attach_voice(third := ScriptedSource([])))
+        await w.clock.advance(0)
+        attaching.cancel()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await attaching
+        await w.clock.advance(100 * MS)
+        assert (third.opened, third.closed) == (0, 1)
+        assert slow.closed == 1
+        assert session.voice is second
 
 
 async def test_a_source_opened_ahead_is_closed_when_another_one_is_configured():

@@ -8,6 +8,7 @@ import pytest
 from mien.clock import NS_PER_S
 from mien.config import load_config
 from mien.engine import Engine
+from mien.errors import CapacityError
 from mien.plugins import Registry
 from mien.stage import Kind, Plugin, Provides
 from mien.testing.clock import VirtualClock
@@ -77,3 +78,22 @@ async def test_a_source_is_opened_with_the_settings_of_its_plugin():
         assert settings == [{"device": 7}]
     finally:
         await engine.close()
+
+
+async def test_an_engine_that_closes_awaits_what_is_being_opened(monkeypatch):
+    begun, gate = threading.Event(), threading.Event()
+    monkeypatch.setattr(GreyRenderer, "open", lambda self, context: (begun.set(), gate.wait(30)))
+    async with world() as w:
+        opening = asyncio.create_task(w.engine.open_session("late"))
+        assert await asyncio.to_thread(begun.wait, 30)
+        closing = asyncio.create_task(w.engine.close())
+        await asyncio.sleep(0)
+        with pytest.raises(CapacityError, match="being closed"):
+            await w.engine.open_session("later")
+        assert not closing.done()
+        gate.set()
+        with pytest.raises(CapacityError, match="being closed"):
+            await asyncio.wait_for(opening, 30)
+        await asyncio.wait_for(closing, 30)
+        assert not w.engine.sessions
+        assert [renderer.closed for renderer in w.renderers] == [1]

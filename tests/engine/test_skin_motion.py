@@ -17,12 +17,13 @@ from mien.face.chart import COLUMNS, ROWS, Chart, Lookup
 from mien.face.fitting import Fit, Fitter
 from mien.face.landmark_basis import MESH, LandmarkBasis
 from mien.face.model import FaceModel, load_model
-from mien.face.performance import PerformanceReader, PerformanceWriter
 from mien.face.retargeting import mirrored_detail
 from mien.face.skin_motion import SkinMotion
 from mien.face.spare import Spare
 from mien.face.subject import Subject
 from mien.frames import DETAIL, EXPRESSIONS, Bytes, FaceParams, Float
+from mien.performance.reader import PerformanceReader
+from mien.performance.writer import PerformanceWriter
 
 pytestmark = pytest.mark.unit
 
@@ -107,6 +108,21 @@ def test_skin_that_moved_is_found(scene: Scene, known: SkinMotion) -> None:
     px_per_cm = scene.fitter.camera.focal / 43
     assert raised[0, 1] == pytest.approx(4.0 / px_per_cm, rel=0.25)
     assert abs(raised[1, 1]) < 0.05
+
+
+def test_what_was_found_is_where_the_next_frame_begins(scene: Scene, known: SkinMotion) -> None:
+    moved = scene.slid(scene.points[LEFT_BROW], up_px=7.0).picture()
+
+    def found() -> float:
+        return float(known.steadied(moved, scene.points)[LEFT_BROW, 1] - scene.points[LEFT_BROW, 1])
+
+    once = found()
+    for _ in range(3):
+        later = found()
+    assert abs(later - -3.5) < abs(once - -3.5)
+    for _ in range(8):
+        still = known.steadied(scene.picture(), scene.points)
+    assert np.abs(still - scene.points).max() < 0.05
 
 
 def test_landmarks_that_wander_are_brought_back(scene: Scene, known: SkinMotion) -> None:
@@ -204,6 +220,21 @@ def test_the_same_person_takes_all_of_it_and_another_the_coarse_part() -> None:
         assert np.allclose(found, wanted, atol=1e-3)
 
 
+def test_hair_and_neck_follow_their_owner_only() -> None:
+    own, other = _subject(), _subject(6.0)
+    seen = FaceParams(0, detail=_lattice(), detail_around=0.8)
+    for avatar, wanted in ((own, 0.8), (other, 0.0)):
+        skin = SkinDetail(avatar)
+        for _ in range(10):
+            skin.step(seen, own, Controls(), 0.0, 0.04)
+        assert skin.around == pytest.approx(wanted, abs=1e-3)
+        skin.step(None, None, Controls(), 0.0, 0.04)
+        assert 0.5 * wanted <= skin.around <= wanted
+        for _ in range(100):
+            skin.step(None, None, Controls(), 0.0, 0.04)
+        assert skin.around == 0.0
+
+
 def test_detail_fades_when_nobody_is_seen() -> None:
     skin = SkinDetail(_subject())
     assert skin.step(None, None, Controls(), 0.0, 0.04) is None
@@ -236,9 +267,11 @@ def test_a_performance_holds_it(tmp_path: Path) -> None:
             assert read.index == frame.index
             if frame.detail is None:
                 assert read.detail is None
+                assert read.detail_around == 0
             else:
                 assert read.detail is not None
                 assert np.abs(read.detail - frame.detail).max() < 0.0051
+                assert read.detail_around == 1
 
 
 def test_it_is_left_out_when_time_is_short_until_there_is_room_again() -> None:

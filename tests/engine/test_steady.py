@@ -64,6 +64,53 @@ def test_drift_is_made_up_for_without_a_click():
     assert max(map(abs, lengths)) <= 4, "nothing that anybody hears"
 
 
+@pytest.mark.parametrize("share", [0.002, 0.01, 0.05])
+def test_lost_packets_are_silence_and_not_drift(share):
+    rng = np.random.default_rng(8)
+    came = [n for n in range(1500) if n == 0 or rng.random() >= share]
+    frames = [AudioFrame(tone(n * 960, 960), RATE, n * 20 * NS_PER_MS) for n in came]
+    out = pushed(Steady(), frames)
+    # A frame that fills a hole begins with the silence: what counts is where its own sound ends.
+    late = [
+        (b.capture_ns + b.duration_ns) - (a.capture_ns + a.duration_ns)
+        for a, b in zip(frames, out, strict=True)
+    ]
+    assert np.abs(late).max() < 3 * NS_PER_MS
+    for a, b in itertools.pairwise(out):
+        assert (
+            abs(b.capture_ns - a.capture_ns - a.duration_ns) <= 1
+            or b.capture_ns - a.capture_ns > 60 * NS_PER_MS
+        )
+    sound = np.concatenate([f.samples[:, 0] for f in out])
+    steepest = 0.5 * 2 * np.pi * 440 / RATE
+    assert np.abs(np.diff(sound)).max() < 1.5 * steepest, "no click"
+
+
+def test_an_overrun_of_a_sound_card_is_silence_as_well():
+    steady = Steady()
+    frames = [AudioFrame(tone(n * 480, 480), RATE, (n * 10 + 25 * (n >= 50)) * NS_PER_MS) for n in range(100)]
+    out = pushed(steady, frames)
+    assert out[50].duration_ns == 35 * NS_PER_MS
+    assert [f.capture_ns for f in out[51:]] == [f.capture_ns for f in frames[51:]]
+
+
+@pytest.mark.parametrize(("rate", "length_ms"), [(48_000, 2), (16_000, 10), (8_000, 10), (8_000, 20)])
+def test_nobody_hears_the_stretch(rate, length_ms):
+    """A card that is off by 300 ppm, in short frames: nowhere more than half a percent, over a tenth of a second."""
+    count, steady = rate * length_ms // 1000, Steady()
+    frames = [
+        AudioFrame(np.zeros((count, 1), np.float32), rate, round(n * length_ms * NS_PER_MS * 1.0003))
+        for n in range(20_000 // length_ms)
+    ]
+    out = pushed(steady, frames)
+    more = np.array([len(f.samples) - count for f in out])
+    assert more.sum() > 0.0002 * rate * 20 - rate // 200
+    window = 100 // length_ms
+    in_window = np.convolve(more, np.ones(window), "valid")
+    assert in_window.max() <= 0.005 * rate / 10 + 1
+    assert abs(out[-1].capture_ns - frames[-1].capture_ns) < 5 * NS_PER_MS
+
+
 def test_a_hole_and_another_source_begin_anew_and_time_never_goes_back():
     steady = Steady()
     first = [AudioFrame(tone(n * 960, 960), RATE, n * 20 * NS_PER_MS) for n in range(10)]

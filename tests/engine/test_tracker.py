@@ -159,6 +159,22 @@ def test_a_person_who_jumps_to_another_place_stays_known(rig: Rig, person: Perso
     assert now is known
 
 
+def test_who_is_lost_within_the_first_second_is_not_mixed_with_who_comes_next(
+    rig: Rig, person: Person
+) -> None:
+    first = rig.watch(speaking(person, 14))[-1].subject
+    rig.see()
+    frames = speaking(Person(seed=99, identity=1.4, offsets=0.2), 40)
+    now = rig.watch(frames)[-1].subject
+    alone = Rig().watch(frames)[-1].subject
+    assert first is not None
+    assert now is not None
+    assert alone is not None
+    assert now.person > first.person
+    np.testing.assert_allclose(now.neutral, alone.neutral, atol=1e-4)
+    np.testing.assert_allclose(now.offsets, alone.offsets, atol=1e-4)
+
+
 def test_the_followed_face_is_kept_when_a_larger_one_comes(rig: Rig, person: Person) -> None:
     near = person.landmarks(translation=(-8, 0, -60))
     rig.see(near)
@@ -236,6 +252,10 @@ def test_a_focal_length_is_adopted_where_the_poses_tell_it(
     assert params is not None
     assert subject.camera.focal == (700 if adopted else CAMERA.focal)
     assert params.translation[2] == pytest.approx(-60 * subject.camera.focal / 700, rel=0.12)
+    sizes = [t.params.translation[2] / t.subject.camera.focal for t in seen if t.params and t.subject]
+    assert max(abs(b / a - 1) for a, b in itertools.pairwise(sizes[30:])) < 0.05, (
+        "depth and lens change together"
+    )
     assert params.confidence > 0.8
     cameras = [tracked.subject.camera for tracked in seen if tracked.subject]
     assert sum(a != b for a, b in itertools.pairwise(cameras)) == adopted

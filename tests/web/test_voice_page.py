@@ -33,7 +33,7 @@ def test_my_voice_goes_out_alone_and_can_be_muted(page: Page, engine: FakeEngine
     assert page.locator("#preview").is_hidden()
     # Chromium's pretended microphone beeps.
     page.wait_for_function(
-        "Number(document.getElementById('voice-level').getAttribute('aria-valuenow')) > 30"
+        "() => Number(document.getElementById('voice-level').getAttribute('aria-valuenow')) > 30"
     )
     page.locator("#voice-mute").click()
     page.get_by_text("Muted: nothing you say goes out.").wait_for()
@@ -44,6 +44,20 @@ def test_my_voice_goes_out_alone_and_can_be_muted(page: Page, engine: FakeEngine
         page.locator("#voice-on").click()
     assert page.locator("#voice-level").is_hidden()
     assert page.locator("#voice-on").inner_text() == "Use my voice"
+
+
+def test_nobody_is_told_to_be_heard_before_that_is_so(page: Page) -> None:
+    page.evaluate("window.fetchNow = window.fetch; window.fetch = () => new Promise(() => {}); undefined")
+    try:
+        page.locator("#voice-on").click()
+        page.get_by_text("Connecting your microphone…").wait_for()
+        page.locator("#voice-mute").click()
+        page.get_by_text("Muted: nothing you say goes out.").wait_for()
+        page.locator("#voice-mute").click()
+        page.get_by_text("Connecting your microphone…").wait_for()
+        page.locator("#voice-on").click()
+    finally:
+        page.evaluate("window.fetch = window.fetchNow; undefined")
 
 
 def test_a_microphone_that_goes_away_says_so(page: Page) -> None:

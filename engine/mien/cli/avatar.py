@@ -33,6 +33,7 @@ def create(
     """Turn a photo into an avatar package."""
     from mien.avatar.consent import read_consent
     from mien.avatar.making import make_avatar
+    from mien.avatar.manifest import MAX_SHORT
     from mien.avatar.package import SUFFIX, save_avatar
     from mien.config import load_config
     from mien.plugins import Registry
@@ -44,7 +45,7 @@ def create(
     record = read_consent(consent)
     registry = Registry.discover()
     registry.check_settings(settings)
-    avatar = make_avatar(registry, settings, photo, record, title or photo.stem, _tell)
+    avatar = make_avatar(registry, settings, photo, record, title or photo.stem[:MAX_SHORT], _tell)
     save_avatar(avatar, out)
     typer.echo(f"Wrote {out}. Try it: mien run --avatar {out}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mien.backoff import back_off_ns
-from mien.clock import NS_PER_S, Clock
+from mien.clock import Clock
 from mien.config import RunSection
 from mien.engine import Engine
 from mien.plugins import resolve
@@ -43,10 +43,7 @@ async def keep_listening(session: Session, make_source: SourceFactory, clock: Cl
     """Let the microphone be the session's voice whenever nobody else is. Runs until cancelled."""
     failures = 0
     while True:
-        if session.voice is None:
-            source = make_source()
-            await session.attach_voice(source)
-            await clock.sleep(back_off_ns(failures))
-            failures = 0 if session.voice is not None else failures + 1
-        else:
-            await clock.sleep(NS_PER_S)
+        await session.voice_vacant()
+        await session.attach_voice(make_source())
+        await clock.sleep(back_off_ns(failures))
+        failures = 0 if session.voice is not None else failures + 1

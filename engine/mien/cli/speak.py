@@ -41,10 +41,13 @@ def speak(
             "--rate", metavar="HZ", help="Standard input holds raw samples of that rate, not a WAV."
         ),
     ] = None,
-    channels: Annotated[int, typer.Option("--channels", metavar="1|2", help="Of raw samples.")] = 1,
+    channels: Annotated[
+        int | None, typer.Option("--channels", metavar="1|2", help="Of raw samples (default: 1).")
+    ] = None,
     sample_format: Annotated[
-        str, typer.Option("--format", metavar="s16le|f32le|...", help="Of raw samples.")
-    ] = _RAW,
+        str | None,
+        typer.Option("--format", metavar="s16le|f32le|...", help=f"Of raw samples (default: {_RAW})."),
+    ] = None,
     takeover: Annotated[bool, typer.Option("--takeover", help="Cut short whoever speaks just now.")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -55,9 +58,12 @@ def speak(
         check_clip(Path(sound))
         if rate is not None:
             raise InputError("--rate is for raw samples on standard input; a file says itself what it holds.")
-    work = _speak(
-        settings, sound, place, session, _query(sound, rate, channels, sample_format), takeover=takeover
-    )
+    if rate is None and (channels is not None or sample_format is not None):
+        raise InputError(
+            "--channels and --format are for raw samples; say their --rate, for example --rate 24000."
+        )
+    query = _query(sound, rate, channels or 1, sample_format or _RAW)
+    work = _speak(settings, sound, place, session, query, takeover=takeover)
     number = run_until_signal(work)
     if number is not None:
         typer.echo("Silenced.", err=True)

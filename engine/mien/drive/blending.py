@@ -37,15 +37,20 @@ _KNOWN.setflags(write=False)
 
 _HIDDEN_YAW, _SEEN_YAW = math.radians(55), math.radians(35)
 """How far a face may be turned away before its mouth is out of sight, and up to where it is in full view."""
-_LOST_BELOW, _TRUSTED_FROM = 0.1, 0.5
+LOST_BELOW, _TRUSTED_FROM = 0.1, 0.5
+"""Confidence below which a frame counts as lost, and from which on it is taken at its word."""
+
+
+def belief(tracked: FaceParams) -> float:
+    """How far a face that was tracked is to be believed: 0 and less not at all, 1 and more wholly."""
+    return (tracked.confidence - LOST_BELOW) / (_TRUSTED_FROM - LOST_BELOW)
 
 
 def trust(tracked: FaceParams) -> float:
     """How far the mouth that a tracker saw is to be believed, 0 to 1; 1 is the rule."""
-    whole = (tracked.confidence - _LOST_BELOW) / (_TRUSTED_FROM - _LOST_BELOW)
     turned = abs(float(tracked.rotation[1]))
     facing = (_HIDDEN_YAW - turned) / (_HIDDEN_YAW - _SEEN_YAW)
-    return max(min(whole, facing, tracked.mouth_confidence, 1.0), 0.0)
+    return max(min(belief(tracked), facing, tracked.mouth_confidence, 1.0), 0.0)
 
 
 _MOOD = (_KNOWN > 0.3) & (_KNOWN < 0.5)

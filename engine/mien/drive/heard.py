@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S
+from mien.face.lips import parted, set_opening
 from mien.frames import AudioFrame, FaceParams, Float
 
 _KEPT_NS = 2 * NS_PER_S
@@ -21,6 +22,8 @@ _USUAL = 0.1
 """RMS of a loud syllable of a voice that is recorded well; where it starts."""
 _FORGET_S = 8.0
 """How fast a loud voice's loudness is forgotten."""
+_TOUCHING = 0.004
+"""Of jawOpen: lips that are said to be no further apart touch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,10 @@ class Timeline:
             return self._answers[-1][0].capture_ns if self._answers else None
 
     def at(self, time_ns: int, reach_ns: int) -> Heard | None:
-        """What was heard at `time_ns`, between answers in proportion; None when no answer is within `reach_ns`."""
+        """What was heard at `time_ns`, between answers in proportion; None when no answer is within `reach_ns`.
+
+        Lips that touch in the nearer answer touch: the mean of a p and of what is around it is no p.
+        """
         with self._lock:
             before = after = None
             for answer in reversed(self._answers):
@@ -119,8 +125,13 @@ class Timeline:
             return Heard(params.expression, params.confidence, intensity)
         (one, soft), (other, loud) = near
         share = (time_ns - one.capture_ns) / (other.capture_ns - one.capture_ns)
+        between = np.asarray(
+            one.expression + (other.expression - one.expression) * np.float32(share), np.float32
+        )
+        if parted((one if share < 0.5 else other).expression) < _TOUCHING:
+            set_opening(between, 0.0)
         return Heard(
-            np.asarray(one.expression + (other.expression - one.expression) * np.float32(share), np.float32),
+            between,
             one.confidence + (other.confidence - one.confidence) * share,
             soft + (loud - soft) * share,
         )

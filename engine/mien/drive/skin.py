@@ -72,9 +72,10 @@ _DOWN, _ACROSS = np.float32(_OTHERS_SHARE) * _smoothing(DETAIL[0]), _smoothing(D
 
 
 class SkinDetail:
-    """Of one avatar. One caller at a time."""
+    """Of one avatar. One caller at a time. around: `FaceParams.detail_around` of the step before."""
 
     def __init__(self, avatar: Subject) -> None:
+        self.around = 0.0
         self._detail: Float | None = None
         self._skin = np.ones((*DETAIL[:2], 1), np.bool_)
         self.set_avatar(avatar)
@@ -98,7 +99,7 @@ class SkinDetail:
         seen: the driver's face, None when it is not seen just now; source: whose it is; mouth_share: how much of the
         mouth a voice has.
         """
-        goal = None
+        goal, around = None, 0.0
         if seen is not None and source is not None and not controls.paused and controls.mode != "dubbing":
             goal = seen.detail
         if goal is not None and source is not None:
@@ -106,17 +107,19 @@ class SkinDetail:
             plain = coarse(goal * self._skin)
             goal = plain + (goal - plain) * np.float32(kin)
             strength = min(controls.expression_strength, _MOST_STRENGTH) * (1 - mouth_share)
+            around = kin * (1 - mouth_share) * (0.0 if seen is None else seen.detail_around)
             goal = (mirrored_detail(goal) if controls.mirror else goal) * np.float32(strength)
         if self._detail is None:
             if goal is None:
                 return None
             self._detail = np.zeros_like(goal)
         share = 1 - math.exp(-elapsed_s / (_LEAVE_S if goal is None else _FOLLOW_S))
+        self.around += (around - self.around) * share
         wanted = np.zeros_like(self._detail) if goal is None else goal
         self._detail = np.asarray(self._detail + (wanted - self._detail) * np.float32(share), np.float32)
         self._detail.setflags(write=False)
         if goal is None and np.abs(self._detail).max() < _NEAR_CM:
-            self._detail = None
+            self._detail, self.around = None, 0.0
         return self._detail
 
     def _kin(self, source: Subject) -> float:

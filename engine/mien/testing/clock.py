@@ -36,6 +36,25 @@ class VirtualClock(Clock):
         heapq.heappush(self._sleepers, (when_ns, next(self._ticket), future))
         await future
 
+    async def wait_until(self, when_ns: int, event: asyncio.Event) -> bool:
+        if when_ns <= self._now_ns or event.is_set():
+            await asyncio.sleep(0)
+            return event.is_set()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (when_ns, next(self._ticket), future))
+
+        def wake(_: object) -> None:
+            if not future.done():
+                future.set_result(None)
+
+        waiting = asyncio.ensure_future(event.wait())
+        waiting.add_done_callback(wake)
+        try:
+            await future
+        finally:
+            waiting.cancel()
+        return event.is_set()
+
     async def advance(self, duration_ns: int) -> None:
         """Move on by `duration_ns`, letting everything that is due on the way happen."""
         end = self._now_ns + duration_ns

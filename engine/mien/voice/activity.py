@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from mien.voice.features import HOP_MS
+from mien.voice.room import Room
 
-_BLOCK = 50
-"""Frames over which the least loudness is taken: 0.5 s."""
-_BLOCKS = 6
-"""So long sound must go on without a dip to count as the room's own: 3 s, longer than anybody's breath group."""
-_ABOVE = 1.4
-"""A voice is that much louder than the room: natural log of power, 6 dB."""
 _AUDIBLE = -16.0
 """Nothing softer is heard, however still the room is."""
 _SURE, _UNSURE = 0.55, 0.3
@@ -31,29 +24,15 @@ class Activity:
 
     def reset(self) -> None:
         """Forget the room and who spoke in it."""
-        self._minima: deque[float] = deque(maxlen=_BLOCKS)
-        self._least = 0.0
-        self._frames = 0
+        self._room = Room()
         self._speaks = False
         self._silent_ms = 1e9
         self.amount = 0.0
         """how far the mouth follows the voice, 0 (at rest) to 1"""
 
-    @property
-    def room(self) -> float:
-        """Loudness of the room when nobody speaks, natural log of power."""
-        return min(self._minima, default=self._least)
-
     def push(self, loudness: float) -> bool:
         """Take a frame's loudness. Returns whether it is louder than the room."""
-        self._least = loudness if self._frames == 0 else min(self._least, loudness)
-        self._frames += 1
-        if self._frames == _BLOCK:
-            self._minima.append(self._least)
-            self._frames = 0
-        room = min([*self._minima, self._least])
-        begun = len(self._minima) > 0
-        return loudness > _AUDIBLE and (not begun or loudness > room + _ABOVE)
+        return self._room.exceeded(loudness, HOP_MS) and loudness > _AUDIBLE
 
     def step(self, loud: bool, probability: float, elapsed_ms: float = HOP_MS) -> float:
         """loud: what `push` said of the frame in question. Returns `amount`, `elapsed_ms` after the last step."""

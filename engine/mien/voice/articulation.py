@@ -31,6 +31,12 @@ _APART = 0.08, 0.2
 """Of `opening`: lips that are nearly shut can be meant to meet, wide ones cannot, however sure the press is."""
 _PRESSED_TUCK = 0.28
 """Share of `press` that `encode` sees as tuck."""
+_TUCKS = 0.15, 0.45
+"""Of `tuck`: where the lower lip begins to go under the upper teeth, and where it is there: an f is half meant by a
+network, but not half said.
+"""
+_TUCKED_SHUT = 0.6
+"""Share of the opening that goes with it: what is left shows the teeth that the lip touches."""
 _SEALED = 0.035
 """An opening below that is meant to be none: lips that all but touch do touch."""
 
@@ -75,13 +81,15 @@ def decode(code: Float) -> Float:
     tuck = max(tuck - _PRESSED_TUCK * press, 0.0)  # pressed lips roll in, too
     press = _ramp(press, *_MEETS) * (1.0 - _ramp(opening, *_APART))
     opening *= 1.0 - press
-    sealed = 1.0 - min(opening / _SEALED, 1.0)
+    under = _ramp(tuck, *_TUCKS) * (1.0 - press)
+    opening *= 1.0 - _TUCKED_SHUT * under
+    sealed = (1.0 - under) * (1.0 - min(opening / _SEALED, 1.0))
     press = max(press, 0.6 * sealed * min(jaw / 0.02, 1.0))
     weights = np.zeros(EXPRESSIONS, np.float32)
     weights[INDEX["jawOpen"]] = max(jaw, opening * 0.55)
     weights[INDEX["mouthPucker"]] = pucker
     weights[INDEX["mouthFunnel"]] = funnel * (1 - 0.7 * press)
-    weights[INDEX["mouthRollLower"]] = 0.5 * tuck + 0.14 * press
+    weights[INDEX["mouthRollLower"]] = max(0.5 * tuck, 0.6 * under) + 0.14 * press
     weights[INDEX["mouthRollUpper"]] = 0.10 * press
     weights[INDEX["mouthShrugLower"]] = 0.10 * tuck + 0.08 * press
     weights[INDEX["tongueOut"]] = tongue
@@ -89,8 +97,8 @@ def decode(code: Float) -> Float:
     for side, share in zip(_BOTH, _LOP, strict=True):
         for name, amount in _SPREAD.items():
             weights[INDEX[f"{name}{side}"]] = amount * share * spread
-        weights[INDEX[f"mouthLowerDown{side}"]] = share * lower * (1 - press) * (1 - tuck)
-        weights[INDEX[f"mouthUpperUp{side}"]] = share * upper * (1 - press)
+        weights[INDEX[f"mouthLowerDown{side}"]] = share * lower * (1 - press) * (1 - max(tuck, under))
+        weights[INDEX[f"mouthUpperUp{side}"]] = share * max(upper, 0.2 * under) * (1 - press)
         weights[INDEX[f"mouthPress{side}"]] = 0.16 * share * press
         weights[INDEX[f"cheekSquint{side}"]] = 0.08 * share * spread
     set_opening(weights, 0.0 if sealed > 0 and opening < _SEALED / 2 else opening)

@@ -37,13 +37,19 @@ class VoiceNetwork:
 
     def __init__(self, runtime: Runtime, reach: int, model: Path = WEIGHTS) -> None:
         self._network = runtime.load(model)
-        wanted = {"features": (1, SPAN_FRAMES, BANDS), "reach": (1,)}
-        for name, shape in wanted.items():
-            spec = self._network.inputs.get(name)
-            if spec is None or not spec.accepts(shape):
-                found = ", ".join(f"{key} {value.shape}" for key, value in self._network.inputs.items())
+        takes = {"features": (1, SPAN_FRAMES, BANDS), "reach": (1,)}
+        gives = {"code": (1, len(CODE) + 1)}
+        for does, wanted, specs in (
+            ("takes", takes, self._network.inputs),
+            ("gives", gives, self._network.outputs),
+        ):
+            for name, shape in wanted.items():
+                if name in specs and specs[name].accepts(shape):
+                    continue
+                self._network.close()
+                found = ", ".join(f"{key} {value.shape}" for key, value in specs.items())
                 raise ConfigError(
-                    f"{model} does not read voices: it takes {found}, not {name} {shape}. "
+                    f"{model} does not read voices: it {does} {found}, not {name} {shape}. "
                     "Use a file made by `python -m mien_train voice`, or leave voice.model empty."
                 )
         self.reach = reach

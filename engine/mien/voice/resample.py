@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -102,6 +103,7 @@ def mono(samples: Float) -> Float:
     return np.asarray(np.clip(mixed, -1, 1), np.float32)
 
 
+@lru_cache(maxsize=4)
 def _filters(up: int, down: int) -> tuple[Float, int]:
     """((up, 2 * half) float32, half): one filter per phase, and how many input samples it reaches out."""
     cutoff = _PASSBAND * min(1.0, up / down)  # of the input's Nyquist frequency

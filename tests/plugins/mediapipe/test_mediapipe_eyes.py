@@ -51,9 +51,7 @@ def test_a_face_is_back_within_three_frames(sitter: Sitter) -> None:
     assert sitter.see(near).params is not None
     assert [sitter.see(empty).params for _ in range(12)] == [None] * 12
     back = [sitter.see(far).params for _ in range(3)]
-    first = next(index for index, params in enumerate(back) if params is not None)
-    assert first < 3
-    seen = back[first]
+    seen = next((params for params in back if params is not None), None)
     assert seen is not None
     assert seen.translation == pytest.approx([6, -2, -80], abs=4)
     assert seen.confidence > 0.5

@@ -145,3 +145,14 @@ def test_what_is_no_network_is_refused(runtime, tmp_path):
 def test_unknown_precisions_are_refused(runtime):
     with pytest.raises(ConfigError, match="int4"):
         runtime.load(tiny(), precision="int4")
+
+
+def test_a_network_of_anything_but_numbers_is_refused(runtime):
+    from onnx import TensorProto, helper
+
+    words = [helper.make_tensor_value_info(name, TensorProto.STRING, [1]) for name in ("in", "out")]
+    same = helper.make_node("Identity", ["in"], ["out"])
+    graph = helper.make_graph([same], "words", words[:1], words[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(MediaError, match="no array of numbers"):
+        runtime.load(model.SerializeToString())

@@ -99,6 +99,42 @@ def test_lips_meet_on_labials():
     assert np.mean(apart) >= 0.7
 
 
+def music(seconds: float = 6.0) -> np.ndarray:
+    """A piano, of a kind: chords struck twice a second, with a drum."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    since = t % 0.5
+    sound = 0.4 * np.random.default_rng(1).normal(size=len(t)) * np.exp(-since / 0.02)
+    for index, chord in enumerate(((262, 330, 392), (220, 262, 330), (175, 220, 262), (196, 247, 294))):
+        struck = (t // 0.5 % 4 == index) * np.exp(-since / 0.25)
+        sound += sum(struck * np.sin(2 * np.pi * hz * n * t) / n**2 for hz in chord for n in range(1, 6))
+    return 0.1 * sound
+
+
+def test_music_does_not_open_the_mouth_as_a_voice_does():
+    opening = openings(listened(music()))[50:]
+    assert np.percentile(opening, 95) < 0.3
+
+
+@pytest.mark.parametrize("spoilt", ["clipped", "offset", "soft"])
+def test_a_voice_is_read_however_badly_it_is_recorded(spoilt):
+    sound, rate, _ = spoken("My father bought a car, and maybe a boat.")
+    bad = {"clipped": np.clip(8 * sound, -0.9, 0.9), "offset": sound + 0.3, "soft": 0.3 * sound}[spoilt]
+    good, bad = openings(listened(sound, rate)), openings(listened(bad, rate))
+    assert np.corrcoef(good, bad)[0, 1] > 0.8
+    assert bad[-3:].max() < 0.02
+
+
+def test_two_who_speak_at_once_are_one_mouth_that_shuts():
+    one, rate, _ = spoken("My father bought a car.")
+    other, _, _ = spoken("Who put a big pumpkin there?", "en-us+m3")
+    both = np.zeros(max(len(one), len(other)))
+    both[: len(one)] += one
+    both[: len(other)] += other
+    opening = openings(listened(both, rate))
+    assert 0.2 < opening.max() <= 1
+    assert opening[-3:].max() == 0.0
+
+
 def test_damaged_sound_is_survived():
     sound, rate, _ = spoken("One two three.")
     sound[8_000:8_100] = np.nan

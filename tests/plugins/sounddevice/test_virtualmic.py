@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from mien.errors import DeviceError, PluginError
 from mien.frames import AudioFrame, Float
 from mien.testing.context import FakeContext
 from mien_sounddevice import doctor
-from mien_sounddevice.cable import SINK, SOURCE, NullSink, present
+from mien_sounddevice.cable import NullSink, present
 from mien_sounddevice.elastic import HALF, Elastic, Stretcher
 from mien_sounddevice.portaudio import PortAudio
 from mien_sounddevice.virtualmic import VirtualMicrophoneOutput
@@ -184,24 +185,40 @@ def test_mono_and_stereo_fit_every_device() -> None:
 
 
 class SoundServer:
-    """What `pactl` asks."""
+    """What `pactl` asks. there: sinks and microphones that were made by hand; `played_into`: sinks in use."""
 
     def __init__(self, *there: str, fails: str = "") -> None:
         self.there = list(there)
         self.fails = fails
         self.modules: dict[str, str] = {}
+        self.played_into: list[str] = []
+        self._numbers = itertools.count(20)
+
+    @property
+    def names(self) -> list[str]:
+        """Of sinks and microphones; their place in it is their number."""
+        return [*self.there, *self.modules.values()]
 
     def __call__(self, arguments: Sequence[str]) -> str:
         if self.fails in arguments:
             raise DeviceError(f"pactl {arguments[0]}: no.")
         match arguments:
+            case ["list", "short", "sink-inputs"]:
+                return "\n".join(
+                    f"{n}\t{self.names.index(sink)}\t7\tPipeWire\tfloat32le 2ch 48000Hz"
+                    for n, sink in enumerate(self.played_into)
+                )
             case ["list", "short", kind]:
-                names = [*self.there, *self.modules.values()]
-                wanted = SINK if kind == "sinks" else SOURCE
-                return "\n".join(f"{n}\t{name}\tmodule" for n, name in enumerate(names) if name == wanted)
-            case ["load-module", module, *_]:
-                number = str(20 + len(self.modules))
-                self.modules[number] = SINK if module == "module-null-sink" else SOURCE
+                sources = kind == "sources"
+                return "\n".join(
+                    f"{n}\t{name}\tmodule"
+                    for n, name in enumerate(self.names)
+                    if name.endswith("_microphone") == sources
+                )
+            case ["load-module", _, *settings]:
+                number = str(next(self._numbers))
+                named = dict(setting.split("=", 1) for setting in settings)
+                self.modules[number] = named.get("sink_name") or named["source_name"]
                 return number
             case ["unload-module", number]:
                 del self.modules[number]
@@ -212,17 +229,38 @@ def test_the_sink_is_made_and_taken_away_again() -> None:
     server = SoundServer(fails="nothing")
     sink = NullSink(server)
     sink.make()
-    assert sorted(server.modules.values()) == [SINK, SOURCE]
+    assert sorted(server.modules.values()) == ["mien", "mien_microphone"]
     sink.remove()
     assert server.modules == {}
 
 
 def test_one_that_is_there_is_used_and_stays() -> None:
-    server = SoundServer(SINK, SOURCE, fails="nothing")
+    server = SoundServer("mien", "mien_microphone", fails="nothing")
     sink = NullSink(server)
     sink.make()
     sink.remove()
-    assert server.there == [SINK, SOURCE]
+    assert server.there == ["mien", "mien_microphone"]
+    assert server.modules == {}
+
+
+def test_two_programs_have_one_each() -> None:
+    server = SoundServer(fails="nothing")
+    one, other = NullSink(server), NullSink(server)
+    one.make()
+    server.played_into.append(one.name)
+    other.make()
+    assert (one.name, other.name) == ("mien", "mien-2")
+    assert other.environment["PULSE_SINK"] == "mien-2"
+    assert sorted(server.names) == ["mien", "mien-2", "mien-2_microphone", "mien_microphone"]
+    one.remove()
+    assert sorted(server.names) == ["mien-2", "mien-2_microphone"], "who stays keeps its own"
+
+
+def test_there_is_an_end_to_them() -> None:
+    server = SoundServer(*(f"mien-{n}" for n in range(2, 9)), "mien", fails="nothing")
+    server.played_into += server.there
+    with pytest.raises(DeviceError, match="in use already"):
+        NullSink(server).make()
     assert server.modules == {}
 
 
@@ -248,7 +286,7 @@ async def test_on_linux_it_plays_into_a_null_sink_of_its_own() -> None:
     stream: FakeStream = fake.streams[0]
     assert stream.options["device"] == 1
     assert stream.options["samplerate"] == 48_000
-    assert fake.environments == [SINK]
+    assert fake.environments == ["mien"]
     assert "mien; choose it" in context.notices[0]
     assert len(server.modules) == 2
     for n in range(5):
@@ -284,7 +322,8 @@ async def test_without_a_cable_it_says_how_to_get_one(system: str, words: str) -
 
 
 async def test_without_a_way_to_the_sound_server_the_sink_is_taken_away() -> None:
-    fake, server = FakeBackend([device("HDA", outputs=2)]), SoundServer(fails="nothing")
+    loudspeakers = [device("HDA", outputs=2), device("default", 32, 32)]  # ALSA's own default: nobody's cable
+    fake, server = FakeBackend(loudspeakers), SoundServer(fails="nothing")
     output = VirtualMicrophoneOutput(
         portaudio=fake.portaudio, make_sink=lambda: NullSink(server), system="Linux"
     )

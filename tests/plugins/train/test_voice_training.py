@@ -205,3 +205,14 @@ def opened_runtime(name: str):
 def test_normalised_features_are_in_range():
     noise = clip(0)
     assert -4 < normalised(noise.mel, noise.level).mean() < 0.5
+
+
+def test_what_is_frozen_is_not_changed_by_learning():
+    net = VoiceNet()
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad = name.startswith("answer")
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    fit(net, Batches((([clip(0), clip(1)], 4),), seed=0), 3, lambda *_: None)
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.startswith("answer") for name in changed), changed

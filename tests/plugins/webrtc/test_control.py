@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from mien.errors import MediaError
 from mien.face.emotions import NAMES
-from mien_webrtc.control import ACTIONS
+from mien_webrtc.control import ACTIONS, QUEUE, UNREAD, Connection
 
 pytestmark = pytest.mark.plugin
 
@@ -47,6 +48,48 @@ async def test_an_emotion_is_put_on_and_taken_off() -> None:
         await ordered(control, type="set", controls={"emotion": {"hapy": 1}})
         assert "happy" in (await heard(control, "notice"))["text"]
         assert engine.main.controls.emotion == {"awed": 0.2}
+
+
+class Unread:
+    """A socket that takes nothing until it is `read`."""
+
+    def __init__(self) -> None:
+        self.read = asyncio.Event()
+        self.sent: list[dict[str, Any]] = []
+        self.closed: list[int] = []
+
+    async def send_text(self, text: str) -> None:
+        await self.read.wait()
+        self.sent.append(json.loads(text))
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed.append(code)
+
+
+async def test_nothing_but_old_figures_is_left_out_and_one_that_does_not_read_is_let_go() -> None:
+    connection = Connection(socket := Unread())  # type: ignore[arg-type]
+    sending = asyncio.create_task(connection.send_all())
+    connection.post({"type": "playback", "state": "started"})
+    await asyncio.sleep(0)
+    connection.post({"type": "playback", "state": "finished"})
+    for n in range(1000):
+        connection.post({"type": "stats", "snapshot": n})
+    for n in range(QUEUE - 2):
+        connection.post({"type": "error", "text": n})
+    socket.read.set()
+    for _ in range(QUEUE + 10):
+        await asyncio.sleep(0)
+    assert len(socket.sent) == QUEUE + 1
+    assert [m["state"] for m in socket.sent if m["type"] == "playback"] == ["started", "finished"]
+    assert [m["snapshot"] for m in socket.sent if m["type"] == "stats"] == [999]
+    assert not socket.closed
+    socket.read.clear()
+    for n in range(QUEUE + 5):
+        connection.post({"type": "error", "text": n})
+    await asyncio.sleep(0)
+    assert socket.closed == [UNREAD]
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
 
 
 async def test_calibrating_is_handed_to_the_session() -> None:

@@ -34,13 +34,13 @@ class Player:
         self.times: list[int] = []
 
     async def __aenter__(self) -> Self:
-        self._reading = asyncio.create_task(self._read())
+        self.reading = asyncio.create_task(self._read())
         await self.clock.advance(0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        self.reading.cancel()
+        await asyncio.gather(self.reading, return_exceptions=True)
         await self.source.close()
 
     async def _read(self) -> None:
@@ -82,7 +82,12 @@ async def test_the_end_is_told_when_it_was_heard_and_not_when_it_was_sent() -> N
     async with Player(delay_ns=200 * NS_PER_MS) as player:
         player.source.push(sound(1.0), RATE)
         player.source.flush()
-        await player.after(1.1)
+        await player.after(0.19)
+        assert player.told == []
+        await player.after(0.03)
+        assert player.told == ["started"]
+        assert player.events[0].position_s == 0
+        await player.after(0.88)
         assert player.told == ["started"]
         await player.after(0.12)
         assert player.told == ["started", "finished"]
@@ -150,7 +155,7 @@ async def test_too_much_is_told_then_given_up_and_room_is_told_again() -> None:
         assert not player.source.push(sound(0.9), RATE)
         assert player.source.dropped == {"pushed faster than played": 1}
         assert player.source.queued_s == pytest.approx(1.8)
-        room = asyncio.ensure_future(player.source.room())
+        room = asyncio.ensure_future(player.source.push_all(sound(0.1), RATE))
         await player.after(1.0)
         assert not room.done()
         await player.after(0.5)
@@ -158,7 +163,7 @@ async def test_too_much_is_told_then_given_up_and_room_is_told_again() -> None:
         assert player.told == ["full", "started", "ready"]
         player.source.flush()
         await player.after(2)
-        assert player.heard_s == pytest.approx(1.8)
+        assert player.heard_s == pytest.approx(1.9)
 
 
 async def test_one_long_piece_is_taken_whole() -> None:
@@ -236,12 +241,27 @@ async def test_an_hour_at_an_odd_rate_does_not_drift() -> None:
     assert abs(source._due_ns - count * 220 * NS_PER_S / 11_025) < NS_PER_MS
 
 
+async def test_whoever_waits_for_room_loses_nothing() -> None:
+    async with Player(buffer_s=1.0) as player:
+        pushing = asyncio.create_task(player.source.push_all(sound(6.0, 8_000), 8_000))
+        for _ in range(30):
+            await player.after(0.25)
+            assert player.source.queued_s <= 1.5
+        assert pushing.done()
+        assert player.heard_s == pytest.approx(6.0)
+        assert player.source.given_up == 0
+        assert np.diff(player.times[:300]).max() == 20 * NS_PER_MS, "and nobody hears it wait"
+
+
 async def test_a_source_that_ends_lets_everybody_go() -> None:
     async with Player(buffer_s=1.0) as player:
-        player.source.push(sound(1.5), RATE)
-        waiting = asyncio.ensure_future(player.source.room())
+        pushing = asyncio.create_task(player.source.push_all(sound(5.0), RATE))
         await player.after(0.1)
+        assert not pushing.done()
         await player.source.close()
-        await asyncio.wait_for(waiting, 30)
-        assert player.told[-1] == "interrupted" or player.told[-1] == "ready"
+        await player.after(0.05)
+        assert pushing.done()
+        assert player.reading.done()
+        assert player.told[-2:] == ["interrupted", "ready"]
         assert player.source.over
+        assert player.source.queued_s == 0

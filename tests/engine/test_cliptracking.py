@@ -1,24 +1,26 @@
-"""The passes over a clip: from frames to a performance, and on again after an interruption, to the same result."""
+"""Offline tracking of a clip: from frames to a performance, and on again after an interruption, to the same result."""
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
 
 from drawn_person import SIDE, Scene, state
 from mien.cli.track import Quality, track
+from mien.cliptracking import ClipTracking
 from mien.clock import OfflineClock
 from mien.config import Config
 from mien.engine import Engine
-from mien.errors import InputError, NoFaceError, PluginError
+from mien.errors import InputError, MediaError, NoFaceError, PluginError
 from mien.face.offline import bundle, tracking
 from mien.face.offline.checkpoint import Checkpoint, fingerprint
-from mien.face.offline.passes import ClipTracking
-from mien.face.performance import PerformanceReader
 from mien.face.rig import INDEX
 from mien.frames import AudioFrame, VideoFrame
+from mien.performance.reader import PerformanceReader
 from mien.plugins import Registry
 from mien.stage import FaceLandmarks, Kind, Landmarker, MediaInfo, Plugin, Provides, Source
+from mien.testing.stages import MemoryOutput
 
 pytestmark = [pytest.mark.unit, pytest.mark.plugin]
 
@@ -82,6 +84,7 @@ def _clip():
 @pytest.fixture
 def run(_clip, tmp_path, monkeypatch):
     monkeypatch.setattr(bundle, "ROUNDS", 1)
+    monkeypatch.setattr(bundle, "_ALBEDO_ROUNDS", 1)
     monkeypatch.setattr(tracking, "KEY_FRAMES", 3)
     monkeypatch.setattr(tracking, "PAINT_FRAMES", 2)
     path = tmp_path / "clip.mp4"
@@ -159,7 +162,7 @@ async def test_a_checkpoint_that_cannot_be_gone_on_from_is_none(run, tmp_path):
         await run(out, interrupt)
 
 
-async def test_an_interrupted_run_goes_on_to_the_same_result(run, tmp_path):
+async def test_an_interrupted_run_goes_on_to_the_same_result(run, tmp_path, monkeypatch):
     pieces, whole = tmp_path / "pieces.performance", tmp_path / "whole.performance"
 
     def interrupt(step, done, _total):
@@ -171,6 +174,10 @@ async def test_an_interrupted_run_goes_on_to_the_same_result(run, tmp_path):
     assert not pieces.exists()
     held = Checkpoint.beside(pieces, "this clip").load()
     assert held["done"].tolist() == [0, 1, 2]
+    with monkeypatch.context() as patched:
+        patched.setattr(DrawnClip, "pictures", shrunk_from(5))
+        with pytest.raises(MediaError, match="one size"):
+            await run(pieces)
 
     for out in (pieces, whole):
         resumed, recorder = await run(out)
@@ -186,6 +193,68 @@ async def test_an_interrupted_run_goes_on_to_the_same_result(run, tmp_path):
         assert [params.confidence > 0 for params in first] == [i != BLIND for i in range(FRAMES)]
         jaw = [params.expression[INDEX["jawOpen"]] for params in first]
         assert np.all(np.diff(jaw[:BLIND]) > 0)
+
+
+def shrunk_from(index):
+    """The clip's pictures, lower from that one on."""
+    return tuple(
+        picture if i < index else picture[:100].copy() for i, picture in enumerate(DrawnClip.pictures)
+    )
+
+
+async def test_a_clip_that_changes_size_is_refused(run, tmp_path, monkeypatch):
+    """One camera can't have seen it."""
+    monkeypatch.setattr(DrawnClip, "pictures", shrunk_from(5))
+    with pytest.raises(MediaError, match=rf"clip\.mp4.*{SIDE}x{SIDE} px to {SIDE}x100 at 0\.2 s"):
+        await run(tmp_path / "out.performance")
+    assert not list(tmp_path.glob("out*"))
+
+
+async def test_cancelled_while_it_learns_the_face_it_waits_for_the_thread(run, tmp_path, monkeypatch):
+    """The rasterizer is closed right after: nobody may work with it then."""
+    begun, working = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def meet(self, progress):
+        working.set()
+        loop.call_soon_threadsafe(begun.set)
+        try:
+            while True:
+                progress(0.5)
+                threading.Event().wait(0.001)
+        finally:
+            working.clear()
+
+    closed_while = []
+    monkeypatch.setattr(tracking.OfflineTracking, "meet", meet)
+    close = ClipTracking.close
+    monkeypatch.setattr(
+        ClipTracking, "close", lambda self: (closed_while.append(working.is_set()), close(self))
+    )
+    task = asyncio.ensure_future(run(tmp_path / "out.performance"))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed_while == [False]
+
+
+async def test_every_frame_is_kept_and_the_overlay_shows_it(run, tmp_path, monkeypatch):
+    """Also those before the first face, or all that follows would be early against the sound."""
+    out, film = tmp_path / "out.performance", MemoryOutput()
+    monkeypatch.setattr(f"{__name__}.BLIND", 0)
+    monkeypatch.setattr(Engine, "output", lambda _self, _spec: (film, "drawn"))
+    _, recorder = await run(out, overlay=tmp_path / "over.mp4")
+    assert (recorder.frames, recorder.without_face) == (FRAMES, 1)
+    with PerformanceReader(out) as reader:
+        assert [params.capture_ns for params in reader] == [i * 40_000_000 for i in range(FRAMES)]
+        assert [params.confidence > 0 for params in reader] == [i > 0 for i in range(FRAMES)]
+    assert [frame.index for frame in film.pictures] == list(range(FRAMES))
+    assert [len(sound.samples) for sound in film.sound] == [160]
+    for index, (shown, picture) in enumerate(zip(film.pictures, DrawnClip.pictures, strict=True)):
+        changed = (shown.pixels != picture).any(axis=2).mean()
+        assert changed == 0 if index == BLIND else changed > 0.15
+    assert (film.opened, film.closed, film.abandoned) == (1, 1, 0)
 
 
 async def test_a_clip_without_a_face_is_refused(run, tmp_path, monkeypatch):
