@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from chromium import FLAGS, engine_process, find_chromium
+from machine import machine
 from mien.config import load_config
 from mien.engine import MAIN, Engine
 from mien.plugins import Registry
@@ -151,7 +152,7 @@ def main() -> None:
             flush=True,
         )
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        arguments.json.write_text(json.dumps(results | {"machine": machine()}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

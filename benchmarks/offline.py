@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from machine import machine
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.enrolment import enrol
 from mien.face.fitting import Fit, Fitter
@@ -235,7 +236,7 @@ def main() -> None:
         table.add_row(name, *map(str, row))
     console.print(table, f"mean: {result['lower_percent']} % lower")
     if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+        options.json.write_text(json.dumps(result | {"machine": machine()}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

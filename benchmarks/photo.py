@@ -29,6 +29,7 @@ import math
 import statistics
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,12 @@ from rich.table import Table
 from skimage.metrics import structural_similarity
 
 import identity
+from machine import machine
 from mien.avatar.package import Avatar, Consent, load_avatar, save_avatar
 from mien.controls import Controls
+from mien.drive.demo import demo_motion
 from mien.driver import Driver
+from mien.face import retargeting
 from mien.face.camera import Camera
 from mien.face.enrolment import enrol
 from mien.face.fitting import Fit, Fitter
@@ -58,6 +62,7 @@ from mien_photo import crop
 from mien_photo.maker import PhotoMaker
 from mien_photo.renderer import PhotoRenderer
 from mien_raster.rasterizer import NumbaRasterizer
+from raster import second_core, wall_ms
 from reference import Reference
 
 CLIPS = (
@@ -67,7 +72,7 @@ CLIPS = (
     "talk/room_24s_720p.mp4",
 )
 SIZE = 512
-PARAMETERS = 40_000_000
+INTERVAL_NS = 40_000_000
 MOST_FRAMES = 40
 SERVICES = {
     Kind.LANDMARKER: MediaPipeLandmarker,
@@ -247,7 +252,7 @@ def flicker(picture: Bytes, frames: int = 60) -> float:
         if not faces:
             continue
         fit = fitter.fit(skin.steadied(noisy, faces[0].points))
-        now_ns = index * PARAMETERS
+        now_ns = index * INTERVAL_NS
         detail = skin.detail(fitter, fit)
         seen = replace(posed(fit, index), capture_ns=now_ns, detail=detail, detail_around=skin.trust)
         pixels = renderer.process(driver.step(seen, source, now_ns, index)).pixels
@@ -259,6 +264,32 @@ def flicker(picture: Bytes, frames: int = 60) -> float:
     context.close()
     landmarker.close()
     return round(statistics.fmean(changes), 3)
+
+
+def two_lanes(avatar: Avatar, frames: int = 40, rounds: int = 5) -> dict[str, float]:
+    """Two pictures of two sessions, drawn on two lanes at once: wall time over that on one, and `free`, how much of the
+    second core there was (see `raster.second_core`).
+    """
+    subject = avatar.content.subject
+    motion, rest = demo_motion(0), retargeting.Reference.of(subject)
+    times = [index * INTERVAL_NS for index in range(frames)]
+    moves = [retargeting.absolute_params(motion.at(at), rest, FaceParams(at)) for at in times]
+    pair = [opened(avatar) for _ in range(2)]
+
+    def draw(renderer: PhotoRenderer) -> None:
+        for one in moves:
+            renderer.process(one)
+
+    ratios, free, one, other = [], [], Reference(), Reference()
+    with ThreadPoolExecutor(2) as lanes:
+        for _ in range(rounds + 1):
+            free.append(second_core(one, other))
+            alone = wall_ms(lambda: [draw(renderer) for renderer, _ in pair])
+            ratios.append(wall_ms(lambda: list(lanes.map(draw, [r for r, _ in pair]))) / alone)
+    for renderer, context in pair:
+        renderer.close()
+        context.close()
+    return {"ratio": round(statistics.median(ratios[1:]), 3), "free": round(statistics.median(free[1:]), 3)}
 
 
 def identities(data: Path, assets: Path) -> dict[str, dict[str, float]]:
@@ -324,6 +355,8 @@ def main() -> None:
     avatar = make(astronaut(), costs)
     result["open_cpu_s"] = opening_s(avatar, costs)
     result["flicker"] = flicker(astronaut())
+    result["two_lanes"] = two_lanes(avatar)
+    result["machine"] = machine()
     if not options.clips:
         result["identity"] = identities(options.data, options.assets)
         each = [value for row in result["identity"].values() for value in row.values()]

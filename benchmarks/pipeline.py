@@ -14,8 +14,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -26,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from chromium import FLAGS, engine_process, find_chromium
+from machine import machine
 from mien.testing.numbers import MODULUS, paint
 from reference import NOMINAL_MS
 
@@ -254,38 +253,6 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         aim = "" if goal is None else "/".join(map(str, goal)) if isinstance(goal, tuple) else str(goal)
         lines.append(f"{label:44} {aim:>9} " + " ".join(f"{cell(r[key]):>22}" for r in results.values()))
     return "\n".join(lines) + "\n(p50 / p95 / p99 where there are three)"
-
-
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in line
-    ]
-    packages = (
-        "aiortc",
-        "av",
-        "mediapipe",
-        "numba",
-        "numpy",
-        "opencv-contrib-python",
-        "opencv-contrib-python-headless",
-    )
-
-    def installed(name: str) -> str | None:
-        try:
-            return version(name)
-        except ImportError:
-            return None
-
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "packages": {name: found for name in packages if (found := installed(name))},
-    }
 
 
 def main() -> None:

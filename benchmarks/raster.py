@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import threading
 import time
@@ -29,6 +28,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from machine import machine
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.model import load_model
 from mien.frames import Float
@@ -160,9 +160,8 @@ def main() -> None:
     if on_cpu:
         Console().print(f"goals at 512x1: cpu_ms_scaled {GOAL_MS}, ratio {GOAL_RATIO}")
     if options.json:
-        machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
         written = {
-            "machine": machine,
+            "machine": machine(),
             "rasterizer": options.rasterizer,
             "triangles": TRIANGLES,
             "reference_scale": reference.scale,

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import re
 import signal
 import statistics
@@ -25,6 +23,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from machine import machine
 
 ADDRESS = re.compile(r"Watch at (http://\S+/)")
 COMMAND = [sys.executable, "-c", "from mien.cli.main import run_app; run_app()", "run"]
@@ -110,9 +110,7 @@ def main() -> None:
         table.add_row(name, f"{both['median']:.2f}", f"{both['worst']:.2f}", f"{goal:.0f}" if goal else "")
     Console().print(table)
     if options.json:
-        python = platform.python_version()
-        machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {python}"
-        options.json.write_text(json.dumps({"machine": machine, **figures, "runs": runs}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"machine": machine(), **figures, "runs": runs}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

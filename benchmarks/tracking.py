@@ -21,11 +21,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,7 @@ from rich.table import Table
 
 from clips import NOSE, Clip, Costs, Maker, Replayed, frames_of, read, restless, still
 from gaze import MEASURED, gaze_figures, glances
+from machine import machine
 from mien.errors import MienError
 from mien.face.assets import BUILT_IN
 from mien.face.camera import Camera, rotation_matrix
@@ -410,25 +409,6 @@ def show(result: dict[str, Any]) -> None:
             cells = (one.get(key, {}).get(name) for one in columns.values())
             table.add_row(f"  {label} {name}", *("" if cell is None else str(cell) for cell in cells))
     Console().print(table)
-
-
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    packages = {}
-    for name in ("mediapipe", "numba", "numpy", "scipy", "onnxruntime"):
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "packages": packages,
-    }
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.io import wavfile
 
+from machine import machine
 from mien.clock import NS_PER_S
 from mien.config import VoiceSection, cache_dir
 from mien.face.lips import PARTING
@@ -318,6 +319,7 @@ def main() -> None:
     result = measure(arguments.data, arguments.cache, arguments.model, arguments.without)
     if arguments.av_offset:
         result["av_offset_ms"] = in_chromium()
+    result["machine"] = machine()
     _table(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

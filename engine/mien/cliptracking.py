@@ -65,10 +65,14 @@ class ClipTracking:
         plugin = engine.registry.find(Kind.SOURCE, "file").plugin.name
         self._source_context = self._context.of_plugin(plugin)
         self._model = load_model(engine.config.use.face_model)
-        self._rasterizer: Rasterizer = self._context.service(Kind.RASTERIZER)
-        self._tracking = OfflineTracking(self._model, self._rasterizer)
         self._title = clip.name
         self._saved = 0
+        try:
+            self._rasterizer: Rasterizer = self._context.service(Kind.RASTERIZER)
+            self._tracking = OfflineTracking(self._model, self._rasterizer)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the landmarker and the rasterizer back."""
@@ -121,7 +125,8 @@ class ClipTracking:
             async with contextlib.aclosing(self._read("Writing", source)) as items:
                 async for item in items:
                     if self._film is not None and film is None:
-                        film = await self._open_film(*self._film, source.info.fps)
+                        film, plugin = self._film
+                        await film.open(self._film_context(plugin, source.info.fps))
                     if isinstance(item, AudioFrame):
                         await recorder.audio(item)
                         if film is not None:
@@ -143,13 +148,12 @@ class ClipTracking:
             raise
         return recorder
 
-    async def _open_film(self, film: Output, plugin: str, fps: float | None) -> Output:
-        """The overlay's file, opened, at the clip's own rate."""
+    def _film_context(self, plugin: str, fps: float | None) -> StageContext:
+        """In which the overlay's file is opened: at the clip's own rate."""
         config = self._context.config
         if fps is not None:
             config = config.model_copy(update={"video": config.video.model_copy(update={"fps": fps})})
-        await film.open(dataclasses.replace(self._context, config=config).of_plugin(plugin))
-        return film
+        return dataclasses.replace(self._context, config=config).of_plugin(plugin)
 
     # --- passes -----------------------------------------------------------------------------------------
 

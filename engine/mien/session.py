@@ -243,11 +243,13 @@ class Session:
         """Return when no voice is attached."""
         await self._voices.vacant()
 
-    async def attach_voice(self, source: Source) -> None:
+    async def attach_voice(self, source: Source, *, if_vacant: bool = False) -> None:
         """Let the sound of `source` be the voice, in place of that of the source that drives, until it ends or is
         detached. With `[run] drive = auto` it moves the mouth wherever the camera doesn't see it.
+
+        if_vacant: unless there is a voice, or one is being opened; then `source` is closed without having been opened.
         """
-        await self._voices.attach(source)
+        await self._voices.attach(source, if_vacant=if_vacant)
 
     async def detach_voice(self, source: Source | None = None) -> None:
         """Nobody speaks beside the source that drives; ignored when another than `source` does."""

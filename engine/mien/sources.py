@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from mien.backoff import back_off_ns
@@ -85,13 +86,14 @@ class Turn:
         self.task: asyncio.Task[None] | None = None
 
     async def end(self) -> None:
-        """Nobody's turn; returns when the source is closed. It ends even if the caller is cancelled meanwhile."""
+        """Nobody's turn; returns when the source is closed. It ends however often the caller is cancelled meanwhile."""
         ending = asyncio.create_task(self._end(), name="end of a turn")
         try:
             await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            await asyncio.wait({ending})
-            raise
+        finally:
+            while not ending.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({ending})
 
     async def _end(self) -> None:
         if self.task is not None:

@@ -103,6 +103,7 @@ class Upkeep:
         Raises what a tracker's `open` raises. Without a listener its sound still goes out, which is told; offline
         that is raised as well where nothing else drives.
         """
+        self._hearing.dismiss(beside=beside)  # who was in its place: one that failed and was made anew
         sees = not beside and self._roles.sees(source)
         if sees and source.subject is None:
             await self.require_tracker()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from mien.errors import MienError
 from mien.frames import AudioFrame
@@ -56,9 +57,6 @@ class Voices:
         """Return when there is no voice, and none is being opened."""
         await self._vacant.wait()
 
-    def _tell_vacant(self) -> None:
-        (self._vacant.set if self.current is None else self._vacant.clear)()
-
     @property
     def current(self) -> Source | None:
         """Whose voice it is, or is going to be once it is open."""
@@ -70,36 +68,43 @@ class Voices:
         """Whether it has the floor: not before it is open."""
         return self._turn.feed is not None
 
-    async def attach(self, source: Source) -> None:
-        """Let `source` speak. It is closed when it has ended, is detached, or another one is attached; and when this
-        is cancelled before its turn has begun.
+    async def attach(self, source: Source, *, if_vacant: bool = False) -> None:
+        """Let `source` speak; if_vacant: unless somebody else is going to. It is closed when it has ended, is detached,
+        or another one is attached; and when it doesn't come to speak, also because this is cancelled.
         """
         try:
-            async with self._switching:
-                if not self._closed:
+            async with self._change():
+                if not self._closed and not (if_vacant and self.current is not None):
                     await self._next.end()
                     feed = self._next.feed = Feed(source, self._read, self._losses)
                     self._next.task = self._tasks.start(self._turn_of(feed), "voice")
-                    self._tell_vacant()
         finally:
             if self.current is not source:
                 await source.close()
 
     async def detach(self, source: Source | None = None) -> None:
         """Nobody speaks beside; ignored when another than `source` does."""
-        async with self._switching:
+        async with self._change():
             if (coming := self._next.feed) is not None and source in (None, coming.source):
                 await self._next.end()
             if (speaking := self._turn.feed) is not None and source in (None, speaking.source):
                 await self._end_turn()
-            self._tell_vacant()
 
     async def close(self) -> None:
         """End the voice; whichever comes later is closed at once."""
-        async with self._switching:
+        async with self._change():
             self._closed = True
             await self._next.end()
             await self._end_turn()
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[None]:
+        """One at a time; however it ends, whoever waits for the floor learns whether it is theirs."""
+        async with self._switching:
+            try:
+                yield
+            finally:
+                (self._vacant.set if self.current is None else self._vacant.clear)()
 
     async def _end_turn(self) -> None:
         if not self.speaking:
@@ -113,7 +118,7 @@ class Voices:
 
     async def _take_over(self, feed: Feed) -> None:
         """It is open: whoever spoke until now has spoken."""
-        async with self._switching:
+        async with self._change():
             await self._end_turn()
             self._turn, self._next = self._next, Turn()
             feed.opened = True

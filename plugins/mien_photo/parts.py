@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.avatar.package import AvatarContent
+from mien.face.camera import rotation_matrix
+from mien.face.landmark_basis import MESH, LandmarkBasis
 from mien.face.model import FaceModel
+from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, Bytes
 from mien_photo.anatomy import Skin
 from mien_photo.eyes import IRIS, PATCH
@@ -42,6 +45,9 @@ _EYE = np.array(
 
 _PLACE = np.array([(-1e4, 1e4), (-1e4, 1e4), (-1e4, -5.0)]).T
 """Of the head, cm: in front of the camera."""
+
+_NEAREST_CM = -1.0
+"""No part of the face comes nearer to the camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ def check(content: AvatarContent, model: FaceModel, skin: Skin) -> None:
     side = _checked_side(content)
     for name, part in _subject_parts(model):
         part.check(f"subject/{name}", getattr(content.subject, name))
+    _check_place(content.subject, model)
     images: Mapping[str, Bytes] = content.images
     for name, shape in _image_shapes(side, images):
         _whole(images, name)
@@ -116,6 +123,16 @@ def _subject_parts(model: FaceModel) -> Iterator[tuple[str, Part]]:
     yield "rest_rotation", Part((3,), -100, 100)
     yield "rest_translation", Part((3,), *_PLACE)
     yield "rest_gaze", Part((2, 2), -4, 4)
+
+
+def _check_place(subject: Subject, model: FaceModel) -> None:
+    """What lies in the plane of the camera, or behind it, is seen nowhere."""
+    basis = LandmarkBasis.of(model)
+    shape = basis.shape(subject.identity, subject.offsets)
+    shape = shape + np.tensordot(subject.neutral, basis.expression, 1).T
+    placed = shape @ rotation_matrix(subject.rest_rotation).T + subject.rest_translation
+    if not (placed[:MESH, 2] <= _NEAREST_CM).all():
+        raise ValueError("subject/offsets has a face that is not in front of its camera")
 
 
 def _image_shapes(side: int, images: Mapping[str, Bytes]) -> Iterator[tuple[str, tuple[int | None, ...]]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mien.errors import PackageError
 from mien.face.camera import rotation_matrix
 from mien.face.chart import Lookup, with_rim
 from mien.face.landmark_basis import MESH, LandmarkBasis
@@ -27,8 +28,8 @@ class Surroundings:
     """Of one avatar. Holds its own buffers: one per thread."""
 
     def __init__(self, still: Float, subject: Subject, model: FaceModel) -> None:
-        """still: (G, 2) px, the nodes of the grid in the portrait."""
-        from scipy.spatial import Delaunay
+        """still: (G, 2) px, the nodes of the grid in the portrait. Raises `PackageError` when the face has no area."""
+        from scipy.spatial import Delaunay, QhullError
 
         basis = LandmarkBasis.of(model)
         self._base = basis.shape(subject.identity, subject.offsets)[:MESH]
@@ -37,7 +38,13 @@ class Surroundings:
         rotation = rotation_matrix(subject.rest_rotation)
         placed = self._resting @ rotation.T + subject.rest_translation
         seen = with_rim(subject.camera.project(np.asarray(placed[:MESH], np.float32))).astype(np.float64)
-        net = Delaunay(seen)
+        try:
+            net = Delaunay(seen)
+        except (QhullError, ValueError) as error:  # no area; no numbers
+            raise PackageError(
+                "The photo avatar's face has no area as its camera sees it. "
+                "Make it anew from its photo: mien avatar create PHOTO --out NAME.avatar"
+            ) from error
         at = still.astype(np.float64)
         triangle = net.find_simplex(at)
         self._nodes = np.flatnonzero(triangle >= 0)

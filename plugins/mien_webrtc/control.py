@@ -45,16 +45,18 @@ class Connection:
         self._waiting: deque[Message] = deque()
         self._arrived = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
+        self._over = False
 
     def post(self, message: Message) -> None:
         """Send it when those before it are sent."""
-        if self._closing is not None:
+        if self._over:
             return
         if message["type"] == STATS:
             self._waiting = deque(other for other in self._waiting if other["type"] != STATS)
         self._waiting.append(message)
         self._arrived.set()
         if len(self._waiting) > QUEUE:
+            self._over = True
             self._closing = asyncio.create_task(self._close(), name="end of a socket that is not read")
 
     async def send_all(self) -> None:
@@ -65,6 +67,13 @@ class Connection:
                 await self._arrived.wait()
             message = self._waiting.popleft()
             await self.socket.send_text(json.dumps(message, separators=(",", ":")))
+
+    async def end(self) -> None:
+        """It has left: nothing is posted any more, and nobody closes what is closed."""
+        self._over = True
+        if self._closing is not None:
+            self._closing.cancel()
+            await asyncio.gather(self._closing, return_exceptions=True)
 
     async def _close(self) -> None:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it was closed just now
@@ -99,7 +108,7 @@ class ControlHub:
             pass  # it left, or sent binary
         finally:
             sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            await asyncio.gather(sending, connection.end(), return_exceptions=True)
             self.connections.discard(connection)
             if not self.connections:
                 await self._stop()

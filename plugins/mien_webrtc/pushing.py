@@ -46,7 +46,10 @@ class Playing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """position_s: how much of the segment was heard; segment: counts from 1; queued_s: what waits."""
+    """position_s: how much of the segment was heard; segment: counts from 1; queued_s: what waits.
+
+    Of each segment: started, then starved as often as it runs dry, then either finished or interrupted.
+    """
 
     playing: Playing
     segment: int
@@ -61,6 +64,15 @@ class Event:
         else:
             message["position_s"] = round(self.position_s, 3)
         return message | {"queued_s": round(self.queued_s, 3)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """What is told as soon as it is heard. handed_on_ns: engine time; position_ns: of the segment."""
+
+    playing: Playing
+    handed_on_ns: int
+    position_ns: int
 
 
 @dataclass(slots=True)
@@ -120,8 +132,9 @@ class PushSource(Source):
         self._queued_ns = 0
         self._segment = 0
         self._open = False  # a segment has begun and its end was not played
-        self._begun_ns: int | None = None  # when it was handed on, until it is heard
-        self._played_ns = 0  # of the segment
+        self._coming: deque[_Coming] = deque()  # of the segment
+        self._played_ns = 0  # of the segment, handed on
+        self._heard_ns = 0  # of the segment, as was told last
         self._sounded_ns = 0  # where the last sound that was handed on ends
         self._starved = self._full = self._ended = False
         self._ready = False  # enough was gathered to play
@@ -201,10 +214,9 @@ class PushSource(Source):
         waited = bool(self._queued_ns)
         self._chunks.clear()
         self._queued_ns = 0
-        self._played_ns = max(0, self._played_ns - self._unheard_ns)
         interrupted = self._open or waited
         if interrupted:
-            self._segment += not self._open
+            self._begin_segment()  # even if nothing of it was handed on
             self._end_segment(Playing.INTERRUPTED)
         self._ready = False
         self._tell_room()
@@ -225,7 +237,7 @@ class PushSource(Source):
             if not self._chunks:
                 if self._open and not self._starved:
                     await self._wait_for_more()
-                elif self._quiet_ns >= TAIL_NS:
+                elif self._quiet_ns >= TAIL_NS and not self._coming:
                     self._wake.clear()
                     await self._wake.wait()
                 else:
@@ -264,13 +276,13 @@ class PushSource(Source):
         self._ready = True
 
     async def _wait_for_more(self) -> None:
-        """It ran dry amid a segment: a little patience, then it is told and silence begins."""
+        """It ran dry amid a segment: a little patience, then silence begins, and when that is heard it is told."""
         self._ready = False
         while self._open and not self._chunks:
             self._wake.clear()
             if not await self._clock.wait_until(self._due_ns + CUSHION_NS, self._wake):
                 self._starved = True
-                self._say(Playing.STARVED)
+                self._coming.append(_Coming(Playing.STARVED, self._sounded_ns, self._played_ns))
                 return
 
     def _silence(self) -> AudioFrame:
@@ -295,8 +307,7 @@ class PushSource(Source):
         return frame
 
     def _stamped(self, samples: Float) -> AudioFrame:
-        if self._begun_ns is not None and self._clock.now_ns() >= self._begun_ns + self._delay_ns():
-            self._tell_started()
+        self._tell_heard()
         frame = AudioFrame(samples, self._rate, self._due_ns)
         self._due_ns += frame.duration_ns
         return frame
@@ -313,7 +324,7 @@ class PushSource(Source):
             self._open = True
             self._segment += 1
             self._played_ns = 0
-            self._begun_ns = self._due_ns
+            self._coming.append(_Coming(Playing.STARTED, self._due_ns, 0))
 
     def _finish(self) -> None:
         """The segment whose end is next has ended."""
@@ -323,17 +334,24 @@ class PushSource(Source):
             self._end_segment(Playing.FINISHED)
 
     def _end_segment(self, how: Playing) -> None:
-        if how is Playing.FINISHED:
-            self._tell_started()  # what follows at once doesn't wait until it is heard
+        self._tell_heard()
+        interrupted = how is Playing.INTERRUPTED
+        for coming in self._coming:
+            # What follows at once doesn't wait until it is heard; and whatever ends has begun.
+            if not interrupted or coming.playing is Playing.STARTED:
+                self._say(coming.playing, coming.position_ns)
+        self._coming.clear()
+        unheard_ns = self._unheard_ns if interrupted else 0
         self._open = self._starved = False
-        self._begun_ns = None
-        self._say(how)
-        self._played_ns = 0
+        self._say(how, max(self._heard_ns, self._played_ns - unheard_ns))
+        self._played_ns = self._heard_ns = 0
 
-    def _tell_started(self) -> None:
-        if self._begun_ns is not None:
-            self._begun_ns = None
-            self._say(Playing.STARTED)
+    def _tell_heard(self) -> None:
+        """What was on its way, as far as it has arrived."""
+        while self._coming and self._coming[0].handed_on_ns + self._delay_ns() <= self._clock.now_ns():
+            coming = self._coming.popleft()
+            self._heard_ns = coming.position_ns
+            self._say(coming.playing, coming.position_ns)
 
     def _tell_room(self) -> None:
         self._room.set()
@@ -341,6 +359,5 @@ class PushSource(Source):
             self._full = False
             self._say(Playing.READY)
 
-    def _say(self, playing: Playing) -> None:
-        position_s = 0.0 if playing is Playing.STARTED else self._played_ns / NS_PER_S
-        self._tell(Event(playing, self._segment, position_s, self.queued_s))
+    def _say(self, playing: Playing, position_ns: int = 0) -> None:
+        self._tell(Event(playing, self._segment, position_ns / NS_PER_S, self.queued_s))

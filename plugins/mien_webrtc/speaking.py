@@ -114,7 +114,7 @@ class SocketPusher(Pusher):
             pass  # it left, or was replaced
         finally:
             sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            await asyncio.gather(sending, self._connection.end(), return_exceptions=True)
 
     def _hello(self) -> Message:
         sound = self._reader.format

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from mien.avatar import portrait
-from mien.avatar.portrait import Portrait, read_portrait
+from mien.avatar.portrait import Portrait, read_background, read_portrait
 from mien.errors import MediaError
 
 pytestmark = pytest.mark.unit
@@ -201,3 +201,10 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(width: int, height
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     with pytest.raises(MediaError, match=r"megapixels|too many pixels"):
         read_portrait(bytes(data))
+
+
+def test_a_background_may_have_fewer_pixels_than_a_photo() -> None:
+    """Anybody who may use the page sends them, several at a time."""
+    photo = encoded(Image.new("1", (10_000, 7_000)))
+    with pytest.raises(MediaError, match="at most 64 megapixels"):
+        read_background(photo, (0, 0, 0))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from drawn_person import SIDE, Scene, state
+from mien import cliptracking
 from mien.cli.track import Quality, track
 from mien.cliptracking import ClipTracking
 from mien.clock import OfflineClock
@@ -21,6 +22,7 @@ from mien.performance.reader import PerformanceReader
 from mien.plugins import Registry
 from mien.stage import FaceLandmarks, Kind, Landmarker, MediaInfo, Plugin, Provides, Source
 from mien.testing.stages import MemoryOutput
+from mien_raster.rasterizer import NumbaRasterizer
 
 pytestmark = [pytest.mark.unit, pytest.mark.plugin]
 
@@ -255,6 +257,36 @@ async def test_every_frame_is_kept_and_the_overlay_shows_it(run, tmp_path, monke
         changed = (shown.pixels != picture).any(axis=2).mean()
         assert changed == 0 if index == BLIND else changed > 0.15
     assert (film.opened, film.closed, film.abandoned) == (1, 1, 0)
+
+
+async def test_an_overlay_that_cannot_be_opened_is_given_up(run, tmp_path, monkeypatch):
+    class Full(MemoryOutput):
+        async def open(self, context):
+            await super().open(context)
+            raise MediaError("The disk is full.")
+
+    out, film = tmp_path / "out.performance", Full()
+    monkeypatch.setattr(Engine, "output", lambda _self, _spec: (film, "drawn"))
+    with pytest.raises(MediaError, match="disk is full"):
+        await run(out, overlay=tmp_path / "over.mp4")
+    assert (film.opened, film.closed, film.abandoned) == (1, 0, 1)
+    assert not out.exists()
+
+
+async def test_what_was_opened_is_closed_when_the_rest_cannot_be(run, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise MemoryError
+
+    closed = []
+
+    def close(_rasterizer):
+        closed.append("rasterizer")
+
+    monkeypatch.setattr(NumbaRasterizer, "close", close)
+    monkeypatch.setattr(cliptracking, "OfflineTracking", refuse)
+    with pytest.raises(MemoryError):
+        await run(tmp_path / "out.performance")
+    assert closed == ["rasterizer"]
 
 
 async def test_a_clip_without_a_face_is_refused(run, tmp_path, monkeypatch):

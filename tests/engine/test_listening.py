@@ -46,7 +46,8 @@ class FakeSession:
     async def voice_vacant(self) -> None:
         await self.vacancy.wait()
 
-    async def attach_voice(self, source: Source) -> None:
+    async def attach_voice(self, source: Source, *, if_vacant: bool) -> None:
+        assert if_vacant
         self.attached.append(source)
         self.broken -= 1
         self.voice = source if self.broken < 0 else None

@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
+from mien.cli.listening import keep_listening
 from mien.clock import NS_PER_S, OfflineClock
 from mien.errors import DeviceError
 from mien.frames import NO_FRAME
@@ -28,6 +29,18 @@ class Forgetful(MemoryOutput):
     @property
     def dropped(self):
         return {} if self.closed else {"overtaken at encoding": 2}
+
+
+class Slow(ScriptedSource):
+    """Closes when it is let."""
+
+    def __init__(self, items=(), **options):
+        super().__init__(items, **options)
+        self.gate = asyncio.Event()
+
+    async def close(self):
+        await self.gate.wait()
+        await super().close()
 
 
 async def test_counts_of_what_was_dropped_never_fall():
@@ -96,34 +109,20 @@ async def test_a_source_that_comes_to_a_closed_session_is_closed():
 
 
 async def test_a_source_that_closes_slowly_is_closed_to_the_end():
-    gate = asyncio.Event()
-
-    class Slow(ScriptedSource):
-        async def close(self):
-            await gate.wait()
-            await super().close()
-
     async with world() as w:
         session = await w.engine.open_session("main")
-        await session.attach_source(slow := Slow([]))  # ends by itself
+        await session.attach_source(slow := Slow())  # ends by itself
         await w.clock.advance(0)
         other = ScriptedSource([picture(n) for n in range(9)])
         attaching = asyncio.create_task(session.attach_source(other))
         await w.clock.advance(0)
         assert not other.opened, "one after the other"
-        gate.set()
+        slow.gate.set()
         await attaching
         assert slow.closed == 1
 
 
 async def test_who_gives_up_coming_is_closed_and_leaves_no_gap():
-    gate = asyncio.Event()
-
-    class Slow(ScriptedSource):
-        async def close(self):
-            await gate.wait()
-            await super().close()
-
     async with world() as w:
         session = await w.engine.open_session("main")
         await session.drive(lambda: ScriptedSource([pose(n) for n in range(99)], title="configured"))
@@ -136,7 +135,7 @@ async def test_who_gives_up_coming_is_closed_and_leaves_no_gap():
         for task in tasks:
             task.cancel()
         await w.clock.advance(0)
-        gate.set()
+        slow.gate.set()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) for result in results)
         assert [(other.opened, other.closed) for other in others] == [(0, 1), (0, 1)]
@@ -147,13 +146,6 @@ async def test_who_gives_up_coming_is_closed_and_leaves_no_gap():
 
 
 async def test_a_voice_that_gives_up_coming_is_closed():
-    gate = asyncio.Event()
-
-    class Slow(ScriptedSource):
-        async def close(self):
-            await gate.wait()
-            await super().close()
-
     async with world() as w:
         session = await w.engine.open_session("main")
         await session.attach_voice(slow := Slow([beep(n) for n in range(99)]))
@@ -163,13 +155,91 @@ async def test_a_voice_that_gives_up_coming_is_closed():
         attaching = asyncio.create_task(session.attach_voice(third := ScriptedSource([])))
         await w.clock.advance(0)
         attaching.cancel()
-        gate.set()
+        slow.gate.set()
         with pytest.raises(asyncio.CancelledError):
             await attaching
         await w.clock.advance(100 * MS)
         assert (third.opened, third.closed) == (0, 1)
         assert slow.closed == 1
         assert session.voice is second
+
+
+async def test_whoever_waits_for_the_floor_is_told_though_the_next_one_gives_up():
+    class Opening(Slow):
+        async def open(self, context):
+            await context.clock.sleep(NS_PER_S)
+
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        await session.attach_voice(slow := Opening())
+        await w.clock.advance(0)
+        vacant = asyncio.create_task(session.voice_vacant())
+        attaching = asyncio.create_task(session.attach_voice(ScriptedSource([])))
+        await w.clock.advance(0)
+        attaching.cancel()
+        slow.gate.set()
+        await w.clock.advance(100 * MS)
+        assert attaching.cancelled()
+        assert session.voice is None
+        assert vacant.done()
+
+
+async def test_a_microphone_that_waits_gives_way_to_a_voice_that_has_just_come():
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        await session.attach_voice(first := Slow([beep(n) for n in range(99)]))
+        await w.clock.advance(100 * MS)
+        microphones = []
+
+        def microphone():
+            microphones.append(ScriptedSource([beep(n, w.clock.now_ns()) for n in range(99)]))
+            return microphones[-1]
+
+        listening = asyncio.create_task(keep_listening(session, microphone, w.clock))
+        leaving = asyncio.create_task(session.detach_voice(first))
+        await w.clock.advance(0)
+        second = ScriptedSource([beep(n) for n in range(99)])
+        coming = asyncio.create_task(session.attach_voice(second))
+        await w.clock.advance(0)
+        first.gate.set()
+        await asyncio.gather(leaving, coming)
+        await w.clock.advance(NS_PER_S)
+        assert (second.closed, session.voice) == (0, second)
+        assert [source.opened for source in microphones] == [0] * len(microphones)
+        await session.detach_voice(second)
+        await w.clock.advance(NS_PER_S // 2)
+        assert session.voice is microphones[-1]
+        listening.cancel()
+        await asyncio.wait({listening})
+        await w.engine.close_session("main")
+        assert all(source.closed == 1 for source in microphones)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_who_gives_up_leaving_has_left_and_leaves_nothing_open(times):
+    made = []
+
+    def camera():
+        made.append(ScriptedSource([pose(n, start_ns=w.clock.now_ns()) for n in range(99)], title="camera"))
+        return made[-1]
+
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        await session.drive(camera)
+        await session.attach_source(slow := Slow([pose(n) for n in range(99)]))
+        await w.clock.advance(100 * MS)
+        detaching = asyncio.create_task(session.detach_source(slow))
+        for _ in range(times):
+            await w.clock.advance(0)
+            detaching.cancel()
+        await w.clock.advance(0)
+        slow.gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await detaching
+        await w.clock.advance(100 * MS)
+        assert (slow.closed, session.source_name) == (1, "camera")
+        await w.engine.close_session("main")
+        assert [(source.opened, source.closed) for source in made] == [(1, 1)] * len(made)
 
 
 async def test_a_source_opened_ahead_is_closed_when_another_one_is_configured():

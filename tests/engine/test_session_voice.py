@@ -311,6 +311,23 @@ async def test_who_turns_out_to_have_sound_is_heard(live):
         assert min(jaw for at, jaw in jaws(w) if 1.3 * NS_PER_S < at < 1.8 * NS_PER_S) > 0.7
 
 
+async def test_who_is_tried_again_and_turns_out_to_have_sound_is_heard():
+    made = []
+
+    def camera():
+        fails = None if made else DeviceError("pulled out; plug it in")
+        made.append(ScriptedSource(talking(lambda n: 0.9, 25, w.clock.now_ns()), fails=fails))
+        return made[-1]
+
+    async with world("run.drive=both") as w:
+        session = await w.engine.open_session("main")
+        await session.drive(camera)
+        await w.clock.advance(2 * NS_PER_S)
+        assert [source.closed for source in made] == [1, 1]
+        assert max(jaw for at, jaw in jaws(w) if at < 600 * MS) > 0.7
+        assert max(jaw for at, jaw in jaws(w) if at > NS_PER_S) > 0.7
+
+
 async def test_camera_and_sound_that_stall_together_leave_no_picture_waiting():
     shown = []
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_PIXELS = 120_000_000
 """Larger pictures are refused before they are decoded."""
 
+MAX_BACKGROUND_PIXELS = 64_000_000
+"""Of a background: several may be read at the same time, as portraits never are."""
+
 MAX_SIDE = 3072
 """Larger pictures are reduced to this many px on their longer side: an avatar shows about 1000."""
 
@@ -45,7 +48,11 @@ class Portrait:
 
 
 def read_portrait(
-    source: str | Path | bytes, name: str = "the picture", notice: Callable[[str], None] = lambda _: None
+    source: str | Path | bytes,
+    name: str = "the picture",
+    notice: Callable[[str], None] = lambda _: None,
+    *,
+    max_pixels: int = MAX_PIXELS,
 ) -> Portrait:
     """Decode a photo, whatever it is.
 
@@ -65,7 +72,7 @@ def read_portrait(
         formats = [name for name in _FORMATS if name in Image.OPEN]  # Pillow may be built without some
         with Image.open(io.BytesIO(data), formats=formats) as image:
             width, height = image.size
-            _check_size(name, width, height)
+            _check_size(name, width, height, max_pixels)
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
                 notice(f"{name} is animated; its first picture is used.")
             factor = min(1.0, MAX_SIDE / max(width, height))
@@ -91,13 +98,13 @@ def read_portrait(
 
 
 def read_background(source: str | Path | bytes, colour: tuple[int, int, int]) -> Bytes:
-    """A picture to stand behind a person: (H, W, 3) uint8 sRGB, upright, within the same bounds as a portrait.
+    """A picture to stand behind a person: (H, W, 3) uint8 sRGB, upright; bounded as a portrait is, and more.
 
     colour: RGB, shows where the picture is transparent. Raises `MediaError`.
     """
     from mien.render.composition import flattened  # compiles
 
-    picture = read_portrait(source)
+    picture = read_portrait(source, max_pixels=MAX_BACKGROUND_PIXELS)
     return flattened(VideoFrame(picture.pixels, 0, picture.alpha, backdrop=colour)).pixels
 
 
@@ -159,10 +166,10 @@ def _srgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
+def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
         raise MediaError(
-            f"{name} has {width}x{height} px; at most {MAX_PIXELS // 1_000_000} megapixels are taken. "
+            f"{name} has {width}x{height} px; at most {max_pixels // 1_000_000} megapixels are taken. "
             "Reduce it first."
         )
     if min(width, height) < MIN_SIDE:

@@ -44,6 +44,6 @@ async def keep_listening(session: Session, make_source: SourceFactory, clock: Cl
     failures = 0
     while True:
         await session.voice_vacant()
-        await session.attach_voice(make_source())
+        await session.attach_voice(make_source(), if_vacant=True)
         await clock.sleep(back_off_ns(failures))
         failures = 0 if session.voice is not None else failures + 1

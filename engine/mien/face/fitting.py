@@ -73,7 +73,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The picture that landmarks were found in, (H, W, 3) uint8, and what is known of the eyes in it."""
+    """The picture that landmarks were found in, (H, W, 3) uint8, contiguous, and what is known of the eyes in it."""
 
     pixels: Bytes
     irises: Irises

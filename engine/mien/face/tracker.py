@@ -219,7 +219,7 @@ class Acquaintance:
             self._enrolment.run(_FIRST_ROUNDS)
             self._publish()
         steadied = self._skin.steadied(frame.pixels, points) if closely else points
-        sight = Sight(frame.pixels, self._irises) if closely else None
+        sight = Sight(np.ascontiguousarray(frame.pixels), self._irises) if closely else None
         fit = self._fit = self._fitter.fit(steadied, sight=sight)
         self.detail = self._skin.detail(self._fitter, fit) if closely else None
         self.detail_around = 0.0 if self.detail is None else self._skin.trust

@@ -104,6 +104,14 @@ def test_a_person_who_cannot_be_is_refused(avatar):
     refused(dataclasses.replace(content, subject=dataclasses.replace(subject, camera=camera)), "camera")
 
 
+def test_a_face_that_reaches_behind_the_camera_is_refused(avatar):
+    content = avatar.content
+    subject = content.subject
+    for value in (-subject.rest_translation, np.float32([0, 0, 500])):
+        wrong = dataclasses.replace(subject, offsets=np.tile(value, (478, 1)))
+        refused(dataclasses.replace(content, subject=wrong), "in front of its camera")
+
+
 def test_whatever_order_its_arrays_have_kernels_get_theirs(avatar):
     content = avatar.content
     arrays = {name: np.array(array, order="F") for name, array in content.arrays.items()}

@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mien.errors import PackageError
 from mien.face.camera import rotation_matrix
+from mien.face.landmark_basis import LandmarkBasis
 from mien.face.model import load_model
 from mien.face.rig import INDEX
+from mien.face.subject import Subject
 from mien.frames import DETAIL, FaceParams
 from mien.render.projection import lens_of, pose_matrix
 from mien_photo import package
@@ -77,6 +80,17 @@ def test_the_neck_is_where_the_jaw_leaves_it(moved, photo):
     down = moved(lifted(0.0), expression=opened)[:, 1]
     assert np.isfinite(down).all()
     assert down.max() > 10
+
+
+@pytest.mark.parametrize("kept", [(0, 0, 0), (1, 0, 0)])
+def test_a_face_without_area_is_refused(photo, avatar, kept):
+    """In a stranger's package offsets may take away what there is of a face: all but a line or a point."""
+    model = load_model(avatar.content.face_model)
+    plain = Subject(model.name, np.zeros(len(model.identity), np.float32), photo.subject.camera)
+    shape = LandmarkBasis.of(model).shape(plain.identity, plain.offsets)
+    flat = replace(plain, offsets=shape * np.float32(kept) - shape)
+    with pytest.raises(PackageError, match="mien avatar create"):
+        Surroundings(photo.grid.still, flat, model)
 
 
 def test_the_renderer_moves_hair_only_where_it_is_told_to(rendering, photo):

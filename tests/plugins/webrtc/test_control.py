@@ -92,6 +92,19 @@ async def test_nothing_but_old_figures_is_left_out_and_one_that_does_not_read_is
     await asyncio.gather(sending, return_exceptions=True)
 
 
+async def test_whoever_leaves_before_it_is_let_go_leaves_nothing_behind() -> None:
+    before = asyncio.all_tasks()
+    connection = Connection(socket := Unread())  # type: ignore[arg-type]
+    for n in range(QUEUE + 1):
+        connection.post({"type": "error", "text": n})
+    assert len(asyncio.all_tasks() - before) == 1
+    await connection.end()
+    for n in range(QUEUE + 1):
+        connection.post({"type": "error", "text": n})
+    assert asyncio.all_tasks() == before
+    assert not socket.closed
+
+
 async def test_calibrating_is_handed_to_the_session() -> None:
     async with connected() as (engine, control):
         await ordered(control, type="do", action="calibrate")

@@ -194,11 +194,59 @@ async def test_what_was_never_heard_is_interrupted_at_its_beginning() -> None:
     async with Player() as player:
         player.source.push(sound(0.5), RATE)
         player.source.clear()
-        assert player.told == ["interrupted"]
-        assert player.events[0].position_s == 0
+        assert player.told == ["started", "interrupted"]
+        assert [(event.segment, event.position_s) for event in player.events] == [(1, 0), (1, 0)]
         assert not player.source.clear()
         await player.after(1)
         assert player.frames == []
+
+
+async def test_cleared_before_it_is_heard_it_has_begun_all_the_same() -> None:
+    """A client that counts what began and what ended comes out even."""
+    async with Player(delay_ns=300 * NS_PER_MS) as player:
+        player.source.push(sound(1.0), RATE)
+        await player.after(0.15)
+        assert player.told == []
+        player.source.clear()
+        assert player.told == ["started", "interrupted"]
+        assert [(event.segment, event.position_s) for event in player.events] == [(1, 0), (1, 0)]
+        await player.after(1)
+        assert len(player.events) == 2
+
+
+@pytest.mark.parametrize("delay_ms", [0, 300, 1000])
+async def test_it_has_run_dry_when_that_is_heard(delay_ms: int) -> None:
+    async with Player(delay_ns=delay_ms * NS_PER_MS) as player:
+        player.source.push(sound(0.1), RATE)
+        await player.after(delay_ms / 1000 + 0.08)
+        assert player.told in ([], ["started"])  # gathering, and waiting for more, take their time
+        await player.after(0.24)
+        assert player.told == ["started", "starved"]
+        assert player.events[-1].position_s == pytest.approx(0.1)
+        await player.after(3)
+        assert len(player.events) == 2
+
+
+async def test_what_comes_before_that_is_heard_does_not_change_what_is_told() -> None:
+    async with Player(delay_ns=300 * NS_PER_MS) as player:
+        player.source.push(sound(0.1), RATE)
+        await player.after(0.25)
+        player.source.push(sound(0.4), RATE)
+        assert player.told == []
+        await player.after(0.25)
+        assert player.told == ["started", "starved"]
+        assert player.events[-1].position_s == pytest.approx(0.1)
+        player.source.clear()
+        assert player.told == ["started", "starved", "interrupted"]
+        assert player.events[-1].position_s == pytest.approx(0.1), "less than was told before cannot be"
+
+
+async def test_what_ran_dry_unheard_is_not_told_of_what_was_cleared() -> None:
+    async with Player(delay_ns=300 * NS_PER_MS) as player:
+        player.source.push(sound(0.1), RATE)
+        await player.after(0.32)
+        player.source.clear()
+        assert player.told == ["started", "interrupted"]
 
 
 async def test_segments_follow_one_another() -> None:
