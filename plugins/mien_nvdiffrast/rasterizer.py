@@ -17,7 +17,14 @@ from torch import Tensor
 
 from mien.errors import DeviceError
 from mien.frames import Float
-from mien.render.fragments import check_attributes, check_texture, packed
+from mien.render.fragments import (
+    check_attributes,
+    check_out,
+    check_positions,
+    check_texture,
+    check_triangles,
+    packed,
+)
 from mien.stage import Context, Fragments, Rasterizer
 
 Ints = NDArray[np.int32]
@@ -63,11 +70,9 @@ class NvdiffrastRasterizer(Rasterizer):
         out: Fragments | None = None,
     ) -> Fragments:
         """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes do not fit."""
-        if positions.ndim != 3 or positions.shape[2] != 4:
-            raise ValueError(f"positions must be (N, V, 4), not {positions.shape}")
+        check_positions(positions.shape)
         shape = (len(positions), height, width)
-        if out is not None and out.triangle.shape != shape:
-            raise ValueError(f"out is {out.triangle.shape}, wanted {shape}")
+        check_out(out, shape)
         clip, corners = self._float(positions), self._corners(triangles)
         lists, starts = _drawable(clip, corners, cull)
         if not len(lists):
@@ -129,8 +134,7 @@ class NvdiffrastRasterizer(Rasterizer):
         return torch.tensor(np.asarray(values, np.float32), device=self._device)
 
     def _corners(self, triangles: Ints) -> Tensor:
-        if triangles.ndim != 2 or triangles.shape[1] != 3:
-            raise ValueError(f"triangles must be (T, 3), not {triangles.shape}")
+        check_triangles(triangles.shape)
         return torch.tensor(np.asarray(triangles, np.int32), device=self._device)
 
 

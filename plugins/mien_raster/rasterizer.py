@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.frames import Float
-from mien.render.fragments import check_attributes, check_texture
+from mien.render.fragments import (
+    check_attributes,
+    check_out,
+    check_positions,
+    check_texture,
+    check_triangles,
+)
 from mien.stage import Context, Fragments, Rasterizer
 from mien_raster.antialiasing import antialias, opposite_corners
 from mien_raster.bands import Bands, balanced, even
@@ -70,10 +76,9 @@ class NumbaRasterizer(Rasterizer):
         """See `mien.stage.Rasterizer`. Raises `ValueError` when shapes do not fit."""
         clip, corners = _clip_space(positions), _corners(triangles)
         batch = len(clip)
+        check_out(out, (batch, height, width))
         if out is None:
             out = empty_fragments(batch, height, width)
-        elif out.triangle.shape != (batch, height, width):
-            raise ValueError(f"out is {out.triangle.shape}, wanted {(batch, height, width)}")
         screen = np.empty_like(clip)
         bands = self._bands.per_picture(batch)
         jobs = []
@@ -176,12 +181,10 @@ def empty_fragments(batch: int, height: int, width: int) -> Fragments:
 
 
 def _clip_space(positions: Float) -> Float:
-    if positions.ndim != 3 or positions.shape[2] != 4:
-        raise ValueError(f"positions must be (N, V, 4), not {positions.shape}")
+    check_positions(positions.shape)
     return np.ascontiguousarray(positions, np.float32)
 
 
 def _corners(triangles: Ints) -> Ints:
-    if triangles.ndim != 2 or triangles.shape[1] != 3:
-        raise ValueError(f"triangles must be (T, 3), not {triangles.shape}")
+    check_triangles(triangles.shape)
     return np.ascontiguousarray(triangles, np.int32)

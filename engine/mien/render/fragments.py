@@ -29,6 +29,24 @@ BOUNDARIES = ("wrap", "clamp", "zero")
 """What lies beyond a texture, see `mien.stage.Rasterizer.texture`."""
 
 
+def check_positions(shape: tuple[int, ...]) -> None:
+    """Raises `ValueError` unless positions of that shape are batches of points in clip space."""
+    if len(shape) != 3 or shape[2] != 4:
+        raise ValueError(f"positions must be (N, V, 4), not {shape}")
+
+
+def check_triangles(shape: tuple[int, ...]) -> None:
+    """Raises `ValueError` unless there are three corners to each triangle."""
+    if len(shape) != 2 or shape[1] != 3:
+        raise ValueError(f"triangles must be (T, 3), not {shape}")
+
+
+def check_out(out: Fragments | None, wanted: tuple[int, int, int]) -> None:
+    """Raises `ValueError` unless `out`, where one is given, holds pictures of that batch, height and width."""
+    if out is not None and out.triangle.shape != wanted:
+        raise ValueError(f"out is {out.triangle.shape}, wanted {wanted}")
+
+
 def check_attributes(shape: tuple[int, ...], batch: int) -> None:
     """Raises `ValueError` unless attributes of that shape can be interpolated over `batch` pictures."""
     if len(shape) != 3 or shape[0] not in (1, batch):
