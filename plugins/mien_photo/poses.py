@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mien.face.retargeting import EXPRESSION, GAZE, HEAD, MOTION_SIZE, SHIFT, Motion
-from mien.face.rig import ARKIT_NAMES
+from mien.face.rig import by_stem
 
 Part = Literal["whole", "face", "eyes", "mouth"]
 """Which part of the picture is worth looking at."""
@@ -33,11 +33,7 @@ class Pose:
         motion[HEAD] = np.radians(self.head)
         motion[SHIFT] = self.shift
         motion[GAZE] = np.radians([*self.gaze, *self.gaze])
-        weights = motion[EXPRESSION]
-        for stem, weight in self.weights.items():
-            for i, name in enumerate(ARKIT_NAMES):
-                if name.startswith(stem):
-                    weights[i] = weight
+        motion[EXPRESSION] = by_stem(self.weights)
         return motion
 
 

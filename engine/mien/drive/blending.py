@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.drive.heard import Heard
 from mien.face.retargeting import EXPRESSION, MOUTH, Motion
-from mien.face.rig import ARKIT_NAMES
+from mien.face.rig import by_stem
 from mien.frames import EXPRESSIONS, FaceParams, Float
 
 _TAKE_S, _GIVE_BACK_S = 0.08, 0.28
@@ -24,14 +24,13 @@ _LONGEST_STEP_S = 0.06
 _SILENT = 0.02
 """Confidence of a voice that says nothing: a hidden mouth rests, but anything that is seen goes before it."""
 
-_KNOWN: Float = np.where(MOUTH, 1.0, 0.0).astype(np.float32)
-for _index, _name in enumerate(ARKIT_NAMES):
-    if _name.startswith("cheekPuff"):
-        _KNOWN[_index] = 0.5
-    elif _name.startswith(("jawLeft", "jawRight", "jawForward", "mouthLeft", "mouthRight")):
-        _KNOWN[_index] = 0.2
-    elif _name.startswith(("mouthSmile", "mouthFrown", "mouthDimple", "mouthPress")):
-        _KNOWN[_index] = 0.4
+_KNOWN: Float = by_stem(
+    dict.fromkeys(("jawLeft", "jawRight", "jawForward", "mouthLeft", "mouthRight"), 0.2)
+    | dict.fromkeys(("mouthSmile", "mouthFrown", "mouthDimple", "mouthPress"), 0.4)
+    | {"cheekPuff": 0.5},
+    others=1.0,
+).astype(np.float32)
+_KNOWN[~MOUTH] = 0
 _KNOWN.setflags(write=False)
 """(52,) how much a voice tells about each coefficient: of the lips nearly all, of a mood little."""
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S
 from mien.drive.loop import minimum_jerk
-from mien.face.retargeting import EXPRESSION, GAZE, HEAD, MOTION_SIZE, MOUTH, SHIFT, Motion, names_mask
+from mien.face.retargeting import EXPRESSION, GAZE, HEAD, MOTION_SIZE, MOUTH, SHIFT, Motion
+from mien.face.rig import names_mask
 from mien.frames import Float
 
 LIDS_AND_EYES = np.zeros(MOTION_SIZE, np.bool_)

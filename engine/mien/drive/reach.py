@@ -14,8 +14,8 @@ import numpy as np
 
 from mien.clock import NS_PER_S
 from mien.face.lips import parted
-from mien.face.retargeting import BLINK, Reference, names_mask
-from mien.face.rig import INDEX
+from mien.face.retargeting import BLINK, Reference
+from mien.face.rig import INDEX, names_mask
 from mien.frames import FaceParams
 
 _MOST_LIPS_CLOSED = 0.035

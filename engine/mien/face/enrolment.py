@@ -15,13 +15,13 @@ import numpy as np
 
 from mien.errors import NoFaceError
 from mien.face.camera import Camera, rotation_matrix
-from mien.face.fitting import Fit, Fitter, Tuning
+from mien.face.fitting import UNSEEN, Fit, Fitter, Tuning
 from mien.face.fitting_kernels import iris_direction, shape_equations
 from mien.face.focal import FocalSearch
 from mien.face.gaze import IRIS_DEPTH
 from mien.face.landmark_basis import IRISES, LANDMARKS, LIP_PAIRS, LandmarkBasis
 from mien.face.model import FaceModel
-from mien.face.rig import ARKIT_NAMES, INDEX
+from mien.face.rig import INDEX, names_mask
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, Float
 
@@ -41,8 +41,7 @@ _LENS_KEYS, _LENS_TURN = 8, 0.2
 _CALM_PERCENTILE = 30
 """Of each weight over the early frames: somebody who talks still passes through rest."""
 _TUNING = Tuning(steadiness=0.0)
-_NOT_NEUTRAL = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_NAMES])
-_BLINKS = np.array([name.startswith("eyeBlink") for name in ARKIT_NAMES])
+_BLINKS = names_mask("eyeBlink")
 _MOST_NEUTRAL_BLINK = 0.5
 _JAW_OPEN = INDEX["jawOpen"]
 _GAINS = np.ones(EXPRESSIONS, np.float32)
@@ -166,7 +165,7 @@ class Enrolment:
         if not calm:
             raise NoFaceError("There is no face to learn. Use a picture or clip that shows one.")
         neutral = np.percentile([fit.expression for fit in calm], _CALM_PERCENTILE, axis=0).astype(np.float32)
-        neutral[_NOT_NEUTRAL] = 0
+        neutral[UNSEEN] = 0
         neutral[_BLINKS] = np.minimum(neutral[_BLINKS], _MOST_NEUTRAL_BLINK)
         return Subject(
             model=self._basis.name,

@@ -27,7 +27,7 @@ from mien.face.landmark_basis import (
 )
 from mien.face.model import FaceModel, gaze_rotation
 from mien.face.retargeting import eye_look
-from mien.face.rig import ARKIT_NAMES, INDEX
+from mien.face.rig import INDEX, by_stem, names_mask
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, Bytes, Float
 
@@ -79,33 +79,27 @@ class Sight:
     irises: Irises
 
 
-def _per_shape() -> Float:
-    """(52,) ridge weight per shape: landmarks say little about some, and some are mistaken for others."""
-    weights = np.ones(EXPRESSIONS, np.float32)
-    for stem, weight in _LANDMARK_RIDGE.items():
-        for name, place in INDEX.items():
-            if name.startswith(stem):
-                weights[place] = weight
-    return weights
-
-
-_LANDMARK_RIDGE = {
-    "jawForward": 6.0,  # not seen from the front
-    "cheekPuff": 4.0,  # landmarks of the cheek barely move
-    "cheekSquint": 3.0,
-    "mouthRoll": 2.0,
-    "mouthShrug": 2.0,
-    "mouthPress": 2.0,
-    "mouthDimple": 2.0,
-    "mouthStretch": 1.5,
-    "noseSneer": 1.5,
-    "eyeSquint": 2.0,
-    "jawOpen": 0.3,
-    "eyeBlink": 0.3,
-}
-_FIXED = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_NAMES])
+_LANDMARK_RIDGE: Float = by_stem(
+    {
+        "jawForward": 6.0,  # not seen from the front
+        "cheekPuff": 4.0,  # landmarks of the cheek barely move
+        "cheekSquint": 3.0,
+        "mouthRoll": 2.0,
+        "mouthShrug": 2.0,
+        "mouthPress": 2.0,
+        "mouthDimple": 2.0,
+        "mouthStretch": 1.5,
+        "noseSneer": 1.5,
+        "eyeSquint": 2.0,
+        "jawOpen": 0.3,
+        "eyeBlink": 0.3,
+    },
+    others=1.0,
+).astype(np.float32)
+"""(52,) weight per shape: landmarks say little about some, and some are mistaken for others."""
+UNSEEN = names_mask("eyeLook", "tongueOut")
 """eyeLook follows from the irises; no landmark shows a tongue."""
-_LIDS = np.array([name.startswith(("eyeBlink", "eyeWide", "eyeSquint")) for name in ARKIT_NAMES])
+_LIDS = names_mask("eyeBlink", "eyeWide", "eyeSquint")
 """What sets the height of the open eye at rest."""
 _CORNERS = np.array([point for side in EYE_CORNERS for point in side])
 _TO_CORNERS = 0.65
@@ -125,7 +119,7 @@ class Fitter:
         self.basis = LandmarkBasis.of(model)
         self.camera = camera
         self.tuning = tuning
-        self._ridge = _per_shape() * np.float32(tuning.ridge)
+        self._ridge = _LANDMARK_RIDGE * np.float32(tuning.ridge)
         self._pairs = np.array([pair for side in LID_PAIRS for pair in side] + list(LIP_PAIRS), np.int32)
         lids = sum(len(side) for side in LID_PAIRS)
         self._pair_weights = np.full(len(self._pairs), tuning.lip_weight, np.float32)
@@ -300,8 +294,8 @@ class Fitter:
 
     def _hold_look(self) -> None:
         look = eye_look(self._gaze)
-        self._low[:EXPRESSIONS] = np.where(_FIXED, look, 0)
-        self._high[:EXPRESSIONS] = np.where(_FIXED, look, 1)
+        self._low[:EXPRESSIONS] = np.where(UNSEEN, look, 0)
+        self._high[:EXPRESSIONS] = np.where(UNSEEN, look, 1)
 
     def _iterate(self, seen: Float, before: Float, steadiness: np.float32) -> None:
         expression, camera = self._expression, self.camera

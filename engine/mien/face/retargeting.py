@@ -18,7 +18,7 @@ import numpy as np
 
 from mien.face import lips
 from mien.face.camera import axis_angle, rotation_matrix
-from mien.face.rig import ARKIT_NAMES, INDEX, MIRROR
+from mien.face.rig import INDEX, MIRROR, names_mask
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, FaceParams, Float
 
@@ -44,11 +44,6 @@ PIVOT: Float = np.array([0.0, -8.0, -8.0], np.float32)
 The same for both sides of a transfer: what it gets wrong of the driver's neck it gets wrong of the avatar's.
 """
 PIVOT.setflags(write=False)
-
-
-def names_mask(*stems: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """(52,) bool: the expressions whose ARKit name begins with one of `stems`."""
-    return np.array([name.startswith(stems) for name in ARKIT_NAMES])
 
 
 MOUTH = names_mask("jaw", "mouth", "cheekPuff", "tongueOut")

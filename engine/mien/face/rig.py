@@ -6,6 +6,11 @@ these names; one with another basis maps to them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
 ARKIT_NAMES: tuple[str, ...] = (
     "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft",
     "eyeSquintLeft", "eyeWideLeft",
@@ -25,6 +30,19 @@ ARKIT_NAMES: tuple[str, ...] = (
 
 INDEX: dict[str, int] = {name: i for i, name in enumerate(ARKIT_NAMES)}
 """Name -> place in `FaceParams.expression`."""
+
+
+def names_mask(*stems: str) -> NDArray[np.bool_]:
+    """(52,): the expressions whose ARKit name begins with one of `stems`."""
+    return np.array([name.startswith(stems) for name in ARKIT_NAMES])
+
+
+def by_stem(values: Mapping[str, float], others: float = 0.0) -> NDArray[np.float64]:
+    """(52,): for the expressions whose ARKit name begins with a stem its value; the last stem that fits counts."""
+    result = np.full(len(ARKIT_NAMES), others)
+    for stem, value in values.items():
+        result[names_mask(stem)] = value
+    return result
 
 
 def _mirrored(name: str) -> str:

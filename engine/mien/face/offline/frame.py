@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.face.camera import Camera
+from mien.face.fitting import UNSEEN
 from mien.face.fitting_kernels import rotate_left, solve_boxed
 from mien.face.landmark_basis import LANDMARKS, LandmarkBasis
 from mien.face.landmark_term import FRAME, Double, Linearised, linearise
@@ -21,17 +22,19 @@ from mien.face.model import FaceModel, gaze_rotation
 from mien.face.offline.crop import Crop
 from mien.face.offline.picture import FrameState, Person, Photometry
 from mien.face.retargeting import eye_look
-from mien.face.rig import ARKIT_NAMES, INDEX
+from mien.face.rig import INDEX, by_stem
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, Float
 
-_FIXED = np.array([name.startswith(("eyeLook", "tongueOut")) for name in ARKIT_NAMES])
 _JAW_OPEN, _MOUTH_CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
-_PIXEL_RIDGE = {"jawForward": 6.0, "mouthRoll": 2.0, "mouthShrug": 2.0, "mouthPress": 2.0, "mouthDimple": 2.0,
-                "noseSneer": 1.5, "cheekSquint": 2.0, "cheekPuff": 2.0, "jawOpen": 0.3, "eyeBlink": 0.3}  # fmt: skip
-"""Weight per shape, 1 for the others: what a camera sees badly, or mistakes for something else, stays small.
+_PIXEL_RIDGE = by_stem(
+    {"jawForward": 6.0, "mouthRoll": 2.0, "mouthShrug": 2.0, "mouthPress": 2.0, "mouthDimple": 2.0,
+     "noseSneer": 1.5, "cheekSquint": 2.0, "cheekPuff": 2.0, "jawOpen": 0.3, "eyeBlink": 0.3},
+    others=1.0,
+)  # fmt: skip
+"""(52,) weight per shape: what a camera sees badly, or mistakes for something else, stays small.
 Cheeks and stretched lips are less held than by landmarks alone (`fitting`): their shading shows in the pixels."""
 
 
@@ -71,7 +74,7 @@ class FrameSolver:
         self.basis = LandmarkBasis.of(model)
         self.weights = Weights()
         self._photometry = photometry
-        self._prior = self.weights.ridge * np.array([_ridge_of(name) for name in ARKIT_NAMES])
+        self._prior = self.weights.ridge * _PIXEL_RIDGE
         self._none = np.zeros((0, LANDMARKS, 3), np.float32)
 
     def solve(
@@ -114,7 +117,7 @@ class FrameSolver:
         right[:EXPRESSIONS] -= self._prior * state.expression
         poses = np.arange(EXPRESSIONS, FRAME)
         matrix[poses, poses] *= 1 + self.weights.damping
-        held = np.flatnonzero(_FIXED | ((state.expression <= 0) & (right[:EXPRESSIONS] < 0)))
+        held = np.flatnonzero(UNSEEN | ((state.expression <= 0) & (right[:EXPRESSIONS] < 0)))
         matrix[held, :] = 0
         matrix[:, held] = 0
         matrix[held, held] = 1
@@ -137,8 +140,8 @@ class FrameSolver:
         poses = np.arange(EXPRESSIONS, FRAME)
         matrix[poses, poses] *= 1 + weights.damping
         low, high = np.full(FRAME, -np.inf), np.full(FRAME, np.inf)
-        low[:EXPRESSIONS] = np.where(_FIXED, state.expression, 0)
-        high[:EXPRESSIONS] = np.where(_FIXED, state.expression, 1)
+        low[:EXPRESSIONS] = np.where(UNSEEN, state.expression, 0)
+        high[:EXPRESSIONS] = np.where(UNSEEN, state.expression, 1)
         # Lips cannot close further than the jaw has opened them.
         high[_MOUTH_CLOSE] = max(float(state.expression[_JAW_OPEN]), 0.0)
         x32 = x.astype(np.float32)
@@ -154,10 +157,6 @@ class FrameSolver:
         move(state, (y * scale - x).astype(np.float64))
         state.expression = np.clip(state.expression, low[:EXPRESSIONS], high[:EXPRESSIONS]).astype(np.float32)
         return matrix
-
-
-def _ridge_of(name: str) -> float:
-    return next((weight for stem, weight in _PIXEL_RIDGE.items() if name.startswith(stem)), 1.0)
 
 
 def landmark_rows(
@@ -181,7 +180,7 @@ def look(state: FrameState, start: FrameState) -> None:
 
 def follow_gaze(state: FrameState) -> None:
     """Set the eyeLook shapes, which carry the lids along, to what the gaze asks for."""
-    state.expression[_FIXED] = eye_look(state.gaze)[_FIXED]
+    state.expression[UNSEEN] = eye_look(state.gaze)[UNSEEN]
 
 
 def hold(state: FrameState) -> None:
