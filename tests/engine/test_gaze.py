@@ -7,7 +7,8 @@ import pytest
 from synthetic_face import CAMERA, Person
 
 from mien.face.camera import rotation_matrix
-from mien.face.gaze import gaze_of
+from mien.face.gaze import EDGE_GAINS, Edges, gaze_of
+from mien.face.landmark_basis import IRISES
 from mien.frames import Float
 
 pytestmark = pytest.mark.unit
@@ -25,6 +26,12 @@ def _gaze(person: Person, points: Float, turn: tuple[float, float, float], befor
     eyes = np.ascontiguousarray(person.eyes)
     rotation = rotation_matrix(np.array(turn))
     return gaze_of(points[:, :2].copy(), CAMERA, rotation, place, eyes, person.basis.eye_radius, before)
+
+
+def _with_edges(person: Person, points: Float, edges: Edges) -> Float:
+    rotation, place = np.eye(3, dtype=np.float32), np.array([0, 0, -60], np.float32)
+    eyes, radius = np.ascontiguousarray(person.eyes), person.basis.eye_radius
+    return gaze_of(points[:, :2].copy(), CAMERA, rotation, place, eyes, radius, _AHEAD, edges=edges)
 
 
 @pytest.mark.parametrize("turn", [(0, 0, 0), (0.2, -0.4, 0.1), (-0.15, 0.5, 0)])
@@ -83,6 +90,33 @@ def test_an_iris_that_is_nowhere_is_held(person: Person) -> None:
     points[[468, 473]] = np.nan
     before = np.full((2, 2), 0.1, np.float32)
     np.testing.assert_array_equal(_gaze(person, points, (0, 0, 0), before), before)
+
+
+@pytest.mark.parametrize("gaze", [(0, 0), (15, 5), (-10, -12)])
+def test_an_edge_that_is_seen_is_believed_before_its_landmark(
+    person: Person, gaze: tuple[float, float]
+) -> None:
+    """Eyeballs go along with the eyes by a quarter of their turn, since they are placed by landmarks that do."""
+    gains = (EDGE_GAINS.aside, EDGE_GAINS.up if gaze[1] > 0 else EDGE_GAINS.down)
+    shown = np.radians(gaze) / gains
+    edge = person.landmarks(gaze=(float(shown[0]), float(shown[1])))[list(IRISES), :2].copy()
+    found = _with_edges(person, person.landmarks(), Edges(edge, np.ones((2, 2), np.float32), None))
+    np.testing.assert_allclose(np.degrees(found), [gaze, gaze], atol=1.5)
+
+
+def test_edges_that_say_nothing_change_nothing(person: Person) -> None:
+    points = person.landmarks(gaze=(0.2, 0.1))
+    nowhere = Edges(np.full((2, 2), np.nan, np.float32), np.zeros((2, 2), np.float32), None)
+    np.testing.assert_array_equal(_with_edges(person, points, nowhere), _gaze(person, points, (0, 0, 0)))
+
+
+def test_of_an_edge_under_a_lid_the_way_aside_is_believed(person: Person) -> None:
+    edge = person.landmarks(gaze=(0.2, 0.2))[list(IRISES), :2].copy()
+    sure = np.array([[1, 0], [1, 0]], np.float32)
+    found = _with_edges(person, person.landmarks(), Edges(edge, sure, None))
+    ahead = _gaze(person, person.landmarks(), (0, 0, 0))
+    np.testing.assert_allclose(found[:, 1], ahead[:, 1], atol=1e-4)
+    np.testing.assert_allclose(found[:, 0], EDGE_GAINS.aside * 0.2, atol=0.03)
 
 
 def test_an_iris_off_its_eyeball_stays_finite_and_bounded(person: Person) -> None:

@@ -6,8 +6,8 @@ under falling lids. Dark iris against white is an edge that can be found to a fr
 flat, as if looked into along the guessed gaze, so that the limbus is a circle; of all circles near the guess the
 one wins along which it gets brighter outwards, most of all to the left and right, where no lid or lash comes in
 between. What lies on the lids or near them doesn't count, one bright spot no more than any other place on the circle.
-It is believed as far as the rim is seen to the left and right. Its height is nothing to go by: lids hide the rim above
-and below.
+It is believed as far as the rim is seen to the left and right, and as to its height as far as there is something of the
+rim that rises or falls: most of it is hidden by lids, but how the sides bend tells the rest.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ _LEAST_PX, _MOST_PX = 4.0, 250.0
 """Radii of irises that are looked at at all."""
 _STEEP, _SEEN, _PX, _CONTRAST = (0.12, 0.24), (0.25, 0.6), (4.0, 7.0), (0.08, 0.16)
 """What says nothing and what says all: mean slope, how much of the rim is seen, radius in px, contrast."""
+_LEVEL = (0.02, 0.12)
+"""The same for the height: of what tells it, how much is seen."""
+_MEETING = 20.0
+"""Times that an iris is seen until it is known how its landmark is off. Later on its owner may look anywhere."""
 
 
 def _rim() -> Float:
@@ -76,10 +80,12 @@ class Irises:
         self._chains = [
             tuple(np.empty((len(chain), 2), np.float32) for chain in chains) for chains in self._lids
         ]
-        self._sides, self._out = np.empty(4, np.float32), np.zeros(10, np.float32)
+        self._sides, self._out = np.empty(5, np.float32), np.zeros(11, np.float32)
         self.radius_cm = RADIUS_CM
         """Of both, as far as known."""
         self._seen = 0.0
+        # (2, 2): of each eye, across and down its disc, radii; and how often it was seen.
+        self._habit, self._met = np.zeros((2, 2), np.float32), np.zeros((2, 2), np.float32)
 
     @property
     def known(self) -> bool:
@@ -88,8 +94,10 @@ class Irises:
 
     def find(
         self, pixels: Bytes, points: Float, eye: int, px_per_cm: float, across: Float, gaze: Float
-    ) -> tuple[Float, float]:
-        """Where the middle of an iris is, (2,) px, and how much the picture says about its place across, 0 to 1.
+    ) -> tuple[Float, tuple[float, float]]:
+        """Where the middle of an iris is, (2,) px, and how much the picture says about it across and down, 0 to 1.
+
+        After the first time, less what the landmarker was off by when they met, see `_learn_habit`.
 
         pixels: (H, W, 3); points: (478, 2) px; eye: 0 left, 1 right; px_per_cm: at its place; across: (3,), the head's
         x axis; gaze: (3,) unit, where it looks, more or less; both in camera space.
@@ -97,14 +105,14 @@ class Irises:
         px = px_per_cm * self.radius_cm
         at = points[IRISES[eye]]
         if not (_LEAST_PX < px < _MOST_PX and isfinite(at[0] + at[1])):
-            return at, 0.0
+            return at, (0.0, 0.0)
         known = self.known
         iris_kernels.find(
             pixels, points, IRISES[eye], *self._lids[eye], across, gaze, px, _LID, self._rim,
             _SURE if known else _UNSURE, _TUNING, _REACH if known else _FAR, _STEPS, _ROUNDS,
             self._grey, self._flat, self._mask, self._field, self._axes, *self._chains[eye], self._sides, self._out,
         )  # fmt: skip
-        _x, _y, contrast, _u, _v, radius, left, right, left_seen, right_seen = self._out.tolist()
+        _x, _y, contrast, u, v, radius, left, right, left_seen, right_seen, level = self._out.tolist()
         seen = left_seen + right_seen
         # An iris has two sides: what has one may be half of it and half of a lid, or of a pupil.
         steep = min(left / max(left_seen, _LEAST_SEEN / 2), right / max(right_seen, _LEAST_SEEN / 2))
@@ -113,7 +121,25 @@ class Irises:
             self._seen = min(self._seen + sure, _MEMORY)
             grown = self.radius_cm * (1 + sure / self._seen * (radius / _SAMPLES - 1))
             self.radius_cm = min(max(grown, _RADII_CM[0]), _RADII_CM[1])
-        return self._out[:2].copy(), sure * seen / 2
+        found = self._out[:2].copy()
+        across_down = (sure, sure * _ramp(level, *_LEVEL))
+        if sure > 0:
+            found -= (self._habit[eye] * _SAMPLES) @ self._axes
+            self._learn_habit(eye, (u / _SAMPLES, v / _SAMPLES), across_down)
+        return found, across_down
+
+    def _learn_habit(self, eye: int, off: tuple[float, float], sure: tuple[float, float]) -> None:
+        """Of the landmarker, to see an iris beside its place when its owner first looks at the camera.
+
+        Where eyeballs lie is learned from landmarks then (`mien.face.enrolment`): less this, edges and landmarks say
+        the same about eyes at rest, and nothing jumps when lids hide the one or the other. Whoever looks elsewhere in
+        that second is taken to look ahead then, by this as by the enrolment. off: across and down, radii.
+        """
+        for axis in range(2):
+            if sure[axis] > _LEARNT_FROM and self._met[eye, axis] < _MEETING:
+                self._met[eye, axis] += sure[axis]
+                share = sure[axis] / self._met[eye, axis]
+                self._habit[eye, axis] += share * (off[axis] - self._habit[eye, axis])
 
 
 def _ramp(value: float, low: float, high: float) -> float:

@@ -108,7 +108,8 @@ def _slopes(flat, mask, faint, out):  # pragma: no cover - compiled
 
 @njit(f"void({_F3},{_F2},f4,f4,f4,f4,{_F1})", **_FAST)
 def _edge(field, rim, u, v, r, most, out):  # pragma: no cover - compiled
-    """out (4,): how well a circle runs along an edge, on its left and right side; and how much of either is seen.
+    """out (5,): how well a circle runs along an edge, on its left and right side; how much of either is seen, and of
+    what tells its height, 0 to 1.
 
     field: (n, n, 3) as `_slopes` gives it; rim: (N, 3) unit vectors and their weights; u, v, r: px from the middle.
     """
@@ -116,6 +117,7 @@ def _edge(field, rim, u, v, r, most, out):  # pragma: no cover - compiled
     middle = np.float32(side // 2)
     last = np.float32(side - 1.001)
     out[:] = 0
+    level = np.float32(1e-6)
     for k in range(rim.shape[0]):
         c, s = rim[k, 0], rim[k, 1]
         x = min(max(middle + u + r * c, np.float32(0)), last)
@@ -146,6 +148,10 @@ def _edge(field, rim, u, v, r, most, out):  # pragma: no cover - compiled
         which = 0 if c < 0 else 1
         out[which] += rim[k, 2] * steep
         out[2 + which] += rim[k, 2] * m
+        tells = rim[k, 2] * s * s
+        level += tells
+        out[4] += tells * m
+    out[4] /= level
 
 
 @njit(f"f4({_F3},{_F2},f4,f4,f4,{_F1},{_F1},{_F1})", **_FAST)
@@ -162,7 +168,7 @@ def _score(field, rim, u, v, r, sure, tuning, out):  # pragma: no cover - compil
 
 @njit(f"void({_F3},{_F2},{_F1},{_F1},{_F1},{_F1},i8,{_F1},{_F1})", **_FAST)
 def _search(field, rim, sure, tuning, reach, steps, rounds, sides, out):  # pragma: no cover - compiled
-    """out (7,): u, v, r of the likeliest circle, px; then what `_edge` says of it. sides: (4,) scratch.
+    """out (8,): u, v, r of the likeliest circle, px; then what `_edge` says of it. sides: (5,) scratch.
 
     reach: (3,) px, how far u, v go from 0 and r from the expected radius, on a lattice of `steps` px; from its best
     place, parabolas along each axis in turn, `rounds` times, lead to the peak.
@@ -195,7 +201,7 @@ def _search(field, rim, sure, tuning, reach, steps, rounds, sides, out):  # prag
         half *= np.float32(0.7)
     _edge(field, rim, u, v, r, tuning[0], sides)
     out[0], out[1], out[2] = u, v, r
-    out[3:7] = sides
+    out[3:8] = sides
 
 
 @njit(f"void({_ANY},{_ANY},f4,{_F2})", **_FAST)
@@ -253,13 +259,13 @@ def find(
     sides,
     out,
 ):  # pragma: no cover - compiled
-    """Look for the limbus around `points[iris]`. out (10,): x, y px of its middle; contrast, 0 where nothing is to be
+    """Look for the limbus around `points[iris]`. out (11,): x, y px of its middle; contrast, 0 where nothing is to be
     seen; then what `_search` finds.
 
     pixels: (H, W, 3); points: (478, 2) px; upper, lower: (N,) points on the lids' edges; across, gaze: (3,) unit, the
     head's x axis and where the eye looks, camera space; px: the expected radius; lids: margin and softness as
     `_opening` takes them, and the faintest contrast; rim to rounds: as in `_search`. The rest is scratch: grey holds
-    the surroundings, flat and mask are (n, n), field (n, n, 3), axes (2, 2), above and below (N, 2), sides (4,).
+    the surroundings, flat and mask are (n, n), field (n, n, 3), axes (2, 2), above and below (N, 2), sides (5,).
     """
     x, y = points[iris, 0], points[iris, 1]
     _lay_axes(across, gaze, px / tuning[3], axes)
