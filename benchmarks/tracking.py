@@ -40,11 +40,11 @@ from mien.face.camera import Camera, rotation_matrix
 from mien.face.enrolment import enrol
 from mien.face.fitting import Fitter
 from mien.face.model import load_model
-from mien.face.rig import ARKIT_NAMES, INDEX
+from mien.face.rig import ARKIT_NAMES, BLINKS, INDEX
 from mien.face.tracker import LandmarkTracker
 from mien.frames import Bytes, Float, VideoFrame
 from mien.stage import Kind
-from mien.testing.blinks import BLINKS, MarkedClip, agreement, marked_clips
+from mien.testing.blinks import MarkedClip, agreement, marked_clips
 from mien.testing.context import FakeContext
 from peers import FaceLandmarker, OpenSeeFace
 

@@ -12,7 +12,7 @@ import dataclasses
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar
 
 from mien.clock import NS_PER_S
 from mien.context import Services, StageContext
@@ -28,10 +28,9 @@ from mien.face.subject import Subject
 from mien.face.tracker import LandmarkTracker
 from mien.frames import AudioFrame, Bytes, FaceParams, VideoFrame
 from mien.stage import Kind, Output, Rasterizer, Source, Tracked
+from mien.tasks import to_end
 from mien.trace import Passage
 
-Arguments = TypeVarTuple("Arguments")
-R = TypeVar("R")
 T = TypeVar("T")
 
 Progress = Callable[[str, int, int | None], None]
@@ -137,7 +136,9 @@ class ClipTracking:
                         Tracked(params, subject), Passage(item.index, item.capture_ns, item.capture_ns)
                     )
                     if film is not None:
-                        await film.video(await _to_end(_over, drawing, subject, params, item))
+                        await film.video(
+                            await to_end(asyncio.to_thread(_over, drawing, subject, params, item))
+                        )
             if film is not None:
                 await film.close()
             await recorder.close()
@@ -164,7 +165,7 @@ class ClipTracking:
             async with contextlib.aclosing(self._read("Finding the face")) as items:
                 async for item in items:
                     if isinstance(item, VideoFrame):
-                        seen = await _to_end(tracker.process, item)
+                        seen = await to_end(asyncio.to_thread(tracker.process, item))
                         if seen.params is not None and seen.landmarks is not None:
                             self._tracking.see(
                                 item.index, Sighting(item.capture_ns, seen.landmarks, seen.params.confidence)
@@ -186,11 +187,11 @@ class ClipTracking:
                     continue
                 if not planned:
                     planned = True
-                    await _to_end(tracking.plan, Camera.guess(item.width, item.height))
+                    await to_end(asyncio.to_thread(tracking.plan, Camera.guess(item.width, item.height)))
                     wanted = set(tracking.keys)
                 if item.index in wanted:
                     wanted.remove(item.index)
-                    await _to_end(tracking.keep, item.index, item.pixels)
+                    await to_end(asyncio.to_thread(tracking.keep, item.index, item.pixels))
                 if not wanted:
                     break
         label, parts = "Getting to know the face", 100
@@ -204,7 +205,7 @@ class ClipTracking:
             self._progress(label, round(parts * share), parts)
 
         # It takes half a minute to the end; nobody waits for what it finds.
-        await _to_end(tracking.meet, tell, cancelled=stopping.set)
+        await to_end(asyncio.to_thread(tracking.meet, tell), stopping.set)
 
     async def _solve(self) -> None:
         tracking = self._tracking
@@ -212,7 +213,7 @@ class ClipTracking:
         async with contextlib.aclosing(self._read("Fitting every frame")) as items:
             async for item in items:
                 if isinstance(item, VideoFrame) and item.index in waiting:
-                    await _to_end(tracking.solve, item.index, item.pixels)
+                    await to_end(asyncio.to_thread(tracking.solve, item.index, item.pixels))
                     waiting.remove(item.index)
                     done = len(tracking.solved)
                     if done - self._saved > max(_SAVE_FRAMES, _SAVE_SHARE * done):
@@ -252,7 +253,8 @@ class ClipTracking:
 
     async def _save(self) -> None:
         self._saved = len(self._tracking.solved)
-        await asyncio.to_thread(lambda: self._checkpoint.save(self._tracking.arrays()))
+        # Two saves at once, and the older one might be what is kept.
+        await to_end(asyncio.to_thread(lambda: self._checkpoint.save(self._tracking.arrays())))
 
 
 @contextlib.asynccontextmanager
@@ -263,27 +265,6 @@ async def _closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
     finally:
         if isinstance(items, AsyncGenerator):
             await items.aclose()
-
-
-async def _to_end(
-    work: Callable[[Unpack[Arguments]], R],
-    *arguments: *Arguments,
-    cancelled: Callable[[], None] = lambda: None,
-) -> R:
-    """Run on a thread. Cancelled, wait for it first: it works on what is saved or closed then. `cancelled` may tell it
-    to come to an end.
-    """
-    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        cancelled()
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
-        with contextlib.suppress(asyncio.CancelledError):
-            task.exception()  # seen: what comes of it is of no interest any more
-        raise
 
 
 def _over(drawing: Overlay, subject: Subject, params: FaceParams | None, frame: VideoFrame) -> VideoFrame:

@@ -28,6 +28,9 @@ EXPRESSIONS = 52
 DETAIL = (23, 18, 2)
 """Shape of `FaceParams.detail`: rows from the forehead to the chin, columns from the subject's right to the left."""
 
+LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000
+"""Hz of the sound that is taken from devices and programs, and that is listened to."""
+
 NO_FRAME = -1
 """Index of a picture that no frame of the source was drawn for: the last one, shown once more."""
 
@@ -36,9 +39,9 @@ NO_FRAME = -1
 class VideoFrame:
     """A picture.
 
-    pixels: (H, W, 3) uint8 RGB. alpha: (H, W) uint8 or None when opaque; it is straight: the colours are not
-    multiplied by it, and go on beyond the edge. backdrop: the colour to put behind where alpha can't be kept
-    (`mien.render.composition.flattened`). `index` counts the frames of
+    pixels: (H, W, 3) uint8 RGB; decoders pad rows. alpha: (H, W) uint8 or None when opaque; it is straight: the
+    colours are not multiplied by it, and go on beyond the edge. backdrop: the colour to put behind where alpha
+    can't be kept (`mien.render.composition.flattened`). `index` counts the frames of
     one source from 0; a renderer keeps its driver's index. It names a frame in traces and begins anew with
     each source (`NO_FRAME`: none): what must grow is `capture_ns`.
     """

@@ -72,6 +72,10 @@ def test_version_and_help():
         (["render", "--drive", "demo", "--out", "o.mp4", "--emotion", "hapy=0.8"], ["hapy", "“happy”"]),
         (["render", "--drive", "demo", "--out", "o.mp4", "--emotion", "happy"], ["happy", "happy=0.8"]),
         (["render", "--drive", "demo", "--out", "o.mp4", "--emotion", "happy=3"], ["emotion.happy", "1"]),
+        (
+            ["render", "--drive", "demo", "--out", "o.mp4", "--mode", "mouth"],
+            ["mode", "'mouth'", "'dubbing'"],
+        ),
         (["track", "none.mp4", "--out", "x.performance"], ["none.mp4"]),
         (["run", "--set", "use.tracker=fitt"], ["'fit'"]),
         (["run", "--set", "plugin.nobody.x=1"], ["plugin.nobody"]),
@@ -100,7 +104,7 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"r.json", "taken"}
 
 
-def test_emotions_are_mixed_in_from_the_first_picture_on(tmp_path, monkeypatch):
+def test_mode_and_emotions_are_set_from_the_first_picture_on(tmp_path, monkeypatch):
     told = []
 
     class Watched:
@@ -116,3 +120,6 @@ def test_emotions_are_mixed_in_from_the_first_picture_on(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="seen enough"):
         render("demo", tmp_path / "o.mp4", emotion=["happy=0.8", "sadly angry=0.1"])
     assert told == [{"emotion": {"happy": 0.8, "sadly angry": 0.1}}]
+    with pytest.raises(InputError, match="seen enough"):
+        render("demo", tmp_path / "o.mp4", mode="dubbing")
+    assert told[1]["mode"] == "dubbing"

@@ -186,11 +186,12 @@ async def test_an_interrupted_run_goes_on_to_the_same_result(run, tmp_path, monk
         assert resumed is (out is pieces)
         assert (recorder.frames, recorder.without_face) == (FRAMES, 1)
     with PerformanceReader(whole) as first, PerformanceReader(pieces) as second:
-        assert first.subject.camera == second.subject.camera
+        assert first.subject.camera.focal == pytest.approx(second.subject.camera.focal, rel=1e-6)
         assert first.subject.reflectance.any()
         for a, b in zip(first, second, strict=True):
-            assert np.array_equal(a.rotation, b.rotation)
-            assert np.array_equal(a.expression, b.expression)
+            # To rounding, since nothing promises the order in which sums are added up.
+            np.testing.assert_allclose(a.rotation, b.rotation, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(a.expression, b.expression, rtol=0, atol=1e-6)
             assert a.light.any()
         assert [params.confidence > 0 for params in first] == [i != BLIND for i in range(FRAMES)]
         jaw = [params.expression[INDEX["jawOpen"]] for params in first]
@@ -239,6 +240,33 @@ async def test_cancelled_while_it_learns_the_face_it_waits_for_the_thread(run, t
     with pytest.raises(asyncio.CancelledError):
         await task
     assert closed_while == [False]
+
+
+async def test_cancelled_while_it_saves_it_saves_again_only_afterwards(run, tmp_path, monkeypatch):
+    """Or what was worked out first might be what is kept."""
+    begun, go_on, at_once = asyncio.Event(), threading.Event(), []
+    saving, loop, save = threading.Lock(), asyncio.get_running_loop(), Checkpoint.save
+
+    def slow(self, arrays):
+        at_once.append(saving.locked())
+        with saving:
+            if len(at_once) == 3:
+                loop.call_soon_threadsafe(begun.set)
+                assert go_on.wait(30)
+            save(self, arrays)
+
+    monkeypatch.setattr(Checkpoint, "save", slow)
+    for work in "_look", "_meet":
+        monkeypatch.setattr(ClipTracking, work, lambda _: asyncio.sleep(0))
+    monkeypatch.setattr(ClipTracking, "_solve", ClipTracking._save)
+    task = asyncio.create_task(run(tmp_path / "out.performance"))
+    async with asyncio.timeout(30):
+        await begun.wait()
+    task.cancel()
+    loop.call_later(0.05, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert at_once == [False] * 4
 
 
 async def test_every_frame_is_kept_and_the_overlay_shows_it(run, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.registry import CPUDispatcher
 from scipy.spatial import cKDTree
 
 from mien.errors import ConfigError, PackageError
 from mien.face import model as face_model
+from mien.face import warming
 from mien.face.model import EYES, FaceModel, PosedFace, Region, gaze_rotation, load_model, save_model
 from mien.face.rig import ARKIT_NAMES, INDEX, MIRROR
 from reference import NOMINAL_MS, Reference
@@ -321,5 +324,24 @@ def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
         load_model("mien-haed")
 
 
-def test_kernels_can_be_warmed() -> None:
-    face_model.warm()
+def test_a_name_never_opens_a_file(head: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Performances name the model of a face, and whoever made one may have written anything."""
+    save_model(head, tmp_path / "private.npz", compress=False)
+    monkeypatch.chdir(tmp_path)
+    assert load_model(tmp_path / "private.npz").name == head.name
+    for name in ("private.npz", "./private.npz", str(tmp_path / "private.npz"), "../x", "", "."):
+        with pytest.raises(ConfigError, match="face model"):
+            load_model(name)
+
+
+def test_warming_leaves_no_kernel_to_be_compiled_live() -> None:
+    warming.warm()
+    kernels = {
+        f"{name}.{kernel}": found.signatures
+        for name, module in list(sys.modules.items())
+        if name.startswith(("mien.face", "mien.render", "mien.voice"))
+        for kernel, found in vars(module).items()
+        if isinstance(found, CPUDispatcher)
+    }
+    assert len(kernels) > 20
+    assert [kernel for kernel, signatures in kernels.items() if not signatures] == []

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.face.mouth_sight import _ABOVE, _AROUND, _LIPS, MouthSight
+from mien.face.model import OUTER_LIPS
+from mien.face.mouth_sight import _ABOVE, _AROUND, MouthSight
 from mien.plugins import Registry
 from mien.stage import Kind
 from mien.testing.context import FakeContext
@@ -18,11 +19,11 @@ def face(light: float = 1.0, cover: np.ndarray | None = None, shake: int = 0):
     rng = np.random.default_rng(1)
     points = np.zeros((478, 3), np.float32)
     pixels = np.full((240, 240, 3), 60, np.uint8)
-    for place, index in enumerate((*_ABOVE, *_AROUND, *_LIPS)):
+    for place, index in enumerate((*_ABOVE, *_AROUND, *OUTER_LIPS)):
         row, column = divmod(place, 8)
         x, y = 20 + 26 * column, 20 + 26 * row
         points[index, :2] = x, y
-        colour = (LIPS if index in _LIPS else SKIN) * rng.uniform(0.92, 1.08, 3)
+        colour = (LIPS if index in OUTER_LIPS else SKIN) * rng.uniform(0.92, 1.08, 3)
         if cover is not None and index not in _ABOVE:
             colour = cover
         pixels[y - 8 : y + 8, x - 8 : x + 8] = np.clip(colour * light, 0, 255).astype(np.uint8)

@@ -8,7 +8,7 @@ import pytest
 from drawn_person import CAMERA, Scene, state
 from mien.face.camera import Camera, axis_angle
 from mien.face.landmark_basis import LandmarkBasis
-from mien.face.landmark_term import FRAME, linearise
+from mien.face.landmark_term import FRAME, fields_of, linearise
 from mien.face.light import ambient
 from mien.face.offline import bundle, smoothing
 from mien.face.offline.bundle import Bundle, KeyFrame
@@ -47,7 +47,7 @@ def test_landmark_rows_are_the_derivatives(scene):
         posed = neutral + np.tensordot(moved.expression, basis.expression, 1).T
         posed = posed + np.tensordot(coefficients, shape, 1)
         return linearise(
-            basis, points, posed.astype(np.float32), shape, moved.rotation,
+            basis, points, posed.astype(np.float32), fields_of(basis, shape), moved.rotation,
             moved.translation, camera,
         )  # fmt: skip
 

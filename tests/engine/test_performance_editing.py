@@ -1,5 +1,6 @@
 """Editing performances: what is cut, resampled, changed and joined, and that the sound stays in step."""
 
+import math
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -139,6 +140,15 @@ def test_an_empty_cut_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("start_s", "end_s"),
+    [(-1.0, None), (math.nan, None), (math.inf, None), (0.0, math.nan), (0.0, 0.0), (math.nan, math.nan)],
+)
+def test_a_stretch_that_is_none_is_refused(start_s: float, end_s: float | None) -> None:
+    with pytest.raises(InputError, match=r"Nothing lies between .* earlier time first"):
+        editing.cut(take([frame(0)]), start_s, end_s)
+
+
 @pytest.mark.parametrize("fps", [10, 25, 30, 60])
 def test_resampling_keeps_length_and_motion(fps: float) -> None:
     source = take((frame(i, jaw=i / 100, yaw=i / 100) for i in range(51)), seconds=2)
@@ -179,6 +189,11 @@ def test_named_expressions_are_scaled_about_the_persons_own_rest() -> None:
     assert changed.expression[SMILE] == changed.expression[INDEX["mouthSmileRight"]] == pytest.approx(0.4)
     with pytest.raises(InputError, match="Did you mean jawOpen"):
         editing.adjusted(source, {"jawOpne": 2.0})
+    with pytest.raises(InputError, match=r"Did you mean mouthSmile\?"):
+        editing.adjusted(source, {"smile": 2.0})
+    for head in (math.nan, math.inf):
+        with pytest.raises(InputError, match="the head's motion"):
+            editing.adjusted(source, head=head)
 
 
 def test_the_heads_motion_is_scaled_about_its_rest() -> None:

@@ -1,6 +1,9 @@
 """Performances in other people's formats: JSON lines, Live Link Face's CSV, WAV, and the commands."""
 
+import errno
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from mien.face.retargeting import EXPRESSION, GAZE, HEAD, Reference, absolute_pa
 from mien.face.rig import INDEX
 from mien.face.subject import Subject
 from mien.frames import DETAIL, AudioFrame, FaceParams
-from mien.performance import jsonlines, livelink, wav
+from mien.performance import formats, jsonlines, livelink, wav
 from mien.performance.pcm import SoundFormat
 from mien.performance.reader import PerformanceReader
 from mien.performance.take import Take, save_take
@@ -310,8 +313,20 @@ def test_sound_goes_out_and_comes_back_in_step(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:24] + bytes(4) + path.read_bytes()[28:])
     with pytest.raises(InputError, match="sound rate is 0"):
         wav.read_wav(path)
-    with pytest.raises(InputError, match="no sound"):
-        wav.write_wav(some_take(sound=False), path)
+
+
+def test_what_cannot_be_written_is_named_as_the_user_named_it(tmp_path: Path) -> None:
+    def full() -> Iterator[FaceParams]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+        yield
+
+    with pytest.raises(InputError, match=r"no sound to write\. Track a clip that has some"):
+        formats.write_as(some_take(sound=False), tmp_path / "voice.wav")
+    for suffix in (".jsonl", ".csv", ".wav"):
+        path = tmp_path / f"full{suffix}"
+        with pytest.raises(InputError, match=f"^Cannot write {path}: No space"):
+            formats.write_as(replace(some_take(), events=full()), path)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- commands -----------------------------------------------------------------------------------------

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from synthetic_face import CAMERA, Person, speaking
 
 from mien.errors import StageError
-from mien.face import tracker
+from mien.face import acquaintance
 from mien.face.enrolment import Enrolment
 from mien.face.focal import FocalEstimate
+from mien.face.lighting import Lighting
 from mien.face.rig import INDEX
+from mien.face.skin_motion import SkinMotion
+from mien.face.spare import Spare
 from mien.face.tracker import LandmarkTracker
 from mien.frames import Bytes, Float, VideoFrame
 from mien.stage import FaceLandmarks, Kind, Landmarker, Tracked
@@ -91,6 +95,44 @@ def test_the_person_is_known_after_a_second_and_refined_later(rig: Rig, person: 
     last = seen[-1].subject
     assert last is not None
     assert last.neutral[INDEX["jawOpen"]] < 0.35
+
+
+def test_without_time_to_spare_the_work_takes_turns_and_the_person_is_known_all_the_same(
+    rig: Rig, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: dict[str, list[int]] = {"light": [], "step": [], "skin": []}
+
+    def noted(what: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            done[what].append(rig.index)
+            return method(*given, **named)
+
+        return call
+
+    monkeypatch.setattr(Spare, "allowed", False)
+    monkeypatch.setattr(Lighting, "see", noted("light", Lighting.see))
+    monkeypatch.setattr(Enrolment, "step", noted("step", Enrolment.step))
+    monkeypatch.setattr(SkinMotion, "steadied", noted("skin", SkinMotion.steadied))
+    seen = rig.watch(speaking(person, 90, noise_px=0.2))
+    assert not done["skin"]
+    assert done["light"] == list(range(0, 90, 3))
+    later = [index for index in done["step"] if index > 30]
+    assert later
+    assert {index % 3 for index in later} == {1}
+    subject = seen[-1].subject
+    assert subject is not None
+    assert subject.epoch >= 3
+    assert subject.neutral[INDEX["jawOpen"]] < 0.35
+
+
+def test_pictures_with_padded_rows_are_looked_at_like_others(rig: Rig, person: Person) -> None:
+    """Decoders hand out such ones, of widths like 854."""
+    height, width = _EMPTY.shape[:2]
+    grain = np.random.default_rng(3).integers(60, 200, (height, width + 8, 3), np.uint8)
+    for _ in range(60):
+        tracked = rig.see(person.landmarks(), pixels=grain[:, :width])
+    assert tracked.params is not None
+    assert tracked.params.detail is not None
 
 
 def test_a_blink_reads_one_and_open_eyes_read_their_rest(rig: Rig, person: Person) -> None:
@@ -235,14 +277,13 @@ def test_a_focal_length_is_adopted_where_the_poses_tell_it(
     rig: Rig, person: Person, monkeypatch: pytest.MonkeyPatch, confidence: float, adopted: bool
 ) -> None:
     values = {
-        "_LENS_EVERY": 1,
         "_LENS_AFTER_S": 1.0,
         "_LENS_SEARCHES": 1,
         "_LENS_ROUNDS": 4,
         "_GETTING_TO_KNOW_S": 0,
     }
     for name, value in values.items():
-        monkeypatch.setattr(tracker, name, value)
+        monkeypatch.setattr(acquaintance, name, value)
     monkeypatch.setattr(Enrolment, "focal_search", lambda _: Sure(700.0, confidence))
     camera = replace(CAMERA, focal=700.0)
     turns = [(0.1 * np.sin(i / 5), 0.4 * np.sin(i / 7), 0.0) for i in range(110)]

@@ -73,9 +73,10 @@ def numbers(
 
     check_clip(file)
     with PerformanceReader(file) as reader:
+        frames = len(reader)
         groups = PortraitNumbers.at(chain([reader.subject], Take.of(reader).events), frame)
     if groups is None:
-        raise InputError(f"{file} has no frame {frame}. Say how many it has: mien performance info {file}")
+        raise InputError(f"{file} has no frame {frame}. Give one from 0 to {frames - 1}.")
     values = {name: [round(value, 5) for value in group.tolist()] for name, group in groups}
     if as_json:
         typer.echo(json.dumps(values, indent=2))

@@ -49,6 +49,14 @@ def render(
             help="Whether the face is lit as its portrait or as the driver.",
         ),
     ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            "--mode",
+            metavar="full|face|dubbing",
+            help="What the driver moves: everything, all but the head, or the mouth alone (default: full).",
+        ),
+    ] = None,
     emotion: Annotated[
         Amounts,
         typer.Option(
@@ -76,8 +84,10 @@ def render(
     from mien.plugins import Registry
 
     Registry.discover().check_settings(settings)
-    mixed = {"emotion": amounts(emotion, "happy=0.8")}
-    Controls.parse(mixed)
+    controls: dict[str, Any] = {"emotion": amounts(emotion, "happy=0.8")}
+    if mode is not None:
+        controls["mode"] = mode
+    Controls.parse(controls)
     if drive != DEMO:
         check_clip(Path(drive))
     check_out(out, Path(drive), Path(avatar))
@@ -85,7 +95,7 @@ def render(
         check_out(report, Path(drive), Path(avatar))
         if report.absolute() == out.absolute():
             raise InputError(f"--report {report} is the video itself; name another file.")
-    run_offline(_render(settings, avatar, drive, out, report, mixed))
+    run_offline(_render(settings, avatar, drive, out, report, controls))
 
 
 async def _render(

@@ -8,12 +8,15 @@ it, `ict_facekit.npz` beside `ict_to_mediapipe.npz`.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from mien.config import data_dir
 from mien.errors import ConfigError, PackageError
 
 BUILT_IN = "mien-head"
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+"""What a face model can be called: never a path, because whoever loads models also takes paths."""
 NAMES = ("ict-facekit", "flame2020", "flame2023", "bfm2009", "bfm2017", "bfm2019")
 """Models that mien knows how to come by; `mien.face.importers.catalogue` says how."""
 _ALSO = {"ict-facekit": "ict_facekit.npz"}
@@ -27,7 +30,7 @@ def folder() -> Path:
 
 def file_of(name: str, assets: Path | None = None) -> Path:
     """Where an imported model of that name belongs. Raises ConfigError for what cannot be a name."""
-    if not name or name != Path(name).name or name.startswith("."):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise ConfigError(f"{name!r} cannot be the name of a face model. Use letters, digits and hyphens.")
     return (assets or folder()).expanduser() / f"{name}.npz"
 
@@ -62,6 +65,4 @@ def find(name: str, assets: Path | None = None) -> Path:
             f"built-in {BUILT_IN}."
         )
     known = ", ".join((BUILT_IN, *NAMES))
-    raise ConfigError(
-        f"face model {name!r}: no such model in {where} (MIEN_ASSETS), and no such file. Known models: {known}."
-    )
+    raise ConfigError(f"face model {name!r}: no such model in {where} (MIEN_ASSETS). Known models: {known}.")

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.face.landmark_basis import MESH, LandmarkBasis
-from mien.face.model import INNER_LIPS, LIDS, FaceModel
+from mien.face.model import FACE_OVAL, INNER_LIPS, LIDS, FaceModel
+from mien.face.outline import doubled_areas
 from mien.face.rig import INDEX
 from mien.frames import DETAIL, Float
 
@@ -31,13 +32,7 @@ LEFT_CM, TOP_CM = -7.14, 6.3
 _LONGEST_CM = 2.6
 """Edges of the triangles between landmarks; longer ones bridge what is no skin."""
 _LONGEST_RIM_CM = 5.5
-_OVAL = np.array(
-    [
-        10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-        152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-    ]
-)  # fmt: skip
-"""MediaPipe's points around the face."""
+_OVAL = np.array(FACE_OVAL)
 _RIM = 0.35
 """How far the rim reaches beyond them, as a share of their distance from the middle of the face."""
 _BEHIND_CM = 6.0
@@ -150,7 +145,7 @@ def _made(model: FaceModel) -> Chart:
     shares[beyond] = 1 / 3
     return Chart(
         triangles.astype(np.int32),
-        _areas(points, triangles).astype(np.float32),
+        doubled_areas(points, triangles).astype(np.float32),
         pixels(some),
         pixels(few),
         nodes.astype(np.int32),
@@ -170,18 +165,12 @@ def with_rim(points: Float) -> Float:
     return np.concatenate([face, rim])
 
 
-def _areas(points: NDArray[np.float64], triangles: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Twice the signed areas."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    return np.asarray((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
-
-
 def _on_skin(points: NDArray[np.float64], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which triangles neither span an opening nor bridge a gap, nor are too thin to tell anything."""
     limit = np.where((triangles < MESH).all(axis=1), _LONGEST_CM, _LONGEST_RIM_CM)
     corners = points[triangles]
     longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
-    good = (longest < limit) & (np.abs(_areas(points, triangles)) > _SLIVER_CM2)
+    good = (longest < limit) & (np.abs(doubled_areas(points, triangles)) > _SLIVER_CM2)
     for ring in (INNER_LIPS, *LIDS):
         good &= ~np.isin(triangles, ring).all(axis=1)
     return np.asarray(good)

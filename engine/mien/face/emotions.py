@@ -1,10 +1,12 @@
 """Named emotions as blendable expressions: six basic ones and the fifteen compounds of Du, Tao and Martinez.
 
-S. Du, Y. Tao, A. Martinez, "Compound facial expressions of emotion", PNAS 111 (2014), table 1, says which
-action units (Ekman and Friesen's FACS) people use for which emotion: those that more than 70 % of 230 people
-used, and in brackets those that some of them added, with their share. Here `units` are the former and `optional`
-the latter. How the table is to be read was checked against the paper's text; its rows were written down from
-memory and could not be compared with the printed page: compare them before building on a percentage.
+S. Du, Y. Tao, A. M. Martinez, "Compound facial expressions of emotion", PNAS 111 (15), 2014, E1454-E1462, table 1
+(doi 10.1073/pnas.1322355111), says which action units (Ekman and Friesen's FACS) people use for which emotion: those
+that more than 70 % of 230 people used, and in brackets those that some of them added, with their share. Here `units`
+are the former and `optional` the latter. They agree with another transcription of the table (EmoInfer's
+`au_to_emotion.csv`, github.com/EmoInfer/EmoInfer; appalled and hatred are one row there) as far as that one goes: it
+seems to hold the units that at least 60 % of the people use, without 11 and 24. Shares below that were not compared
+with a printed page.
 `strength` is not from the paper.
 
 Each emotion has one template per style, as people differ in which of the optional units they use and how
@@ -22,7 +24,7 @@ from functools import cache
 import numpy as np
 
 from mien.face.likeness import built_in_identity
-from mien.face.rig import ARKIT_NAMES, INDEX
+from mien.face.rig import ARKIT_NAMES, BLINKS, INDEX
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, Float
 
@@ -211,13 +213,12 @@ def with_emotion(weights: Float, emotion: Float) -> Float:
     """
     own = np.clip(weights, 0.0, 1.0)
     room = 1.0 - own
-    room[list(_WIDE)] *= 1.0 - own[list(_BLINKS)]
+    room[list(_WIDE)] *= 1.0 - own[list(BLINKS)]
     room[list(_OPENING)] *= 1.0 - min(2.0 * float(own[list(_SEALING)].max()), 1.0)
     return np.asarray(weights + np.where(emotion > 0, emotion * room, emotion), np.float32)
 
 
 _WIDE = INDEX["eyeWideLeft"], INDEX["eyeWideRight"]
-_BLINKS = INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]
 _OPENING = tuple(
     INDEX[name]
     for name in ("jawOpen", "mouthFunnel", "mouthLowerDownLeft", "mouthLowerDownRight",

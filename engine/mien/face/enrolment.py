@@ -21,7 +21,7 @@ from mien.face.focal import FocalSearch
 from mien.face.gaze import IRIS_DEPTH
 from mien.face.landmark_basis import IRISES, LANDMARKS, LIP_PAIRS, LandmarkBasis
 from mien.face.model import FaceModel
-from mien.face.rig import INDEX, names_mask
+from mien.face.rig import BLINKS, INDEX
 from mien.face.subject import Subject
 from mien.frames import EXPRESSIONS, Float
 
@@ -41,7 +41,7 @@ _LENS_KEYS, _LENS_TURN = 8, 0.2
 _CALM_PERCENTILE = 30
 """Of each weight over the early frames: somebody who talks still passes through rest."""
 _TUNING = Tuning(steadiness=0.0)
-_BLINKS = names_mask("eyeBlink")
+_BLINKS = list(BLINKS)
 _MOST_NEUTRAL_BLINK = 0.5
 _JAW_OPEN = INDEX["jawOpen"]
 _GAINS = np.ones(EXPRESSIONS, np.float32)
@@ -187,10 +187,9 @@ class Enrolment:
         rotation = rotation_matrix(fit.rotation)
         self._note_eyes(key, rotation)
         shape = self._basis.shape(self._identity, np.zeros_like(self._offsets))
-        posed = shape + np.tensordot(fit.expression, self._basis.expression, 1).T
+        posed = self._basis.posed(shape, fit.expression)
         shape_equations(
-            np.ascontiguousarray(key.points[:, :2]), np.ascontiguousarray(posed, np.float32),
-            self._basis.trust,
+            np.ascontiguousarray(key.points[:, :2]), np.ascontiguousarray(posed), self._basis.trust,
             np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
             self._modes, rotation, fit.translation,
             self._matrix, self._right, self._offset_matrix, self._offset_right, self._row, self._reach,

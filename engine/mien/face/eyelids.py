@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.face.camera import Camera
 from mien.face.landmark_basis import LID_PAIRS
-from mien.face.rig import INDEX
+from mien.face.rig import BLINKS, INDEX
 from mien.frames import Float
 
 _SIDES = ("Left", "Right")
@@ -14,7 +14,7 @@ _CLOSED_SHARE = 0.15
 """Distance that landmarks leave between closed lids, as a share of that between open ones."""
 _QUIET, _FULL = 0.18, 0.84
 """Closure below which lids count as open, and from which on as shut: what lies beyond is noise."""
-_BLINKS = [INDEX[f"eyeBlink{side}"] for side in _SIDES]
+_BLINKS = list(BLINKS)
 
 
 def with_lids(expression: Float, neutral: Float, closed: Float) -> Float:

@@ -19,7 +19,7 @@ from mien.face.camera import Camera, rotation_matrix
 from mien.face.choosing import farthest_apart
 from mien.face.fitting import Fit, Fitter
 from mien.face.landmark_basis import LandmarkBasis
-from mien.face.landmark_term import FRAME, Double, linearise
+from mien.face.landmark_term import FRAME, Double, fields_of, linearise
 from mien.face.model import FaceModel
 from mien.frames import EXPRESSIONS, Float
 
@@ -88,6 +88,7 @@ class FocalSearch:
         self._basis = basis = LandmarkBasis.of(model)
         modes = len(basis.identity)
         self._shape = np.concatenate([basis.identity, _relief(basis.mean)])
+        self._fields = fields_of(basis, self._shape)
         self._coefficients = np.zeros(len(self._shape))
         # In units of the noise: `_TOGETHER` rows count as one.
         self._per_row = _TOGETHER * _NOISE_CM**2
@@ -128,11 +129,10 @@ class FocalSearch:
 
     def _linearise(self, i: int) -> None:
         """Add what one frame says about what all share; its own unknowns are eliminated."""
-        weights = self._expressions[i].astype(np.float32)
-        posed = self._neutral + np.tensordot(weights, self._basis.expression, 1).T
+        posed = self._basis.posed(self._neutral, self._expressions[i].astype(np.float32))
         lens = replace(self._camera, focal=exp(self._log_focal))
         rows = linearise(
-            self._basis, self._points[i], np.asarray(posed, np.float32), self._shape, self._rotations[i],
+            self._basis, self._points[i], posed, self._fields, self._rotations[i],
             self._translations[i].astype(np.float32), lens,
         )  # fmt: skip
         matrix, pull = rows.equations()
@@ -153,8 +153,10 @@ class FocalSearch:
         right[:-1] -= self._ridge * self._coefficients
         shared[-1, -1] += self._per_row / PRIOR_SPREAD**2
         right[-1] += self._per_row * (self._log_likely - self._log_focal) / PRIOR_SPREAD**2
-        change = np.linalg.solve(shared, right)
-        self._spread = sqrt(max(self._per_row * float(np.linalg.inv(shared)[-1, -1]), 0.0))
+        # The last column of the inverse comes with the solution: it says how well the focal length is known.
+        last = np.eye(len(right))[-1]
+        change, inverse = np.linalg.solve(shared, np.column_stack([right, last])).T
+        self._spread = sqrt(max(self._per_row * float(inverse[-1]), 0.0))
         step = min(1.0, 0.3 / max(abs(float(change[-1])), 1e-9))
         self._coefficients += step * change[:-1]
         low, high = (log(times * max(self._camera.width, self._camera.height)) for times in _LIKELY_RANGE)

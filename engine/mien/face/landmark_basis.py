@@ -60,6 +60,10 @@ class LandmarkBasis:
         moved = self.mean + np.tensordot(weights, self.identity[: len(weights)], 1) + offsets
         return np.ascontiguousarray(moved, np.float32)
 
+    def posed(self, neutral: Float, expression: Float) -> Float:
+        """neutral: (478, 3) cm, as `shape` gives it; expression: (52,) -> (478, 3) float32 with that expression, cm."""
+        return np.asarray(neutral + np.tensordot(expression, self.expression, 1).T, np.float32)
+
     def placed_eyes(self, identity: Float, offsets: Float) -> Float:
         """Eyeball centres of that face, (2, 3) float32, cm: they follow the corners of the eyes, and what the
         offsets of the irises say besides.

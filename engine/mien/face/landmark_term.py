@@ -58,17 +58,27 @@ def projection_slopes(points: Double, rotation: Float, translation: Float, camer
     return across @ rotation.astype(np.float64)
 
 
+def fields_of(basis: LandmarkBasis, shape: Float | None = None) -> Double:
+    """(478, 3, 52 + S) cm per unit: how landmarks move with the expression weights, and with the fields that all frames
+    share. shape: (S, 478, 3), none without it.
+    """
+    columns = basis.expression.transpose(2, 1, 0)
+    if shape is not None:
+        columns = np.concatenate([columns, shape.transpose(1, 2, 0)], axis=2)
+    return np.ascontiguousarray(columns, np.float64)
+
+
 def linearise(
     basis: LandmarkBasis,
     points: Float,
     posed: Float,
-    shape: Float,
+    fields: Double,
     rotation: Float,
     translation: Float,
     camera: Camera,
 ) -> Linearised:
-    """points: (478, 2 or 3) px, seen. posed: (478, 3) cm, the face as it is assumed now, head space. shape:
-    (S, 478, 3) cm per unit, fields that all frames share. rotation: (3, 3); translation: (3,).
+    """points: (478, 2 or 3) px, seen. posed: (478, 3) cm, the face as it is assumed now, head space. fields: of
+    `fields_of`. rotation: (3, 3); translation: (3,).
     """
     turned = posed.astype(np.float64) @ rotation.T.astype(np.float64)
     seen = turned + translation
@@ -76,10 +86,9 @@ def linearise(
     slopes = projection_slopes(posed.astype(np.float64), rotation, translation, camera) * per_px
     predicted = camera.project(seen.astype(np.float32)).astype(np.float64)
 
-    count, fields = len(posed), len(shape)
-    jacobian = np.empty((count, 2, FRAME + fields + 1))
-    columns = np.concatenate([basis.expression.transpose(2, 1, 0), shape.transpose(1, 2, 0)], axis=2)
-    moved = slopes @ columns.astype(np.float64)
+    unknowns = fields.shape[2] + 7  # those of the pose, and the focal length
+    jacobian = np.empty((len(posed), 2, unknowns))
+    moved = slopes @ fields
     jacobian[:, :, :EXPRESSIONS] = moved[:, :, :EXPRESSIONS]
     jacobian[:, :, FRAME:-1] = moved[:, :, EXPRESSIONS:]
     in_camera = slopes @ rotation.T.astype(np.float64)
@@ -94,7 +103,7 @@ def linearise(
     pairs = np.sqrt(_PAIR_WEIGHT) * (jacobian[upper] - jacobian[lower])
     parted = np.sqrt(_PAIR_WEIGHT) * (residual[upper] - residual[lower])
     return Linearised(
-        np.concatenate([jacobian * weight[:, None, None], pairs]).reshape(-1, FRAME + fields + 1),
+        np.concatenate([jacobian * weight[:, None, None], pairs]).reshape(-1, unknowns),
         np.concatenate([residual * weight[:, None], parted]).reshape(-1),
     )
 

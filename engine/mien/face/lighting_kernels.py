@@ -163,7 +163,3 @@ def solve(basis, colours, share, albedo, rest, firmness, light, trusted):  # pra
                     v -= matrix[q, i] * right[q, k]
                 right[i, k] = v / matrix[i, i]
                 light[i, k] = right[i, k]
-
-
-def warm() -> None:
-    """Compile this module's kernels into numba's cache: importing it does, their signatures are given."""

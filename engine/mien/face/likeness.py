@@ -7,6 +7,7 @@ import numpy as np
 from mien.face.assets import BUILT_IN
 from mien.face.landmark_basis import LandmarkBasis
 from mien.face.model import load_model
+from mien.face.similarity import similarity
 from mien.face.subject import Subject
 from mien.frames import Float
 
@@ -33,7 +34,8 @@ def built_in_identity(subject: Subject) -> Float:
 
 def _explained(face: Float, ours: LandmarkBasis, weight: Float) -> Float:
     """(478, 3) cm -> (I,) the modes that make it of the built-in mean, together with a similarity."""
-    laid = _laid_over(face, ours.mean, weight)
+    scale, rotation, shift = similarity(face, ours.mean, weight)
+    laid = scale * face @ rotation.T + shift
     modes, root = len(ours.identity), np.sqrt(weight)[:, None]
     prior = np.zeros(modes + 7, np.float32)
     prior[:modes] = _PRIOR * weight.sum()
@@ -49,13 +51,3 @@ def _explained(face: Float, ours: LandmarkBasis, weight: Float) -> Float:
         turn, shift, growth = solved[modes : modes + 3], solved[modes + 3 : modes + 6], solved[-1]
         laid = laid + np.cross(turn, laid) + shift + growth * laid
     return np.asarray(solved[:modes], np.float32)
-
-
-def _laid_over(source: Float, target: Float, weight: Float) -> Float:
-    """source, target: (N, 3); the similarity of `source` that brings it closest to `target`."""
-    share = (weight / weight.sum())[:, None]
-    middle, goal = (share * source).sum(axis=0), (share * target).sum(axis=0)
-    u, stretch, vt = np.linalg.svd(((target - goal) * share).T @ (source - middle))
-    turn = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    scale = (stretch * turn).sum() / (share * (source - middle) ** 2).sum()
-    return np.asarray(scale * (source - middle) @ ((u * turn) @ vt).T + goal, np.float32)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mien.face import assets as files
 from mien.face.assets import BUILT_IN
-from mien.frames import EXPRESSIONS, Float
+from mien.frames import Float
 
 Ints = NDArray[np.int32]
 
@@ -292,6 +292,10 @@ def _pose(neutral, starts, rows, deltas, weights, balls, centres, turns, out):  
             out[v, 2] = r[2, 0] * x + r[2, 1] * y + r[2, 2] * z + centres[eye, 2]
 
 
+SPREAD_CM = 5.0
+"""How far from the landmarks a vertex goes along with them at most."""
+
+
 def spread_offsets(model: FaceModel, offsets: Float) -> Float:
     """See `FaceModel.spread`.
 
@@ -321,7 +325,11 @@ def spread_offsets(model: FaceModel, offsets: Float) -> Float:
     return field
 
 
-SPREAD_CM = 5.0
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+"""MediaPipe's points around the face, clockwise in the picture from the top."""
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 """MediaPipe's points around the mouth opening."""
 OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
@@ -350,19 +358,19 @@ def eyeball_uv(away: Float) -> Float:
     ).clip(0, 1)
 
 
-def load_model(name_or_path: str | Path = BUILT_IN, assets: Path | None = None) -> FaceModel:
-    """A model by name (`mien-head`, or what `mien assets list` calls installed) or from a file in this format or
-    ICT-FaceKit's `.npz`.
+def load_model(model: str | Path = BUILT_IN, assets: Path | None = None) -> FaceModel:
+    """A model by name (`mien-head`, or what `mien assets list` calls installed); or, given a `Path`, from that file, in
+    this format or ICT-FaceKit's `.npz`.
 
-    `assets` is the folder with imported models, else `mien.face.assets.folder()`. Models are kept, so asking
-    again costs nothing. Raises ConfigError for an unknown name or a missing file, PackageError for a damaged
-    one.
+    A name is never taken for a path: it may stand in a file that a stranger made. `assets` is the folder with imported
+    models, else `mien.face.assets.folder()`. Models are kept, so asking again costs nothing. Raises ConfigError for an
+    unknown name, PackageError for a damaged or missing file.
     """
-    name = str(name_or_path)
-    if name == BUILT_IN:
+    if isinstance(model, Path):
+        return _cached(model.expanduser().resolve())
+    if model == BUILT_IN:
         return _cached(Path(__file__).with_name("mien_head.npz"))
-    path = Path(name_or_path).expanduser()
-    return _cached(path.resolve() if path.is_file() else files.find(name, assets))
+    return _cached(files.find(model, assets))
 
 
 @lru_cache(maxsize=4)
@@ -387,14 +395,3 @@ def save_model(model: FaceModel, path: Path, *, compress: bool = True) -> None:
     from mien.face import modelfile
 
     modelfile.write(model, path, compress=compress)
-
-
-def warm() -> None:
-    """Compiles this module's kernels into numba's cache, and runs them once."""
-    count = 3
-    face = np.zeros((count, 3), np.float32)
-    _pose(
-        face, np.zeros(EXPRESSIONS + 1, np.int32), np.zeros(0, np.int32), np.zeros((0, 3), np.float32),
-        np.zeros(EXPRESSIONS, np.float32), np.full(count, -1, np.int32), np.zeros((2, 3), np.float32),
-        np.zeros((2, 3, 3), np.float32), face.copy(),
-    )  # fmt: skip

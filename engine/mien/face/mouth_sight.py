@@ -14,14 +14,14 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.face.model import OUTER_LIPS
 from mien.frames import Bytes, Float
 
-_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 _AROUND = (164, 167, 393, 92, 322, 186, 410, 57, 287, 43, 273, 106, 335, 182, 406, 83, 313, 18, 200, 201, 421)
 _BROW = (9, 8, 107, 336, 66, 296)
 _ABOVE = (6, 197, 195, 50, 280, 118, 347, 101, 330, *_BROW)
-_POINTS = np.array([*_LIPS, *_AROUND, *_ABOVE])
-_MOUTH = len(_LIPS) + len(_AROUND)
+_POINTS = np.array([*OUTER_LIPS, *_AROUND, *_ABOVE])
+_MOUTH = len(OUTER_LIPS) + len(_AROUND)
 _MEDIAN = len(_ABOVE) // 2
 
 
@@ -127,7 +127,9 @@ class MouthSight:
 
 def _is_mask(colours: Float, brow: Float) -> bool:
     """Whether what is around the lips has another hue than the brow, and the lips don't stand out of it."""
-    lips, around = (np.median(part, axis=0) for part in (colours[: len(_LIPS)], colours[len(_LIPS) :]))
+    lips, around = (
+        np.median(part, axis=0) for part in (colours[: len(OUTER_LIPS)], colours[len(OUTER_LIPS) :])
+    )
     off = around - brow
     redder = (lips[0] - lips[1]) - (around[0] - around[1])
     return bool(np.abs(off - off.mean()).max() > _CLOTH and redder < _LIPS_REDDER)

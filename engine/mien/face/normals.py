@@ -59,7 +59,3 @@ def _to_unit(out):  # pragma: no cover - compiled
         x, y, z = out[v, 0], out[v, 1], out[v, 2]
         length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-12))
         out[v, 0], out[v, 1], out[v, 2] = x / length, y / length, z / length
-
-
-def warm() -> None:
-    """Compile this module's kernels into numba's cache: importing it does, their signatures are given."""

@@ -66,8 +66,8 @@ _HEAD_END = np.array([28, 28, 25], np.float32) * np.float32(_DEG)
 _SHIFT_KNEE = np.array([1.6, 1.0, 0.05], np.float32)
 _SHIFT_END = np.array([4.0, 2.2, 0.12], np.float32)
 """Further, and the collar and shoulders of a photograph are dragged along."""
-_GAZE_KNEE = np.array([20, 14, 20, 14], np.float32) * np.float32(_DEG)
-_GAZE_END = np.array([32, 22, 32, 22], np.float32) * np.float32(_DEG)
+_GAZE_KNEE, _GAZE_END = np.float32(28 * _DEG), np.float32(38 * _DEG)
+"""Further hardly anybody turns the eyes without the head, and an iris leaves the opening. Renderers may end before."""
 _CONTACT_KNEE, _CONTACT_END = np.float32(10 * _DEG), np.float32(18 * _DEG)
 """How far the eyes make up for a turn of the head that the avatar doesn't follow."""
 

@@ -32,6 +32,10 @@ INDEX: dict[str, int] = {name: i for i, name in enumerate(ARKIT_NAMES)}
 """Name -> place in `FaceParams.expression`."""
 
 
+BLINKS = (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"])
+"""Places of the left and the right lid's closing in `FaceParams.expression`."""
+
+
 def names_mask(*stems: str) -> NDArray[np.bool_]:
     """(52,): the expressions whose ARKit name begins with one of `stems`."""
     return np.array([name.startswith(stems) for name in ARKIT_NAMES])

@@ -24,6 +24,7 @@ from mien.face.fitting import Fit, Fitter
 from mien.face.landmark_basis import MESH
 from mien.face.lips import parted
 from mien.face.model import INNER_LIPS, LIDS, FaceModel
+from mien.face.outline import doubled_areas
 from mien.face.skin_kernels import SUMS, accumulate, even_out, halve, places, read, relax, shrink, with_slopes
 from mien.face.subject import Subject
 from mien.frames import DETAIL, Bytes, Float
@@ -85,10 +86,12 @@ def _at_rest(fit: Fit, subject: Subject, latitude: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A frame's face, small. pictures: coarse and fine, (h, w, 3) values with slopes. unit: px of the frame per px of
-    the chart; factor: px of the frame per px of the fine picture; seen: (T,) how much each triangle of the chart shows.
+    """A frame's face, small. rimmed: (504, 2) px of the frame, its landmarks `with_rim`. pictures: coarse and fine,
+    (h, w, 3) values with slopes. unit: px of the frame per px of the chart; factor: px of the frame per px of the fine
+    picture; seen: (T,) how much each triangle of the chart shows.
     """
 
+    rimmed: Float
     pictures: tuple[Float, Float]
     unit: float
     factor: int
@@ -151,7 +154,7 @@ class SkinMotion:
         self._visible = view.seen
         self._shift[:] = 0
         self._points, self._fit = points.copy(), fit
-        self._nodes = self._on_nodes(points)
+        self._nodes = self._on_nodes(view.rimmed)
         self._resting = self._beyond(self._nodes, fitter, fit)
 
     def settle(self, fitter: Fitter, fit: Fit) -> None:
@@ -163,7 +166,8 @@ class SkinMotion:
             return
         fitter.resume(self._fit)
         self._fit = fitter.fit(self._points, _FIT_ROUNDS)
-        self._resting = self._beyond(self._on_nodes(self._points), fitter, self._fit)
+        nodes = self._on_nodes(with_rim(self._points[:, :2]))
+        self._resting = self._beyond(nodes, fitter, self._fit)
         fitter.resume(fit)
 
     def steadied(self, pixels: Bytes, points: Float) -> Float:
@@ -179,7 +183,7 @@ class SkinMotion:
         moved = np.array(points, np.float32)
         moved[:MESH, :2] += self._chart.landmarks(shift) * np.float32(_SHARE)
         moved[_OWN] = points[_OWN]
-        self._nodes = self._on_nodes(points) + shift
+        self._nodes = self._on_nodes(view.rimmed) + shift
         return moved
 
     def detail(self, fitter: Fitter, fit: Fit) -> Float | None:
@@ -215,13 +219,12 @@ class SkinMotion:
         placed = (landmarks - np.array([left, top], np.float32)) / np.float32(factor)
         for level, at in zip(self._levels, self._at, strict=True):
             places(placed, level.corner, level.share, at)
-        a, b, c = (landmarks[self._chart.triangles[:, k]] for k in range(3))
         # y runs down in pictures, up on the chart.
-        shown = (b - a)[:, 1] * (c - a)[:, 0] - (b - a)[:, 0] * (c - a)[:, 1]
+        shown = -doubled_areas(landmarks, self._chart.triangles)
         px_per_cm = float(np.sqrt(np.abs(shown).sum() / np.abs(self._chart.areas).sum()))
         share = shown / self._chart.areas / np.float32(max(px_per_cm, 1e-3) ** 2)
         seen = np.clip((share - _GRAZING) / (_FACING - _GRAZING), 0, 1)
-        return _View((coarse, fine), px_per_cm * PIXEL_CM, factor, np.asarray(seen, np.float32))
+        return _View(landmarks, (coarse, fine), px_per_cm * PIXEL_CM, factor, np.asarray(seen, np.float32))
 
     def _bend(self, view: _View) -> None:
         """Find `_shift`, px of the chart, that lays the frame over the kept picture."""
@@ -246,9 +249,9 @@ class SkinMotion:
             wrong, energy = float(self._sums[:, 5].sum()), float(self._sums[:, 6].sum())
         self.likeness = max(1 - wrong / max(energy, 1e-6), 0.0)
 
-    def _on_nodes(self, points: Float) -> Float:
-        """(478, 2 or 3) px -> (nodes, 2) px, by continuing the face beyond its oval."""
-        corners = with_rim(points[:, :2])[self._chart.nodes]
+    def _on_nodes(self, rimmed: Float) -> Float:
+        """(504, 2) px, of landmarks `with_rim` -> (nodes, 2) px."""
+        corners = rimmed[self._chart.nodes]
         return np.asarray((corners * self._chart.shares[..., None]).sum(axis=1), np.float32)
 
     def _beyond(self, nodes: Float, fitter: Fitter, fit: Fit) -> Float:
@@ -256,13 +259,8 @@ class SkinMotion:
         rotation = rotation_matrix(fit.rotation)
         depth = -float((rotation @ _FACE_CENTRE + fit.translation)[2])
         model = with_rim(fitter.posed(fit.expression)) @ rotation.T + fit.translation
-        at = fitter.camera.project(np.asarray(model, np.float32))[self._chart.nodes]
-        away = nodes - (at * self._chart.shares[..., None]).sum(axis=1)
+        away = nodes - self._on_nodes(fitter.camera.project(np.asarray(model, np.float32)))
         away *= np.float32(depth / fitter.camera.focal)
         # What a shift along the head's x and y looks like: the upper left of its rotation, y down.
         across = rotation[:2, :2] * np.array([[1], [-1]], np.float32)
         return np.asarray(away @ np.linalg.inv(across).T, np.float32)
-
-
-def warm() -> None:
-    """Compile this module's kernels into numba's cache: importing them does, their signatures are given."""

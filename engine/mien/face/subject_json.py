@@ -14,10 +14,18 @@ from mien.frames import EXPRESSIONS
 from mien.numbers import bounded, number, whole
 
 _MOST_PX = 1 << 16
-_ARRAYS = (
-    "identity", "offsets", "neutral", "gains", "rest_rotation", "rest_translation", "rest_gaze", "reflectance",
-    "rest_light",
-)  # fmt: skip
+_SHAPES: Mapping[str, tuple[int, ...] | None] = {
+    "identity": None,
+    "offsets": (478, 3),
+    "neutral": (EXPRESSIONS,),
+    "gains": (EXPRESSIONS,),
+    "rest_rotation": (3,),
+    "rest_translation": (3,),
+    "rest_gaze": (2, 2),
+    "reflectance": (REFLECTANCE,),
+    "rest_light": (9, 3),
+}
+"""Of each array; None: a list of any length."""
 _LATER = frozenset({"reflectance", "rest_light"})
 """Arrays that files of earlier versions lack."""
 
@@ -36,7 +44,7 @@ def subject_to_json(subject: Subject) -> dict[str, Any]:
         },
         "focal_confidence": subject.focal_confidence,
     }
-    for name in _ARRAYS:
+    for name in _SHAPES:
         array = np.ascontiguousarray(getattr(subject, name), "<f4")
         result[name] = {"shape": array.shape, "data": base64.b64encode(array.tobytes()).decode()}
     return result
@@ -45,15 +53,12 @@ def subject_to_json(subject: Subject) -> dict[str, Any]:
 def subject_from_json(values: dict[str, Any]) -> Subject:
     """Raises `KeyError`, `TypeError` or `ValueError` when `values` is not what `subject_to_json` makes."""
     arrays = {}
-    for name in _ARRAYS:
+    for name, shape in _SHAPES.items():
         if name in _LATER and name not in values:
             continue
         data = np.frombuffer(base64.b64decode(values[name]["data"], validate=True), "<f4")
         array = data.reshape(values[name]["shape"]).astype(np.float32)
-        expected = {"offsets": (478, 3), "neutral": (EXPRESSIONS,), "gains": (EXPRESSIONS,),
-                    "rest_rotation": (3,), "rest_translation": (3,), "rest_gaze": (2, 2),
-                    "reflectance": (REFLECTANCE,), "rest_light": (9, 3)}  # fmt: skip
-        if array.shape != expected.get(name, (array.size,)):
+        if array.shape != (shape or (array.size,)):
             raise ValueError(f"{name} has the shape {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} is not finite")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -35,8 +36,11 @@ def cut(take: Take, start_s: float = 0.0, end_s: float | None = None) -> Take:
 
     Raises `InputError` when the stretch is empty by itself.
     """
-    if start_s < 0 or (end_s is not None and end_s <= start_s):
-        raise InputError(f"Nothing lies between {start_s:g} s and {end_s:g} s. Give the earlier time first.")
+    if not 0 <= start_s < (math.inf if end_s is None else end_s):
+        end = "the end" if end_s is None else f"{end_s:g} s"
+        raise InputError(
+            f"Nothing lies between {start_s:g} s and {end}. Give the earlier time first, from 0 on."
+        )
     if isinstance(take.events, Recorded):
         here, first_ns = replace(take, events=take.events.since(start_s)), take.events.reader.first_ns
         return replace(take, events=_stretch(here, start_s, end_s, first_ns))
@@ -173,6 +177,10 @@ def _mixed_detail(frames: Sequence[FaceParams], weights: Float) -> Float | None:
 # --- motion -------------------------------------------------------------------------------------------
 
 
+_TELLING = 3
+"""Letters of a name that say which one is meant."""
+
+
 def shapes(name: str) -> tuple[int, ...]:
     """Places of the expression `name`, or of both sides of it: `mouthSmile` is left and right.
 
@@ -181,7 +189,9 @@ def shapes(name: str) -> tuple[int, ...]:
     sides = (name, f"{name}Left", f"{name}Right")
     found = tuple(INDEX[side] for side in sides if side in INDEX)
     if not found:
-        close = difflib.get_close_matches(name, ARKIT_NAMES, n=1)
+        stems = list(dict.fromkeys(re.sub(r"(Left|Right)$", "", one) for one in ARKIT_NAMES))
+        parts = [stem for stem in stems if len(name) >= _TELLING and name.lower() in stem.lower()]
+        close = parts or difflib.get_close_matches(name, [*stems, *ARKIT_NAMES], n=1)
         hint = f"Did you mean {close[0]}?" if close else "The names are ARKit's, for example jawOpen."
         raise InputError(f"There is no expression called {name}. {hint}")
     return found
@@ -196,6 +206,8 @@ def adjusted(
     """Named expressions scaled about the person's own rest and offset, then kept in [0, 1]; turns and shifts
     of the head scaled by `head`. The eyes move in the head as they did. Raises `InputError`.
     """
+    if not math.isfinite(head):
+        raise InputError(f"{head} is no factor for the head's motion. Give a number, for example 0.5.")
     factors, offsets = np.ones(EXPRESSIONS, np.float32), np.zeros(EXPRESSIONS, np.float32)
     for values, column in ((scale or {}, factors), (offset or {}, offsets)):
         for name, value in values.items():

@@ -37,16 +37,13 @@ SUFFIX = ".jsonl"
 
 
 def write_jsonl(take: Take, path: Path) -> int:
-    """Write a take; returns the number of frames. Raises `InputError` when the file cannot be written."""
+    """Write a take; returns the number of frames. Raises `OSError` when the file cannot be written."""
     frames = 0
-    try:
-        with path.open("w", encoding="utf-8") as file:
-            file.write(_line(header_of(take.subject, take.fps, take.sound)))
-            for event in take.events:
-                frames += isinstance(event, FaceParams)
-                file.write(_line(_object(event)))
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}.") from None
+    with path.open("w", encoding="utf-8") as file:
+        file.write(_line(header_of(take.subject, take.fps, take.sound)))
+        for event in take.events:
+            frames += isinstance(event, FaceParams)
+            file.write(_line(_object(event)))
     return frames
 
 

@@ -75,29 +75,26 @@ _DISTANCE_CM = 45.0
 def write_livelink(take: Take, path: Path) -> int:
     """Write the motion of a take, relative to how its person rests; returns the number of frames.
 
-    Sound, light and shifts of the head have no place in the format. Raises `InputError` when the file cannot
-    be written.
+    Sound, light and shifts of the head have no place in the format. Raises `OSError` when the file cannot be
+    written.
     """
     rest = Reference.of(take.subject)
     frames, start_ns = 0, 0
-    try:
-        with path.open("w", newline="", encoding="ascii") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(("Timecode", "BlendShapeCount", *COLUMNS))
-            for event in take.events:
-                if isinstance(event, Subject):
-                    rest = Reference.of(event)
-                elif isinstance(event, FaceParams):
-                    start_ns = start_ns if frames else event.capture_ns
-                    time = timecode(event.capture_ns - start_ns)
-                    if event.confidence > 0:
-                        values = _row(event, rest)
-                        rows.writerow((time, len(values), *(f"{value:.10f}" for value in values)))
-                    else:
-                        rows.writerow((time, 0))
-                    frames += 1
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}.") from None
+    with path.open("w", newline="", encoding="ascii") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("Timecode", "BlendShapeCount", *COLUMNS))
+        for event in take.events:
+            if isinstance(event, Subject):
+                rest = Reference.of(event)
+            elif isinstance(event, FaceParams):
+                start_ns = start_ns if frames else event.capture_ns
+                time = timecode(event.capture_ns - start_ns)
+                if event.confidence > 0:
+                    values = _row(event, rest)
+                    rows.writerow((time, len(values), *(f"{value:.10f}" for value in values)))
+                else:
+                    rows.writerow((time, 0))
+                frames += 1
     return frames
 
 

@@ -31,32 +31,31 @@ def read_wav(path: Path) -> AudioFrame:
 
 
 def write_wav(take: Take, path: Path) -> float:
-    """Write the sound, in step with the first frame; returns its length in s. Raises `InputError`."""
+    """Write the sound, in step with the first frame; returns its length in s. Raises `InputError` when there is none,
+    `OSError` when the file cannot be written.
+    """
     if take.sound is None:
-        raise InputError(f"This performance has no sound to write to {path.name}.")
+        raise InputError("This performance has no sound to write. Track a clip that has some.")
     rate, channels = take.sound.rate, take.sound.channels
     written = 0
     start_ns: int | None = None
     waiting: list[AudioFrame] = []
-    try:
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(channels)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            for event in take.events:
-                if isinstance(event, FaceParams) and start_ns is None:
-                    start_ns = event.capture_ns
-                elif isinstance(event, AudioFrame):
-                    waiting.append(event)
-                for sound in waiting if start_ns is not None else ():
-                    # Each piece at its own time: gaps are silent, what overlaps is left out.
-                    due = round((sound.capture_ns - (start_ns or 0)) * rate / NS_PER_S)
-                    samples = sound.samples[max(written - due, 0) :]
-                    silence = np.zeros((max(due - written, 0), channels), np.float32)
-                    file.writeframes(to_pcm16(np.concatenate([silence, samples])))
-                    written += len(silence) + len(samples)
-                if start_ns is not None:
-                    waiting.clear()
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}.") from None
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        for event in take.events:
+            if isinstance(event, FaceParams) and start_ns is None:
+                start_ns = event.capture_ns
+            elif isinstance(event, AudioFrame):
+                waiting.append(event)
+            for piece in waiting if start_ns is not None else ():
+                # Each piece at its own time: gaps are silent, what overlaps is left out.
+                due = round((piece.capture_ns - (start_ns or 0)) * rate / NS_PER_S)
+                samples = piece.samples[max(written - due, 0) :]
+                silence = np.zeros((max(due - written, 0), channels), np.float32)
+                file.writeframes(to_pcm16(np.concatenate([silence, samples])))
+                written += len(silence) + len(samples)
+            if start_ns is not None:
+                waiting.clear()
     return written / rate

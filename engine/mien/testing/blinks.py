@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.face.rig import INDEX
 from mien.frames import Float
 
-BLINKS = (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"])
 _SHUT, _OPEN = 0.67, 0.4
 """Mean weight of both eyes at which a blink has happened, and below which the next one may."""
 _SLACK = 1

@@ -10,10 +10,11 @@ import pytest
 
 from mien.face.camera import Camera
 from mien.face.model import load_model
+from mien.face.rig import BLINKS
 from mien.face.tracker import LandmarkTracker
 from mien.frames import VideoFrame
 from mien.stage import Kind
-from mien.testing.blinks import BLINKS, Agreement, MarkedClip, agreement, marked_clips
+from mien.testing.blinks import Agreement, MarkedClip, agreement, marked_clips
 from mien.testing.context import FakeContext
 from mien.testing.sitter import FRAME_NS, Sitter
 from mien_mediapipe.landmarker import MediaPipeLandmarker

@@ -21,6 +21,7 @@ from mien.face.importers.surface import Doubles, Nearest, Surface
 from mien.face.landmark_basis import MESH
 from mien.face.model import INNER_LIPS, LIDS, MOUTH_INSIDE, FaceModel, Region
 from mien.face.normals import vertex_normals
+from mien.face.similarity import similarity
 from mien.frames import Float
 
 _NOSE_TIP = 1
@@ -103,29 +104,28 @@ class _Registering:
         """From each of several first guesses to the similarity near it; the one that fits best is kept."""
         found = []
         for guess in self._guesses():
-            self.rotation, self.scale, self.offset = guess
+            self.scale, self.rotation, self.offset = guess
             self._place()
-            self.similarity()
+            self.rigidly()
             near = self._nearest()
             lost = (near.agreement < 0.5) | (near.distance > _FAR_CM)
             found.append(
                 (
                     float(np.where(lost, _FAR_CM, near.distance).mean()),
-                    (self.rotation, self.scale, self.offset),
+                    (self.scale, self.rotation, self.offset),
                 )
             )
-        misfit, (self.rotation, self.scale, self.offset) = min(found, key=lambda one: one[0])
+        misfit, (self.scale, self.rotation, self.offset) = min(found, key=lambda one: one[0])
         self._place()
         if misfit > _LOST_CM:
             raise PackageError(
                 "no face was found on its surface: it should look along +z, y up. Get a fresh copy of the file."
             )
 
-    def _guesses(self) -> list[tuple[Doubles, float, Doubles]]:
-        guesses: list[tuple[Doubles, float, Doubles]] = []
+    def _guesses(self) -> list[tuple[float, Doubles, Doubles]]:
+        guesses: list[tuple[float, Doubles, Doubles]] = []
         if len(self.rank) >= 3:
-            self._similar(self.own[self.anchored], self.anchors, np.ones(len(self.rank)))
-            guesses = [(self.rotation, self.scale, self.offset)]
+            guesses.append(similarity(self.own[self.anchored], self.anchors))
         # Of a frontal face the tip of the nose is foremost. The middle is that of the sides.
         points = self.surface.points[np.unique(self.surface.triangles)]
         middle = (points[:, 0].max() + points[:, 0].min()) / 2
@@ -133,12 +133,13 @@ class _Registering:
         if not len(central):
             raise PackageError("its surface has no middle, so it is no face. Get a fresh copy of the file.")
         nose = central[central[:, 2].argmax()] - self.head.mean[_NOSE_TIP]
-        guesses.append((np.eye(3), 1.0, np.asarray(nose, np.float64)))
+        guesses.append((1.0, np.eye(3), np.asarray(nose, np.float64)))
         if self.eyes is not None:
-            guesses.append((np.eye(3), 1.0, self.eyes.mean(axis=0) - self.head.eye_centres.mean(axis=0)))
+            guesses.append((1.0, np.eye(3), self.eyes.mean(axis=0) - self.head.eye_centres.mean(axis=0)))
         return guesses
 
-    def similarity(self) -> None:
+    def rigidly(self) -> None:
+        """By a similarity alone, to the nearest points in turns (iterative closest point)."""
         facing = vertex_normals(self.own, self.triangles)
         some = slice(None, None, 6)
         for _ in range(30):
@@ -153,7 +154,7 @@ class _Registering:
                 own = np.concatenate([own, self.own[self.anchored]])
                 goals = np.concatenate([goals, self.anchors])
                 weights = np.append(weights, np.full(len(self.rank), weights.sum() / 50))
-            self._similar(own, goals, weights)
+            self.scale, self.rotation, self.offset = similarity(own, goals, weights)
             self._place()
 
     def modes(self) -> None:
@@ -178,7 +179,7 @@ class _Registering:
             self.own = mean + np.tensordot(self.identity, modes, 1)
             self._place()
             near = self._nearest()
-            self._similar(self.own, near.points, self._trusted(near))
+            self.scale, self.rotation, self.offset = similarity(self.own, near.points, self._trusted(near))
             self._place()
 
     def freely(self) -> None:
@@ -245,17 +246,6 @@ class _Registering:
         reach = max(0.4, min(_FAR_CM, 3 * float(np.median(near.distance))))
         close = (1 - (near.distance / reach).clip(0, 1) ** 2) ** 2
         return np.asarray(close * (near.agreement > 0.5))
-
-    def _similar(self, own: Doubles, goals: Doubles, weights: Doubles) -> None:
-        """The similarity that takes `own` to `goals` (Umeyama 1991)."""
-        share = weights / max(float(weights.sum()), 1e-9)
-        middle, aim = share @ own, share @ goals
-        a, b = own - middle, goals - aim
-        u, s, vt = np.linalg.svd((b * share[:, None]).T @ a)
-        flip = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-        self.rotation = (u * flip) @ vt
-        self.scale = float((s * flip).sum() / max(float(share @ (a**2).sum(axis=1)), 1e-12))
-        self.offset = aim - self.scale * self.rotation @ middle
 
     def _laplacian(self) -> csr_array:
         count = len(self.skin)

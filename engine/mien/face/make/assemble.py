@@ -28,7 +28,6 @@ from mien.face.make.topology import (
     COUNT,
     LOWER_LID_LEFT,
     LOWER_LIP,
-    OVAL,
     UPPER_LID_LEFT,
     UPPER_LIP,
     Refinement,
@@ -36,7 +35,7 @@ from mien.face.make.topology import (
     refine,
     symmetric,
 )
-from mien.face.model import EYES, MOUTH_INSIDE, Embedding, FaceModel, Region, eyeball_uv
+from mien.face.model import EYES, FACE_OVAL, MOUTH_INSIDE, Embedding, FaceModel, Region, eyeball_uv
 from mien.face.rig import INDEX
 
 Doubles = NDArray[np.float64]
@@ -337,7 +336,7 @@ def _landmarks(body: _Body) -> Embedding:
     weights = np.tile(np.array([1, 0, 0], np.float32), (478, 1))
     trust = np.zeros(478, np.float32)
     trust[:COUNT] = 1
-    trust[list(OVAL)] = 0.3
+    trust[list(FACE_OVAL)] = 0.3
     for landmark, eye in zip(IRISES, EYES, strict=True):
         corners[landmark] = int(np.flatnonzero(body.vertex_region == eye)[0])
         trust[landmark] = 1

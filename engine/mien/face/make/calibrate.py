@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.face.make.neutral import aligned, calmness, upright
-from mien.face.make.topology import COUNT, OVAL
+from mien.face.make.topology import COUNT
 from mien.face.make.tracks import Track
+from mien.face.model import FACE_OVAL
 from mien.face.rig import ARKIT_NAMES, INDEX, MIRROR
 
 Doubles = NDArray[np.float64]
@@ -59,7 +60,7 @@ def calibrated(
     free = np.array([name not in AS_AUTHORED for name in ARKIT_NAMES])
     masks = _masks(authored)
     trust = np.ones(COUNT)
-    trust[list(OVAL)] = 0.1
+    trust[list(FACE_OVAL)] = 0.1
     data = np.concatenate([moved, moved[:, mirror] * (-1, 1, 1)])
     hint = np.concatenate([scores, scores[:, list(MIRROR)]])
     seen = hint.std(axis=0) > 0.02
@@ -107,14 +108,14 @@ def _weights(
 def expression_weights(shapes: Doubles, moved: Doubles, scores: Doubles) -> Doubles:
     """(N, 52) weights of displacements (N, 468, 3), drawn to MediaPipe's scores (N, 52)."""
     trust = np.ones(COUNT)
-    trust[list(OVAL)] = 0.1
+    trust[list(FACE_OVAL)] = 0.1
     return _weights(shapes, moved, scores, np.ones(len(shapes), bool), trust)
 
 
 def explained(shapes: Doubles, moved: Doubles, scores: Doubles) -> float:
     """Share of the examples' motion that `shapes` explain at their best (x and y, less the oval)."""
     trust = np.ones(COUNT)
-    trust[list(OVAL)] = 0.1
+    trust[list(FACE_OVAL)] = 0.1
     weights = _weights(shapes, moved, scores, np.zeros(len(shapes), bool), trust)
     rest = moved - np.tensordot(weights, shapes, 1)
     lens = trust[:, None] * (1, 1, 0)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.face.make.topology import COUNT, OVAL
+from mien.face.make.topology import COUNT
 from mien.face.make.tracks import Track
+from mien.face.model import FACE_OVAL
 from mien.face.rig import INDEX
+from mien.face.similarity import similarity
 
 Doubles = NDArray[np.float64]
 
@@ -27,16 +29,6 @@ _STABLE = (6, 197, 195, 168, 8, 9, 151, 33, 133, 263, 362, 4, 1, 2, 98, 327, 122
 def upright(points: NDArray[np.float32]) -> Doubles:
     """Picture axes (y down, z away) to head-space axes, mirrored neither: (..., 478, 3)."""
     return points.astype(np.float64) * (1, -1, -1)
-
-
-def similarity(source: Doubles, target: Doubles) -> tuple[float, Doubles, Doubles]:
-    """s, R, t with s R source + t = target in the least-squares sense (Umeyama 1991)."""
-    a, b = source.mean(axis=0), target.mean(axis=0)
-    u, d, vt = np.linalg.svd((target - b).T @ (source - a))
-    sign = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ sign @ vt
-    scale = float((d * np.diag(sign)).sum() / ((source - a) ** 2).sum())
-    return scale, rotation, b - scale * rotation @ a
 
 
 def aligned(points: Doubles, reference: Doubles, on: tuple[int, ...] = _STABLE) -> Doubles:
@@ -96,7 +88,7 @@ def procrustes_mean(shapes: list[Doubles], mirror: NDArray[np.int64], weights: D
     The origin is midway between the irises, x runs through them, and the line from forehead to chin
     is upright.
     """
-    inner = tuple(i for i in range(COUNT) if i not in OVAL)
+    inner = tuple(i for i in range(COUNT) if i not in FACE_OVAL)
     both = mirror_478(mirror)
     mean = shapes[0]
     for _ in range(8):

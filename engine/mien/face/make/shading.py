@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.make.complexion import SKIN, complexion
 from mien.face.model import EYES, FaceModel, Region
+from mien.face.normals import vertex_normals
 from mien.frames import Bytes, Float
 
 COLOURS = {
@@ -87,15 +88,11 @@ class Painter:
 
     def _drawn(self, p: NDArray[np.floating], screen: NDArray[np.floating], width: int, height: int) -> Bytes:  # type: ignore[type-arg]
         t = self.model.triangles
-        n = np.cross(p[t[:, 1]] - p[t[:, 0]], p[t[:, 2]] - p[t[:, 0]])
-        normals = np.zeros_like(p)
-        for k in range(3):
-            np.add.at(normals, t[:, k], n)
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-9)
+        normals = vertex_normals(p.astype(np.float32), t)
         out = np.full((_FINER * height, _FINER * width, 3), 250, np.float32)
         _draw(
-            screen.astype(np.float32), t, normals.astype(np.float32), self._colours, self._kind, self.model.uv,
-            self._skin, self._above, _HAIR, self._eye, np.float32(IRIS_DEGREES), np.float32(PUPIL_DEGREES), self._lamps,
+            screen.astype(np.float32), t, normals, self._colours, self._kind, self.model.uv, self._skin, self._above,
+            _HAIR, self._eye, np.float32(IRIS_DEGREES), np.float32(PUPIL_DEGREES), self._lamps,
             self._ambient, out,
         )  # fmt: skip
         smooth = out.reshape(height, _FINER, width, _FINER, 3).mean(axis=(1, 3))

@@ -36,6 +36,8 @@ COMBINED = {
     "tongue": "tongueOut 1, jawOpen .4",
 }
 """Names without a side mean both."""
+NEUTRAL = "neutral"
+"""What the others are to be compared with; a name that moves nothing."""
 _LABEL_PX = 20
 TURNS = {"eyeLookOut": (36, 0), "eyeLookIn": (-36, 0), "eyeLookUp": (0, 27), "eyeLookDown": (0, -27)}
 """Outward yaw and pitch of the gaze, degrees, that each shape belongs to."""
@@ -44,14 +46,15 @@ TURNS = {"eyeLookOut": (36, 0), "eyeLookIn": (-36, 0), "eyeLookUp": (0, 27), "ey
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mien.face.make.sheet", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", default=BUILT_IN)
+    parser.add_argument("--model", default=BUILT_IN, help="a name, or the path of an .npz")
     parser.add_argument("--size", type=int, default=220)
     parser.add_argument("--only", default="", help="parts of names, comma separated")
     parser.add_argument("--zoom", choices=("head", "face", "mouth", "eyes"), default="face")
     given = parser.parse_args()
-    model = load_model(given.model)
+    path = Path(given.model)
+    model = load_model(path if path.is_file() else given.model)
     painter = Painter(model)
-    names = [n for n in (*ARKIT_NAMES, *COMBINED, *model.identity_names) if wanted(n, given.only)]
+    names = [n for n in (NEUTRAL, *ARKIT_NAMES, *COMBINED, *model.identity_names) if wanted(n, given.only)]
     sheet = [
         grid([row(painter, name, given.size, given.zoom) for name in group])
         for group in (

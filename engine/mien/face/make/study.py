@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from mien.face.make import calibrate, identity
 from mien.face.make.neutral import aligned, levelled, people, procrustes_mean
-from mien.face.make.topology import COUNT, OVAL, mirror_map
+from mien.face.make.topology import COUNT, mirror_map
 from mien.face.make.tracks import Track
+from mien.face.model import FACE_OVAL
 
 Doubles = NDArray[np.float64]
 TOO_LIVELY = 7.0
@@ -38,7 +39,7 @@ class Study:
 
     def modes(self, shapes: Doubles) -> Doubles:
         """(10, 468, 3) identity modes: what is left of people after their expression is taken off."""
-        inner = tuple(i for i in range(COUNT) if i not in OVAL)
+        inner = tuple(i for i in range(COUNT) if i not in FACE_OVAL)
         calm = [person for person in self._people if person.restlessness < TOO_LIVELY]
         placed = np.stack([aligned(person.shape, self.mean, inner)[:COUNT] for person in calm])
         scores = np.stack([person.scores for person in calm])

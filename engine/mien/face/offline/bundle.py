@@ -16,7 +16,7 @@ import numpy as np
 from mien.face.camera import Camera
 from mien.face.focal import PRIOR_SPREAD
 from mien.face.landmark_basis import LandmarkBasis
-from mien.face.landmark_term import FRAME, Double
+from mien.face.landmark_term import FRAME, Double, fields_of
 from mien.face.light import ambient
 from mien.face.model import FaceModel, PosedFace
 from mien.face.offline.crop import Crop
@@ -62,6 +62,7 @@ class Bundle:
         self._fields = fields
         self._reflectance = reflectance
         self._basis = LandmarkBasis.of(model)
+        self._moves = fields_of(self._basis, fields.landmarks)
         self._photometry = Photometry(model, rasterizer, fields.vertices)
         self._solver = FrameSolver(model, self._photometry)
 
@@ -99,9 +100,7 @@ class Bundle:
             photometric, pull, _ = self._photometry.equations(
                 drawn, key.state, key.crop, shared=True, stride=_STRIDE
             )
-            rows = landmark_rows(
-                self._basis, person.subject, key.points, camera, key.state, self._fields.landmarks
-            )
+            rows = landmark_rows(self._basis, person.subject, key.points, camera, key.state, self._moves)
             matrix, seen = rows.equations()
             matrix = weights.landmarks * matrix + weights.pixels * photometric
             seen = weights.landmarks * seen + weights.pixels * pull

@@ -104,7 +104,3 @@ def _soften(colours: Float, out: Float) -> None:
                     + half * colours[below, column, k]
                 )
                 out[row, column, k] = quarter * (a + z) + half * m
-
-
-def warm() -> None:
-    """Compile this module's kernels into numba's cache: importing it does, their signatures are given."""

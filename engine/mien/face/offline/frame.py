@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mien.face.camera import Camera
 from mien.face.fitting import UNSEEN
 from mien.face.fitting_kernels import rotate_left, solve_boxed
-from mien.face.landmark_basis import LANDMARKS, LandmarkBasis
-from mien.face.landmark_term import FRAME, Double, Linearised, linearise
+from mien.face.landmark_basis import LandmarkBasis
+from mien.face.landmark_term import FRAME, Double, Linearised, fields_of, linearise
 from mien.face.model import FaceModel, gaze_rotation
 from mien.face.offline.crop import Crop
 from mien.face.offline.picture import FrameState, Person, Photometry
@@ -75,7 +75,7 @@ class FrameSolver:
         self.weights = Weights()
         self._photometry = photometry
         self._prior = self.weights.ridge * _PIXEL_RIDGE
-        self._none = np.zeros((0, LANDMARKS, 3), np.float32)
+        self._fields = fields_of(self.basis)
 
     def solve(
         self,
@@ -103,7 +103,7 @@ class FrameSolver:
                 matrix, right, square = self._photometry.equations(
                     drawn, state, crop, used=allowed, stride=stride
                 )
-                marks = landmark_rows(self.basis, person.subject, points, camera, state, self._none)
+                marks = landmark_rows(self.basis, person.subject, points, camera, state, self._fields)
                 information = self._step(matrix, right, marks, state, before)
                 error = float(np.sqrt(square))
         return Solved(state, information, error)
@@ -160,12 +160,11 @@ class FrameSolver:
 
 
 def landmark_rows(
-    basis: LandmarkBasis, subject: Subject, points: Float, camera: Camera, state: FrameState, shape: Float
+    basis: LandmarkBasis, subject: Subject, points: Float, camera: Camera, state: FrameState, fields: Double
 ) -> Linearised:
-    """The landmark term of one frame; shape: (S, 478, 3), fields that frames share."""
-    neutral = basis.shape(subject.identity, subject.offsets)
-    posed = np.asarray(neutral + np.tensordot(state.expression, basis.expression, 1).T, np.float32)
-    return linearise(basis, points, posed, shape, state.rotation, state.translation, camera)
+    """The landmark term of one frame; fields: of `fields_of`."""
+    posed = basis.posed(basis.shape(subject.identity, subject.offsets), state.expression)
+    return linearise(basis, points, posed, fields, state.rotation, state.translation, camera)
 
 
 def look(state: FrameState, start: FrameState) -> None:

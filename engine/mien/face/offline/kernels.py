@@ -176,7 +176,3 @@ def albedo_equations(
                 m[2, 0] += w * s0 * s2
                 m[2, 1] += w * s1 * s2
                 m[2, 2] += w * s2 * s2
-
-
-def warm() -> None:
-    """Compile this module's kernels into numba's cache: importing it does, their signatures are given."""

@@ -105,7 +105,3 @@ def _blend(
             for k in range(3):
                 value = pixels[row, column, k] * (1 - cover) + cover * min(shade * tint[t, k], 255.0)
                 out[row, column, k] = np.uint8(value)
-
-
-def warm() -> None:
-    """Compile this module's kernel into numba's cache: importing it does, its signature is given."""

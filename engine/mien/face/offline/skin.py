@@ -138,7 +138,3 @@ def _refine(triangle: Ints, barycentric: Float, out: Ints, weights: Float) -> No
                 out[row, column], a, b = 4 * t + 3, 1 - a, 1 - b
             weights[row, column, 0] = a
             weights[row, column, 1] = b
-
-
-def warm() -> None:
-    """Compile this module's kernel into numba's cache: importing it does, its signature is given."""

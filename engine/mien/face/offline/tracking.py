@@ -283,7 +283,3 @@ class OfflineTracking:
             names = ("rotation", "translation", "expression", "gaze", "light")
             state = FrameState(*(held[f"frame_{name}"][i].copy() for name in names))
             self.solved[index] = state, held["information"][i]
-
-
-def warm() -> None:
-    """Compile every kernel of offline tracking: importing them, as this module does, is enough."""
