@@ -11,13 +11,15 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mien.errors import ConfigError
 
 FILE_NAME = "mien.toml"
+
+M = TypeVar("M", bound=BaseModel)
 
 Light = Literal["portrait", "driver"]
 """What lights the avatar: what lit its portrait; or that, changed as the light on the driver's face changes."""
@@ -250,19 +252,26 @@ def _validate(table: Mapping[str, Any], origin: str) -> Config:
         raise ConfigError(explain(error, Config, origin)) from None
 
 
+def read_table(model: type[M], table: Mapping[str, Any], plugin: str) -> M:
+    """What is configured under `[plugin.NAME]`. Raises `ConfigError` that names the key, and the nearest where it is
+    misspelt.
+    """
+    try:
+        return model.model_validate(dict(table))
+    except ValidationError as error:
+        raise ConfigError(explain(error, model, f"[plugin.{plugin}]")) from None
+
+
 def explain(error: ValidationError, model: type[BaseModel], origin: str) -> str:
     """The first complaint of a validation, in one sentence with the mend."""
     first = error.errors()[0]
     dotted = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _known_keys(model)
-        close = difflib.get_close_matches(dotted, known, n=1) or difflib.get_close_matches(
-            dotted.rpartition(".")[2], known, n=1
-        )
         bare = {key.rpartition(".")[2]: key for key in known}
-        if not close:
-            nearest = difflib.get_close_matches(dotted.rpartition(".")[2], list(bare), n=1)
-            close = [bare[nearest[0]]] if nearest else []
+        close = difflib.get_close_matches(dotted, known, n=1) or [
+            bare[name] for name in difflib.get_close_matches(dotted.rpartition(".")[2], bare, n=1)
+        ]
         hint = f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
         return f"{origin}: there is no setting '{dotted}'.{hint}"
     problem = first["msg"].removeprefix("Value error, ").removesuffix(".")

@@ -164,21 +164,14 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
     return f"; did you mean “{close[0]}”?" if close else ""
 
 
-_NESTED: dict[str, type[_Settings]] = {
-    "head": HeadOffset,
-    "gaze": GazeOffset,
-    "background": BackgroundChoice,
-    "alive": Alive,
-}
-
-
 def _explain(detail: ErrorDetails) -> str:
     """One validation error in a plain sentence."""
     path = [str(part) for part in detail["loc"]]
     name = "controls." + ".".join(path)
     if detail["type"] == "extra_forbidden":
-        owner: type[_Settings] = _NESTED.get(path[0], Controls) if len(path) > 1 else Controls
-        return f"{name} is not a setting{_nearest(path[-1], tuple(owner.model_fields)) or '.'}"
+        group = Controls.model_fields[path[0]].annotation if len(path) > 1 else Controls
+        known = group.model_fields if isinstance(group, type) and issubclass(group, BaseModel) else {}
+        return f"{name} is not a setting{_nearest(path[-1], tuple(known)) or '.'}"
     message = detail["msg"].removeprefix("Value error, ")
     given = detail["input"]
     return f"{name}: {message}." if isinstance(given, Mapping) else f"{name}: {message} (got {given!r})."

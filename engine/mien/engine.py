@@ -184,7 +184,7 @@ class Engine:
         if spec == "browser":
             return None
         if spec == "auto":
-            spec = "camera" if self.has_camera() else "demo"
+            spec = "camera" if self.registry.sees("camera") else "demo"
         if (named := self._named(Kind.SOURCE, spec)) is None:
             return self.file_source(Path(spec))
         name, arguments = named
@@ -222,23 +222,9 @@ class Engine:
             return name, (argument,) if colon else ()
         return None
 
-    def has_camera(self) -> bool:
-        """Whether a camera plugin is installed and sees a camera."""
-        offers = [
-            o for o in self.registry.offers(Kind.SOURCE) if o.provides.name == "camera" and not o.missing
-        ]
-        return any(self._source_class(o.provides.factory).available() for o in offers)
-
     def _source(self, name: str, *arguments: str) -> Source:
         source: Source = self.registry.create(Kind.SOURCE, name, *arguments)
         return source
-
-    @staticmethod
-    def _source_class(factory: str) -> type[Source]:
-        from mien.plugins import resolve
-
-        found: type[Source] = resolve(factory)
-        return found
 
 
 def _check_names(config: Config, registry: Registry) -> None:

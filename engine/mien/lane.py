@@ -30,6 +30,9 @@ T = TypeVar("T")
 _WINDOW_NS = NS_PER_S
 """How long the lanes are watched for each figure of their load."""
 
+_MAKING = 1
+"""Avatars are made one at a time (`mien.avatar.workshop`): what is opened meanwhile has its own threads."""
+
 
 class Lanes:
     """A pool of `count` worker threads over one queue ordered by due time.
@@ -54,7 +57,7 @@ class Lanes:
         self._watched_ns = self._ended_ns = counter()
         self._busy_ns = 0
         self._load = 0.0
-        self._slow = ThreadPoolExecutor(count, "mien-opening")
+        self._slow = ThreadPoolExecutor(count + _MAKING, "mien-opening")
         self._slow_jobs = 0
         self._threads = [
             threading.Thread(target=self._work, args=(i,), name=f"mien-lane-{i}", daemon=True)

@@ -36,7 +36,7 @@ class Meeting:
     at once while nobody speaks. Thread-safe.
     """
 
-    def __init__(self, hearing: Hearing, clock: Clock, deliver: Callable[[Parcel[Pose]], None]) -> None:
+    def __init__(self, hearing: Hearing, clock: Clock, deliver: Callable[[Parcel[Pose]], object]) -> None:
         self._hearing = hearing
         self._clock = clock
         self._deliver = deliver

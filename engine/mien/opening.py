@@ -16,6 +16,7 @@ from mien.context import Services, StageContext
 from mien.lane import Lanes
 from mien.plugins import Registry
 from mien.stage import Background, Kind, Listener, Opened, Renderer, Source, Tracker
+from mien.tasks import to_end
 
 S = TypeVar("S", bound=Opened)
 T = TypeVar("T")
@@ -69,15 +70,8 @@ class Opening:
                 services.close()
 
     async def beside(self, function: Callable[[], T]) -> T:
-        """Run `function`, which takes long, beside the lanes. Returns when it has ended, also when it is cancelled: a
-        thread can't be interrupted.
-        """
-        task = asyncio.ensure_future(self._lanes.run(function))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait({task})
-            raise
+        """Run `function`, which takes long, beside the lanes. Returns when it has ended, also when it is cancelled."""
+        return await to_end(self._lanes.run(function))
 
     async def _open(
         self, stage: S, context: StageContext, plugin: str, then: Callable[[], None] = lambda: None

@@ -98,7 +98,7 @@ class Pipeline:
             "render", self._channel("poses"), lanes, clock, Gate(budget),
             work=self._do_render, deliver=self._rendered, dropped=self._late_pose, failed=self._render_failed,
         )  # fmt: skip
-        self._meeting = Meeting(hearing, clock, lambda parcel: _put(self._render, parcel))
+        self._meeting = Meeting(hearing, clock, self._render.inbox.try_put)
         self._beat = Beat(fps)
         self._voiced = 0
 
@@ -134,10 +134,11 @@ class Pipeline:
     def _seen(self) -> None:
         self.last_active_ns = self._seen_ns = self._clock.now_ns()
 
-    def _passage(self, index: int, capture_ns: int) -> Passage:
-        lag_ns = self._hearing.lag_ns
+    def _passage(self, index: int, capture_ns: int, late: str = "receive") -> Passage:
+        """Of a frame that begins its way. late: what the time since its moment is charged to."""
+        lag_ns, now = self._hearing.lag_ns, self._clock.now_ns()
         passage = Passage(index, capture_ns, self._budget.due_ns(capture_ns) + lag_ns, lag_ns=lag_ns)
-        passage.add("receive", capture_ns, max(capture_ns, self._clock.now_ns()))
+        passage.add(late if now > capture_ns else "receive", capture_ns, max(capture_ns, now))
         return passage
 
     def interrupt(self) -> None:
@@ -229,10 +230,7 @@ class Pipeline:
         self._voiced += 1
 
     def _offer_heard(self, index: int, capture_ns: int) -> None:
-        lag_ns = self._hearing.lag_ns
-        passage = Passage(index, capture_ns, self._budget.due_ns(capture_ns) + lag_ns, lag_ns=lag_ns)
-        now = max(capture_ns, self._clock.now_ns())
-        passage.add("wait:listen" if now > capture_ns else "receive", capture_ns, now)
+        passage = self._passage(index, capture_ns, late="wait:listen")
         pose = Pose(heard=self._hearing.at(capture_ns))
         self._render.inbox.try_put(Parcel(pose, passage, self.epoch))
 
@@ -313,7 +311,3 @@ class Pipeline:
             level = self._governor.observe(missed=missed, load=load, now_ns=now_ns)
         if level != before and (renderer := self.renderer) is not None:
             self._render.between(lambda: renderer.set_level(level), "level")
-
-
-def _put(runner: Runner[Pose, VideoFrame | None], parcel: Parcel[Pose]) -> None:
-    runner.inbox.try_put(parcel)

@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any
 
-from pydantic import ValidationError
-
-from mien.config import Config, explain
+from mien.config import Config, read_table
 from mien.errors import ConfigError, MissingExtraError, PluginError
 from mien.installation import EVERYTHING, command_here
 from mien.libraries import install_line, library_in, missing_library
@@ -134,6 +132,11 @@ class Registry:
             ) from error
         return factory(*arguments)
 
+    def sees(self, name: str) -> bool:
+        """Whether the source of that name, such as `camera`, has anything to open: it is installed and finds some."""
+        named = (offer for offer in self.offers(Kind.SOURCE) if offer.provides.name == name)
+        return any(resolve(offer.provides.factory).available() for offer in named if not offer.missing)
+
     def check_settings(self, config: Config) -> None:
         """Refuse a mistake in any plugin's table now, and not when that plugin happens to be opened.
 
@@ -144,14 +147,12 @@ class Registry:
             table = config.plugin.get(plugin.name)
             if not table or missing_imports(plugin):
                 continue
-            origin = f"[plugin.{plugin.name}]"
             if not plugin.settings:
-                raise ConfigError(f"{origin}: there is no setting '{next(iter(table))}'; it has none at all.")
-            model = resolve(plugin.settings)
-            try:
-                model.model_validate(table)
-            except ValidationError as error:
-                raise ConfigError(explain(error, model, origin)) from None
+                name = next(iter(table))
+                raise ConfigError(
+                    f"[plugin.{plugin.name}]: there is no setting '{name}'; it has none at all."
+                )
+            read_table(resolve(plugin.settings), table, plugin.name)
 
     def checks(self) -> list[Check]:
         """What `mien doctor` prints about plugins and their devices."""

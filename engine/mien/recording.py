@@ -34,6 +34,8 @@ class Recording:
         self._add = add
         self._remove = remove
         self._alpha = alpha
+        self.lost_by = ""
+        """what ended the last one, if nobody stopped it"""
         self._running: tuple[Output, Path] | None = None
         self._lock = asyncio.Lock()
 
@@ -52,7 +54,7 @@ class Recording:
                 offer = self._registry.find(Kind.OUTPUT, "file")
                 output = self._registry.create(Kind.OUTPUT, "file", str(path))
                 await self._add(output, offer.plugin.name)
-                self._running = output, path
+                self._running, self.lost_by = (output, path), ""
             return self._running[1].stem
 
     async def stop(self) -> Path | None:
@@ -71,10 +73,12 @@ class Recording:
                 )
             return path
 
-    def lost(self, output: Output) -> None:
-        """That output failed and is being closed."""
-        if self._running is not None and self._running[0] is output:
-            self._running = None
+    def lost(self, output: Output, error: Exception) -> bool:
+        """That output failed with `error` and is being closed: whether it is what is being recorded to."""
+        if self._running is None or self._running[0] is not output:
+            return False
+        self._running, self.lost_by = None, str(error) or type(error).__name__
+        return True
 
     def _new_path(self) -> Path:
         folder = data_dir() / "recordings"

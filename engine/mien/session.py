@@ -280,14 +280,16 @@ class Session:
         if isinstance(item, AudioFrame):
             if not self._voices.speaking:
                 self._take_sound(item, source)
-        elif not self._roles.sees(source):
             return
-        elif not isinstance(item, VideoFrame):
-            if self._voices.speaking:
-                item = replace(item, mouth_confidence=0.0)  # what was recorded says something else
-            self._pipeline.offer_pose(item, source.subject)
-        elif self._thinning.admits(item.capture_ns):
-            self._pipeline.offer_picture(item)
+        if not self._roles.sees(source):
+            return
+        if isinstance(item, VideoFrame):
+            if self._thinning.admits(item.capture_ns):
+                self._pipeline.offer_picture(item)
+            return
+        if self._voices.speaking:
+            item = replace(item, mouth_confidence=0.0)  # what was recorded says something else
+        self._pipeline.offer_pose(item, source.subject)
 
     def _take_sound(self, frame: AudioFrame, source: Source) -> None:
         if self._controls.paused or (sound := self._steady.push(frame)) is None:
@@ -335,10 +337,25 @@ class Session:
         """Finish the file and return its path; None when nothing was being recorded."""
         return await self._recording.stop()
 
+    @property
+    def recording(self) -> bool:
+        """Whether what is shown is being written to a file."""
+        return self._recording.running
+
+    @property
+    def recording_lost_by(self) -> str:
+        """What ended the last recording, if nobody stopped it; empty otherwise."""
+        return self._recording.lost_by
+
     def _output_failed(self, output: Output, error: Exception) -> None:
-        self.board.post(f"An output stopped: {error}", "error")
-        self._recording.lost(output)
+        what = "The recording" if self._recording.lost(output, error) else "An output"
+        self.board.post(f"{what} stopped: {str(error) or type(error).__name__}", "error")
         self._tasks.start(self._outputs.remove(output), "output closing")
+
+    @property
+    def sound_delay_ns(self) -> int:
+        """How much later than it comes sound goes out, to match the pictures."""
+        return self._sound.delay_ns
 
     def _picture_latency_ns(self) -> float:
         return self.trace.own_ns + self._hearing.lag_ns + self.trace.typical_ns("encode")
@@ -473,11 +490,11 @@ class Session:
             "charged": dict(trace.charged),
             "latency_ms": trace.latency_ms(),
             "budget_ms": self._budget.ns / NS_PER_MS,
-            "sound_delay_ms": round(self._sound.delay_ns / NS_PER_MS, 1),
+            "sound_delay_ms": round(self.sound_delay_ns / NS_PER_MS, 1),
             "level": self._pipeline.level,
             "viewers": self.viewers,
             "faces": self.faces,
-            "recording": self._recording.running,
+            "recording": self.recording,
             "picture": dict(zip(("width", "height"), self._config.video.picture, strict=True)),
         }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from mien.backoff import back_off_ns
@@ -15,7 +14,7 @@ from mien.frames import AudioFrame, FaceParams, VideoFrame
 from mien.losses import Losses
 from mien.notices import Board
 from mien.stage import Source
-from mien.tasks import Tasks
+from mien.tasks import Tasks, to_end
 from mien.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -87,13 +86,7 @@ class Turn:
 
     async def end(self) -> None:
         """Nobody's turn; returns when the source is closed. It ends however often the caller is cancelled meanwhile."""
-        ending = asyncio.create_task(self._end(), name="end of a turn")
-        try:
-            await asyncio.shield(ending)
-        finally:
-            while not ending.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({ending})
+        await to_end(self._end(), name="end of a turn")
 
     async def _end(self) -> None:
         if self.task is not None:
@@ -261,15 +254,21 @@ class Sources:
 
     def _tell(self, source: Source | None, error: BaseException | None) -> bool:
         """Say why it ended; returns whether it is worth another try."""
-        if error is None:
-            self._board.post(f"{title_of(source)} has ended; the avatar idles.")
-            return False
-        if isinstance(error, MienError):
-            self._board.post(str(error), "error")
-            return isinstance(error, DeviceError)
-        log.error("source %s failed", type(source).__name__, exc_info=error)
-        self._board.post(f"The source stopped unexpectedly: {error}. The avatar idles.", "error")
-        return True
+        tell_end(self._board, "source", source, error, "; the avatar idles")
+        return error is not None and (isinstance(error, DeviceError) or not isinstance(error, MienError))
+
+
+def tell_end(
+    board: Board, role: str, source: Source | None, error: BaseException | None, then: str = ""
+) -> None:
+    """Say why `source` ended. role: what it was there for. then: what follows from it."""
+    if error is None:
+        board.post(f"{title_of(source)} has ended{then}.")
+    elif isinstance(error, MienError):
+        board.post(str(error), "error")
+    else:
+        log.error("%s %s failed", role, type(source).__name__, exc_info=error)
+        board.post(f"The {role} stopped unexpectedly: {error}{then}.", "error")
 
 
 def title_of(source: Source | None) -> str:

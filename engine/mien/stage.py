@@ -576,6 +576,5 @@ class Plugin:
     install: str = ""
     doctor: str = ""
     warm: str = ""
-    folder: Path | None = None
     settings: str = ""
     devices: str = ""

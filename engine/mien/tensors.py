@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,15 @@ def refuse_unknown(precision: str, known: Collection[str]) -> None:
     """Raises `ConfigError` when `precision` is not among `known`."""
     if precision not in known:
         raise ConfigError(f"There is no precision '{precision}'. Known: {', '.join(known)}.")
+
+
+def name_of(model: Path | bytes) -> str:
+    """What a network is called in errors. Raises `MediaError` when there is no such file."""
+    if isinstance(model, bytes):
+        return "The network"
+    if not model.is_file():
+        raise MediaError(f"There is no network {model}. Give the path of an .onnx file.")
+    return str(model)
 
 
 def no_numbers(network: str, name: str, kind: str) -> MediaError:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from mien.errors import MienError
 from mien.frames import AudioFrame
 from mien.hearing import Hearing
 from mien.losses import Losses
 from mien.notices import Board
-from mien.sources import Feed, Turn, title_of
+from mien.sources import Feed, Turn, tell_end
 from mien.stage import Source
 from mien.tasks import Tasks
 from mien.upkeep import Upkeep
-
-log = logging.getLogger(__name__)
 
 
 class Voices:
@@ -126,14 +122,7 @@ class Voices:
 
     async def _turn_of(self, feed: Feed) -> None:
         await feed.ended()
-        error = feed.error
-        if error is None:
-            self._board.post(f"{title_of(feed.source)} has ended.")
-        elif isinstance(error, MienError):
-            self._board.post(str(error), "error")
-        else:
-            log.error("voice %s failed", type(feed.source).__name__, exc_info=error)
-            self._board.post(f"The voice stopped unexpectedly: {error}.", "error")
+        tell_end(self._board, "voice", feed.source, feed.error)
         if feed.delivered:
             await self._heard_out(feed.source)
         self._tasks.start(self.detach(feed.source), "detach voice")

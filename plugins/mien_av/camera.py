@@ -12,6 +12,7 @@ from mien.clock import Clock
 from mien.errors import DeviceError
 from mien.frames import VideoFrame
 from mien.stage import Context, MediaInfo, Source
+from mien.tasks import open_beside
 from mien_av.cameras import Camera, find_camera, list_cameras, open_camera
 from mien_av.handover import ClosedError, Handover
 from mien_av.settings import Settings, read_settings
@@ -49,19 +50,20 @@ class CameraSource(Source):
     async def open(self, context: Context) -> None:
         """Raises `DeviceError`, `ConfigError`."""
         self._context = context
-        self._settings = settings = read_settings(context.settings)
-        self._camera = await asyncio.to_thread(find_camera, self._device)
-        self._container = await asyncio.to_thread(
-            self._open_device,
-            self._camera,
-            settings.camera_width,
-            settings.camera_height,
-            settings.camera_fps,
+        self._settings = read_settings(context.settings)
+        camera, container = await open_beside(
+            self._open, lambda opened: _close(opened[1]), "opening of the camera"
         )
-
-        stream = self._container.streams.video[0]
+        self._camera, self._container = camera, container
+        stream = container.streams.video[0]
         rate = float(stream.average_rate) if stream.average_rate else None
-        self._info = MediaInfo(stream.width, stream.height, rate, title=self._camera.name)
+        self._info = MediaInfo(stream.width, stream.height, rate, title=camera.name)
+
+    def _open(self) -> tuple[Camera, Any]:
+        settings = self._settings
+        camera = find_camera(self._device)
+        size = settings.camera_width, settings.camera_height
+        return camera, self._open_device(camera, *size, settings.camera_fps)
 
     @property
     def info(self) -> MediaInfo:
@@ -104,6 +106,13 @@ class CameraSource(Source):
             await asyncio.to_thread(container.close)
 
 
+def _close(container: Any) -> None:
+    import av
+
+    with contextlib.suppress(av.error.FFmpegError, OSError):
+        container.close()
+
+
 class _Capture:
     """What the camera's thread does."""
 
@@ -129,8 +138,7 @@ class _Capture:
         else:
             queue.finish(lost)
         finally:
-            with contextlib.suppress(av.error.FFmpegError, OSError):
-                self._container.close()
+            _close(self._container)
 
     def _read(self, queue: Handover[VideoFrame]) -> None:
         import av

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from mien.errors import ConfigError
+from mien.config import Section, read_table
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """Immutable; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     loop: bool = True
     """start a clip again when it has ended, live only"""
@@ -36,13 +33,4 @@ class Settings(BaseModel):
 
 def read_settings(table: Mapping[str, Any]) -> Settings:
     """Raises `ConfigError`, naming the key and, when it is misspelt, the nearest."""
-    try:
-        return Settings.model_validate(dict(table))
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = str(problem["loc"][0])
-        if problem["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(key, Settings.model_fields, n=1)
-            hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(Settings.model_fields)}."
-            raise ConfigError(f"plugin.av has no key '{key}'. {hint}") from None
-        raise ConfigError(f"plugin.av.{key} = {problem['input']!r}: {problem['msg']}.") from None
+    return read_table(Settings, table, "av")

@@ -11,6 +11,7 @@ from pathlib import Path
 from mien.errors import MediaError
 from mien.frames import AudioFrame, VideoFrame
 from mien.stage import Context, Output
+from mien.tasks import to_end
 from mien.wholefile import partial_of
 from mien_av.containers import Container, container_of, encoder_options
 from mien_av.settings import Settings, read_settings
@@ -64,9 +65,11 @@ class VideoFileOutput(Output):
             raise MediaError(f"{self._path} is a folder. Name a file.")
         self._live = context.live
         self._beside = settings.alpha == "side-by-side"
-        self._writer = await asyncio.to_thread(
-            _Writer, self._path, self._part, self._queue, self._kind, settings, context.fps, context.live
-        )
+        # Cancelled, too: `abandon` gives back what it has opened.
+        await to_end(asyncio.to_thread(self._begin, self._kind, settings, context))
+
+    def _begin(self, kind: Container, settings: Settings, context: Context) -> None:
+        self._writer = _Writer(self._path, self._part, self._queue, kind, settings, context.fps, context.live)
 
     async def video(self, frame: VideoFrame) -> None:
         await self._put(frame)

@@ -10,9 +10,10 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
+from mien.config import read_table
 from mien.errors import MediaError
 from mien.stage import Context, Network, Runtime, TensorSpec
-from mien.tensors import checked, no_numbers, refuse_unknown
+from mien.tensors import checked, name_of, no_numbers, refuse_unknown
 from mien_onnxruntime.settings import Settings
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -45,7 +46,7 @@ class OnnxRuntime(Runtime):
         self._threads = 1
 
     def open(self, context: Context) -> None:
-        self._threads = Settings.model_validate(dict(context.settings)).threads
+        self._threads = read_table(Settings, context.settings, "onnxruntime").threads
 
     def load(self, model: Path | bytes, *, precision: str = "fp32") -> Network:
         refuse_unknown(precision, PRECISIONS)
@@ -55,9 +56,7 @@ class OnnxRuntime(Runtime):
         # Threads that spin for work take the cores that lanes need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        name = "The network" if isinstance(model, bytes) else str(model)
-        if isinstance(model, Path) and not model.is_file():
-            raise MediaError(f"There is no network {model}. Give the path of an .onnx file.")
+        name = name_of(model)
         try:
             session = onnxruntime.InferenceSession(
                 model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]

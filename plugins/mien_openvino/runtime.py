@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import openvino
 
+from mien.config import read_table
 from mien.errors import MediaError
 from mien.stage import Context, Network, Runtime, TensorSpec
-from mien.tensors import checked, no_numbers, refuse_unknown
+from mien.tensors import checked, name_of, no_numbers, refuse_unknown
 from mien_openvino.settings import Settings
 
 PRECISIONS = {"fp32": "f32", "fp16": "f16", "int8": "f32"}
@@ -26,15 +27,13 @@ class OpenVino(Runtime):
         self._core: openvino.Core | None = None
 
     def open(self, context: Context) -> None:
-        self._threads = Settings.model_validate(dict(context.settings)).threads
+        self._threads = read_table(Settings, context.settings, "openvino").threads
         self._core = openvino.Core()
 
     def load(self, model: Path | bytes, *, precision: str = "fp32") -> Network:
         refuse_unknown(precision, PRECISIONS)
         assert self._core is not None, "opened first"  # noqa: S101
-        name = "The network" if isinstance(model, bytes) else str(model)
-        if isinstance(model, Path) and not model.is_file():
-            raise MediaError(f"There is no network {model}. Give the path of an .onnx file.")
+        name = name_of(model)
         hints = {
             "INFERENCE_NUM_THREADS": self._threads,
             "NUM_STREAMS": 1,

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from mien.config import explain
-from mien.errors import ConfigError
+from mien.config import Section, read_table
 
 PORT = 39539
 """Where VMC receivers (marionettes) listen by convention."""
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """Where the motion goes and how it is spelt."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = PORT
@@ -29,7 +26,4 @@ class Settings(BaseModel):
 
 def read_settings(table: Mapping[str, Any]) -> Settings:
     """Raises `ConfigError`."""
-    try:
-        return Settings.model_validate(dict(table))
-    except ValidationError as error:
-        raise ConfigError(explain(error, Settings, "[plugin.osc]")) from None
+    return read_table(Settings, table, "osc")

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from mien.config import explain
-from mien.errors import ConfigError
+from mien.config import Section, read_table
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """Immutable; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(strict=True)
 
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """row bands of one picture are drawn on that many threads"""
@@ -22,7 +21,4 @@ class Settings(BaseModel):
 
 def read_settings(table: Mapping[str, Any]) -> Settings:
     """`table` checked. Raises `ConfigError` that names the key and the mend."""
-    try:
-        return Settings.model_validate(dict(table))
-    except ValidationError as error:
-        raise ConfigError(explain(error, Settings, "[plugin.raster]")) from None
+    return read_table(Settings, table, "raster")

@@ -14,7 +14,7 @@ from mien_sounddevice.portaudio import INSTALL, SYSTEM, PortAudio
 def devices(portaudio: PortAudio = SYSTEM) -> list[Check]:
     """A line for the microphones, and one for the virtual one."""
     try:
-        inputs, outputs = portaudio.devices("input"), portaudio.devices("output")
+        found = portaudio.both()
     except PluginError:
         missing = (
             "the system's PortAudio library is missing; the page can use your browser's microphone without"
@@ -22,7 +22,7 @@ def devices(portaudio: PortAudio = SYSTEM) -> list[Check]:
         return [Check("microphone", ok=False, detail=missing, mend=INSTALL)]
     except DeviceError as error:
         return [Check("microphone", ok=False, detail=str(error))]
-    return [_microphones(inputs), _virtual(outputs)]
+    return [_microphones(found["input"]), _virtual(found["output"])]
 
 
 def _microphones(inputs: list[Device]) -> Check:

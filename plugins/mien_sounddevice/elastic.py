@@ -36,10 +36,15 @@ class Stretcher:
     """Resampling by any ratio, which may change from piece to piece: windowed sinc, 32 taps."""
 
     def __init__(self, channels: int) -> None:
-        self._held = np.zeros((2 * HALF, channels), np.float32)
-        self._at = float(HALF)
+        self._channels = channels
         self._step = 0.0
-        self._taps = _taps(1.0)
+        self._taps = np.zeros((PHASES, 2 * HALF), np.float32)  # until the first step is known
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was fed: what comes next begins after silence."""
+        self._held = np.zeros((2 * HALF, self._channels), np.float32)
+        self._at = float(HALF)
 
     def feed(self, samples: Float, step: float) -> Float:
         """samples: (N, C); step: samples in per sample out. Returns (M, C)."""
@@ -126,7 +131,7 @@ class Elastic:
     def hush(self) -> None:
         """Forget what was put so far: the speaker was interrupted."""
         self._forgotten = self._written
-        self._stretcher = Stretcher(self._channels)
+        self._stretcher.reset()
         self._excess = 0.0
         self._next_ns = None
 

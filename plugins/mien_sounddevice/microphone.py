@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from mien.errors import DeviceError, MienError
-from mien.frames import AudioFrame, Float
+from mien.frames import HIGHEST_RATE, LOWEST_RATE, AudioFrame, Float
 from mien.stage import Context, MediaInfo, Source
+from mien.tasks import to_end
 from mien_sounddevice.devices import Device, find_device
 from mien_sounddevice.portaudio import SYSTEM, PortAudio, Stream
-from mien_sounddevice.settings import HIGHEST_RATE, LOWEST_RATE, Settings, read_settings
+from mien_sounddevice.settings import Settings, read_settings
 from mien_sounddevice.timing import SampleClock, heard_at
 
 SILENCE_S = 3.0
@@ -51,12 +52,8 @@ class MicrophoneSource(Source):
         """Raises `DeviceError` that lists the microphones there are, `PluginError`, `ConfigError`."""
         settings = read_settings(context.settings)
         loop = asyncio.get_running_loop()
-        opening = asyncio.ensure_future(asyncio.to_thread(self._open, settings, context, loop))
-        try:
-            await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            await asyncio.wait({opening})  # a thread can't be interrupted; `close` gives back what it opened
-            raise
+        # Cancelled, too: `close` gives back what it has opened.
+        await to_end(asyncio.to_thread(self._open, settings, context, loop))
 
     def _open(self, settings: Settings, context: Context, loop: asyncio.AbstractEventLoop) -> None:
         device = find_device(self._portaudio.devices("input"), self._wish, "input")

@@ -70,10 +70,14 @@ class PortAudio:
 
     def devices(self, direction: Direction) -> list[Device]:
         """What records or plays just now, in PortAudio's order. Raises `PluginError` without the library."""
+        return self.both()[direction]
+
+    def both(self) -> dict[Direction, list[Device]]:
+        """What records and what plays just now, looked for once. Raises `PluginError` without the library."""
         with self._lock:
             backend = self._backend()
             self._refresh(backend)
-            return devices_of(backend, direction)
+            return {"input": devices_of(backend, "input"), "output": devices_of(backend, "output")}
 
     def open(
         self,

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from mien.config import explain
-from mien.errors import ConfigError
-
-LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000
-"""Hz; what a device may be opened at."""
+from mien.config import Section, read_table
+from mien.frames import HIGHEST_RATE, LOWEST_RATE
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """Immutable; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rate: int = 0
     """Hz that the microphone is opened at, 8000 to 96000; 0: what the device prefers"""
@@ -40,7 +35,4 @@ class Settings(BaseModel):
 
 def read_settings(table: Mapping[str, Any]) -> Settings:
     """Raises `ConfigError` that names the key."""
-    try:
-        return Settings.model_validate(dict(table))
-    except ValidationError as error:
-        raise ConfigError(explain(error, Settings, "[plugin.sounddevice]")) from None
+    return read_table(Settings, table, "sounddevice")

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mien.errors import DeviceError
-from mien.frames import AudioFrame, Float, VideoFrame
+from mien.frames import HIGHEST_RATE, LOWEST_RATE, AudioFrame, Float, VideoFrame
 from mien.stage import Context, Output
+from mien.tasks import to_end
 from mien_sounddevice import cable
 from mien_sounddevice.devices import Device, find_device
 from mien_sounddevice.elastic import Elastic
 from mien_sounddevice.portaudio import SYSTEM, PortAudio, Stream
-from mien_sounddevice.settings import HIGHEST_RATE, LOWEST_RATE, Settings, read_settings
+from mien_sounddevice.settings import Settings, read_settings
 
 RATE = 48_000
 """Hz of a null sink; other devices are played to at the rate that they prefer."""
@@ -50,15 +51,16 @@ class VirtualMicrophoneOutput(Output):
     async def open(self, context: Context) -> None:
         """Raises `DeviceError` with what is missing, `PluginError`, `ConfigError`."""
         settings = read_settings(context.settings)
-        opening = asyncio.ensure_future(asyncio.to_thread(self._open, settings))
-        try:
-            await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            await asyncio.wait({opening})  # a thread can't be interrupted; `close` gives back what it opened
-            raise
-        if self._device is not None:
-            name = self._device.name if self._sink is None else self._sink.name
-            context.notice(f"The virtual microphone is {name}; choose it in your call program.")
+        # Cancelled, too: `close` gives back what it has opened.
+        await to_end(asyncio.to_thread(self._open, settings))
+        context.notice(f"The virtual microphone is {self._name}; choose it in your call program.")
+
+    @property
+    def _name(self) -> str:
+        """As call programs show it."""
+        if self._sink is not None:
+            return self._sink.name
+        return self._device.name if self._device is not None else ""
 
     def _open(self, settings: Settings) -> None:
         wish = self._wish or settings.virtual_microphone
@@ -93,14 +95,26 @@ class VirtualMicrophoneOutput(Output):
         self._portaudio.start(self._stream, device)
 
     async def video(self, frame: VideoFrame) -> None:
-        """A microphone shows nothing."""
+        """A microphone shows nothing, but that it has gone is told while nobody speaks as well."""
+        self._check()
 
     async def audio(self, frame: AudioFrame) -> None:
-        if self._elastic is None or self._device is None:
+        if self._elastic is None:
             raise RuntimeError("open comes first")
-        if self._over:
-            raise DeviceError(f"The virtual microphone {self._device.name} has stopped. Start it again.")
+        self._check()
         self._elastic.put(frame)
+
+    def _check(self) -> None:
+        """Raises `DeviceError` when the device has gone."""
+        if self._over:
+            why = (
+                "its device was pulled out. Plug it in"
+                if self._sink is None
+                else "the sound server has ended. Start PipeWire or PulseAudio"
+            )
+            raise DeviceError(
+                f"The virtual microphone {self._name} has stopped: {why}, then start mien again."
+            )
 
     def hush(self, epoch: int) -> None:
         if self._elastic is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mien.errors import DeviceError
 from mien.frames import AudioFrame, VideoFrame
 from mien.stage import Context, Output
+from mien.tasks import open_beside
 from mien_virtualcam.settings import Settings, read_settings
 from mien_virtualcam.setup import why_not
 
@@ -38,11 +39,14 @@ class VirtualCameraOutput(Output):
 
         settings = read_settings(context.settings)
         self._wide = Widescreen(settings.width, settings.height)
-        self._thread = ThreadPoolExecutor(1, "virtualcam")
-        loop = asyncio.get_running_loop()
         device = self._device or settings.device or None
-        camera = await loop.run_in_executor(self._thread, _opened, settings, context.fps, device)
+        camera = await open_beside(
+            lambda: _opened(settings, context.fps, device),
+            lambda opened: opened.close(),
+            "opening of the virtual camera",
+        )
         self._camera = camera
+        self._thread = ThreadPoolExecutor(1, "virtualcam")
         context.notice(f"The virtual camera is {camera.device}; choose it in your call program.")
 
     async def video(self, frame: VideoFrame) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from mien.config import explain
-from mien.errors import ConfigError
+from mien.config import Section, read_table
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """Immutable; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     width: Annotated[int, Field(ge=64, le=3840, multiple_of=2)] = 1280
     height: Annotated[int, Field(ge=64, le=2160, multiple_of=2, validate_default=True)] = 720
@@ -32,7 +29,4 @@ class Settings(BaseModel):
 
 def read_settings(table: Mapping[str, Any]) -> Settings:
     """Raises `ConfigError` that names the key."""
-    try:
-        return Settings.model_validate(dict(table))
-    except ValidationError as error:
-        raise ConfigError(explain(error, Settings, "[plugin.virtualcam]")) from None
+    return read_table(Settings, table, "virtualcam")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import tempfile
@@ -19,7 +18,9 @@ from starlette.exceptions import HTTPException
 import mien
 from mien.avatar.package import Consent
 from mien.avatar.portrait import read_background
+from mien.numbers import json_object
 from mien.stage import Source
+from mien.tasks import to_end
 from mien_webrtc import pictures
 from mien_webrtc.clip import ClipSource
 from mien_webrtc.problems import Problem
@@ -34,6 +35,8 @@ _AGREED = {"true", "1", "yes", "on"}
 def router(rooms: Rooms, *, auth_required: bool) -> APIRouter:
     """Everything under /api."""
     routes = APIRouter(prefix="/api")
+    # A large picture takes hundreds of megabytes while it is decoded: the next one waits, on the disk.
+    decoding = asyncio.Lock()
 
     @routes.get("/status")
     async def status(request: Request) -> dict[str, Any]:
@@ -112,10 +115,11 @@ def router(rooms: Rooms, *, auth_required: bool) -> APIRouter:
     @routes.post("/sessions/{name}/background")
     async def background(request: Request, name: str) -> Response:
         session = (await rooms.get(name)).session
-        async with _form(request) as form:
+        async with _form(request) as form, decoding:
             data = await _file(form, "image", "background", "photo").read()
-        behind = session.controls.background.rgb
-        session.set_background_image(await asyncio.to_thread(read_background, data, behind))
+            behind = session.controls.background.rgb
+            image = await to_end(asyncio.to_thread(read_background, data, behind))
+        session.set_background_image(image)
         session.update_controls({"background": {"mode": "image"}})
         return Response(status_code=204)
 
@@ -178,12 +182,9 @@ def _file(form: FormData, *names: str) -> UploadFile:
 async def _json_object(request: Request) -> dict[str, Any]:
     body = await request.body()
     try:
-        value = json.loads(body or b"{}")
-    except (ValueError, RecursionError):  # the latter: nested too deeply
-        value = None
-    if not isinstance(value, dict):
-        raise Problem(400, "bad-json", "The body is no JSON object", 'Send {"name": "..."} or {}.')
-    return value
+        return json_object(body or b"{}")
+    except ValueError:
+        raise Problem(400, "bad-json", "The body is no JSON object", 'Send {"name": "..."} or {}.') from None
 
 
 async def clip_source(rooms: Rooms, upload: UploadFile) -> Source:
@@ -202,7 +203,7 @@ async def clip_source(rooms: Rooms, upload: UploadFile) -> Source:
             shutil.copyfileobj(upload.file, file, 1 << 20)
 
     try:
-        await asyncio.to_thread(keep)
+        await to_end(asyncio.to_thread(keep))
         return ClipSource(rooms.engine.file_source(path)(), path, title)
     except BaseException:
         path.unlink(missing_ok=True)

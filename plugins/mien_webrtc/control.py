@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from mien.errors import MienError
 from mien.face.emotions import NAMES as EMOTION_NAMES
 from mien.face.rig import ARKIT_NAMES
+from mien.numbers import json_object
 
 if TYPE_CHECKING:
     from mien_webrtc.room import Room
@@ -89,6 +90,7 @@ class ControlHub:
         self._tasks: list[asyncio.Task[None]] = []
         self._controls: Message | None = None
         self._title = ""
+        self._lost_by = ""
 
     async def serve(self, socket: WebSocket) -> None:
         """Talk to one page until it leaves."""
@@ -154,6 +156,7 @@ class ControlHub:
             return
         self._controls = self._room.session.controls.model_dump()
         self._title = self._avatar_title()
+        self._lost_by = self._room.session.recording_lost_by
         self._tasks = [
             asyncio.create_task(self._tell_stats(), name=f"{self._room.name} stats"),
             asyncio.create_task(self._tell_notices(), name=f"{self._room.name} notices"),
@@ -176,8 +179,9 @@ class ControlHub:
             self.broadcast({"type": "notice", **notice})
 
     def _tell_changes(self) -> None:
-        """Controls and avatar may be changed by anybody, not only by these pages."""
-        controls = self._room.session.controls.model_dump()
+        """Controls and avatar may be changed by anybody, not only by these pages; and a recording may end by itself."""
+        session = self._room.session
+        controls = session.controls.model_dump()
         if controls != self._controls:
             self._controls = controls
             self.broadcast({"type": "controls", "controls": controls})
@@ -185,14 +189,18 @@ class ControlHub:
         if title != self._title:
             self._title = title
             self.broadcast({"type": "avatar", "title": title})
+        if (lost_by := session.recording_lost_by) != self._lost_by:
+            self._lost_by = lost_by
+            if lost_by:
+                self.broadcast({"type": "recording", "state": "off", "reason": lost_by})
 
     # --- in ---------------------------------------------------------------------------------------------
 
     async def _receive(self, connection: Connection, text: str) -> None:
         try:
-            message = json.loads(text)
-        except (ValueError, RecursionError):
-            message = None
+            message = json_object(text)
+        except ValueError:
+            message = {}
         try:
             match message:
                 case {"type": "set", "controls": dict() as controls}:
@@ -216,6 +224,7 @@ class ControlHub:
                 session.calibrate()
             case "record":
                 await session.start_recording()
+                self._lost_by = ""
                 self.broadcast({"type": "recording", "state": "on"})
             case "stop_recording":
                 message: Message = {"type": "recording", "state": "off"}

@@ -48,8 +48,8 @@ def to_rgb(picture: av.VideoFrame) -> Bytes:
 
 
 class VideoDecoder:
-    """Decodes one stream. `deliver` is called on the decoder's thread with pictures stamped with the
-    arrival of their first packet.
+    """Decodes one stream. `deliver` is called on the decoder's thread, which begins with the first picture, with
+    pictures stamped with the arrival of their first packet.
 
     Nothing is decoded before a key frame or after a break (`put` says so); `wants_keyframe` tells, at
     most twice a second, when one should be asked for.
@@ -70,8 +70,7 @@ class VideoDecoder:
         """decoded, but not converted: a newer picture was there already"""
         self.given_up = 0
         """never decoded: what they refer to is missing, or too many waited"""
-        self._thread = threading.Thread(target=self._run, name="mien-video-decoder", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def put(self, codec: str, frame: AssembledFrame, *, after_loss: bool = False) -> bool:
         """Queue a picture; True when it is one that starts afresh, or that continues what is decodable."""
@@ -89,6 +88,9 @@ class VideoDecoder:
                 self._give_up_waiting()  # it is older than a picture that needs none of it
                 self._blind = False
             self._queue.append(Coded(codec, frame))
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="mien-video-decoder", daemon=True)
+                self._thread.start()
             self._wake.notify()
         return True
 
@@ -117,7 +119,8 @@ class VideoDecoder:
             self._closed = True
             self._queue.clear()
             self._wake.notify()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         name, decoder = "", None

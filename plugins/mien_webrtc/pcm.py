@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MediaError
-from mien.frames import Float
-
-LOWEST_RATE, HIGHEST_RATE = 8_000, 96_000
+from mien.frames import HIGHEST_RATE, LOWEST_RATE, Float
 
 ENCODINGS = {"u8": 1, "s16le": 2, "s16be": 2, "s24le": 3, "s32le": 4, "f32le": 4}
 """Name of a sample's form -> its bytes."""

@@ -78,21 +78,21 @@ class Peer:
         """
         self._offer = offer
         self.pc.on("connectionstatechange", self._changed)
-        add(self.pc)
-        prepare_gathering(self.pc, loopback=self._loopback)
         try:
-            await self.pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-            ready(self.pc.getTransceivers())
-            await self.pc.setLocalDescription(await self.pc.createAnswer())
-        except (
-            InternalError,
-            InvalidAccessError,
-            InvalidStateError,
-            OperationError,
-            *PARSE_ERRORS,
-        ) as error:
-            await self.close()
-            raise malformed(str(error) or "It could not be answered.") from error
+            add(self.pc)
+            prepare_gathering(self.pc, loopback=self._loopback)
+            try:
+                await self.pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+                ready(self.pc.getTransceivers())
+                await self.pc.setLocalDescription(await self.pc.createAnswer())
+            except (
+                InternalError,
+                InvalidAccessError,
+                InvalidStateError,
+                OperationError,
+                *PARSE_ERRORS,
+            ) as error:
+                raise malformed(str(error) or "It could not be answered.") from error
         except BaseException:
             await self.close()
             raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mien.stage import Kind, Plugin, Provides
 
 plugin = Plugin(
@@ -23,6 +21,5 @@ plugin = Plugin(
     requires=("aiortc", "av", "cv2", "fastapi", "multipart", "prometheus_client", "uvicorn", "websockets"),
     install='pip install "mien[webrtc]"',
     doctor="mien_webrtc.doctor:checks",
-    folder=Path(__file__).parent,
     settings="mien_webrtc.settings:WebrtcSettings",
 )

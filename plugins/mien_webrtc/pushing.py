@@ -179,11 +179,14 @@ class PushSource(Source):
         if self._queued_ns and self._queued_ns + chunk.left_ns > OVERFLOW * self._buffer_s * NS_PER_S:
             self.given_up += 1
             return False
-        self._queued_ns += chunk.left_ns
-        if self._chunks and self._chunks[-1].takes(chunk):  # grains of sand would fill the memory
-            self._chunks[-1].append(samples)
+        last = self._chunks[-1] if self._chunks else None
+        if last is not None and last.takes(chunk):  # grains of sand would fill the memory
+            self._queued_ns -= last.left_ns
+            last.append(samples)
+            self._queued_ns += last.left_ns
         else:
             self._chunks.append(chunk)
+            self._queued_ns += chunk.left_ns
         if self.queued_s >= self._buffer_s:
             self._room.clear()
             if not self._full:
@@ -295,10 +298,11 @@ class PushSource(Source):
         self._quiet_ns = 0
         chunk = self._chunks[0]
         self._rate = chunk.rate
+        self._queued_ns -= chunk.left_ns
         frame = self._stamped(chunk.take())
+        self._queued_ns += chunk.left_ns
         if chunk.used == len(chunk.samples):
             self._chunks.popleft()
-        self._queued_ns = sum(chunk.left_ns for chunk in self._chunks)
         self._played_ns += frame.duration_ns
         self._sounded_ns = self._due_ns
         self._active_ns = self._clock.now_ns()

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from aiortc import RTCPeerConnection, RTCRtpCodecCapability, RTCRtpSender, RTCRtpTransceiver
 
@@ -17,7 +18,7 @@ from mien.stage import Source
 from mien_webrtc.control import ControlHub
 from mien_webrtc.ice import IceServer
 from mien_webrtc.offers import Offer, Section, with_rate_hints
-from mien_webrtc.peer import Peer
+from mien_webrtc.peer import Peer, Role
 from mien_webrtc.problems import RETRY_AFTER_S, Problem, ending
 from mien_webrtc.reports import stamp_reports
 from mien_webrtc.settings import WebrtcSettings
@@ -32,6 +33,13 @@ TAKEOVER_S = 1.5
 
 KEPT_RECORDINGS = 32
 WATCH_INTERVAL_S = 0.5
+
+
+class Publisher(NamedTuple):
+    """Who drives over the network, or is about to."""
+
+    peer: Peer
+    source: WhipSource
 
 
 class Room:
@@ -53,6 +61,7 @@ class Room:
         """how long the session outlives the last connection; None: it was not opened over the network"""
         self.recordings: dict[str, Path] = {}
         self.peers: dict[str, Peer] = {}
+        self._leaving: set[Peer] = set()  # whose connection is closed and what hung on it not yet
         self.hub = ControlHub(self)
         self.clock = clock
         self._server = server
@@ -61,13 +70,13 @@ class Room:
         self._on_empty = on_empty
         self._output: WhepOutput | None = None
         self._viewers: dict[str, Viewer] = {}
-        self._publisher: tuple[Peer, WhipSource] | None = None
+        self._publisher: Publisher | None = None
         self._microphones: dict[str, Microphone] = {}
         self._clip: Source | None = None
         self._watchdog: asyncio.Task[None] | None = None
         self._arriving = 0
         self.closing = False
-        self._watching = asyncio.Lock()  # while viewers and the output change
+        self._watching = asyncio.Lock()  # while viewers and the output change, one at a time
         self._driving = asyncio.Lock()  # while one who drives gives way to the next
 
     @property
@@ -84,7 +93,7 @@ class Room:
     @property
     def source(self) -> WhipSource | None:
         """The publisher's media, when somebody publishes."""
-        return self._publisher[1] if self._publisher else None
+        return self._publisher.source if self._publisher else None
 
     def check_open(self) -> None:
         """Raises `Problem` 503 once the room is being closed: nobody who comes then would be let out again."""
@@ -164,7 +173,7 @@ class Room:
             self.check_open()
             peer = self._peer("publisher", loopback=loopback)
             source = WhipSource(self.clock, title, on_closed=peer.end)
-            self._publisher = (peer, source)
+            self._publisher = Publisher(peer, source)
             self.peers[peer.id] = peer
             self._watch_over()
         video = offer.section("video")
@@ -235,7 +244,7 @@ class Room:
     async def release(self) -> None:
         """Whoever came over the network stops driving."""
         if self._publisher is not None:
-            await self._publisher[0].close()
+            await self._publisher.peer.close()
         if self._clip is not None:
             clip, self._clip = self._clip, None
             await self.session.detach_source(clip)
@@ -263,9 +272,9 @@ class Room:
             self._arriving -= 1
             await self.left()
 
-    def _peer(self, role: str, *, loopback: bool) -> Peer:
+    def _peer(self, role: Role, *, loopback: bool) -> Peer:
         return Peer(
-            "viewer" if role == "viewer" else "publisher",
+            role,
             self._ice_servers,
             loopback=loopback,
             connect_timeout_s=self.settings.connect_timeout_s,
@@ -285,35 +294,42 @@ class Room:
                 if viewer.gone:
                     self.peers[peer_id].end()
             if self._publisher is not None:
-                peer, source = self._publisher
-                self._let_go_if_silent(peer, source)
+                self._end_if_silent(*self._publisher)
             for microphone in self._microphones.values():
-                self._let_go_if_silent(microphone.peer, microphone.source)
+                self._end_if_silent(microphone.peer, microphone.source)
 
-    def _let_go_if_silent(self, peer: Peer, source: WhipSource) -> None:
+    def _end_if_silent(self, peer: Peer, source: WhipSource) -> None:
         silent = source.silent_s(self.clock.now_ns())
         if silent is not None and silent > self.settings.silence_timeout_s:
             peer.end(f"The publisher has sent nothing for {silent:.0f} s; it is let go.")
 
     async def _connected(self, peer: Peer) -> None:
-        if self._publisher is not None and self._publisher[0] is peer:
+        if self._publisher is not None and self._publisher.peer is peer:
             self._clip = None
-            self._publisher[1].connected()
-            await self.session.attach_source(self._publisher[1])
+            self._publisher.source.connected()
+            await self.session.attach_source(self._publisher.source)
         elif (microphone := self._microphones.get(peer.id)) is not None:
             microphone.source.connected()
             await self.voice.speak(microphone)
 
     async def _closed(self, peer: Peer, reason: str) -> None:
         self.peers.pop(peer.id, None)
-        if reason:
-            self.hub.notice("warning", reason)
+        self._leaving.add(peer)
+        try:
+            if reason:
+                self.hub.notice("warning", reason)
+            await self._let_go(peer)
+        finally:
+            self._leaving.discard(peer)
+        await self.left()
+
+    async def _let_go(self, peer: Peer) -> None:
+        """Give back what hung on its connection."""
         viewer = self._viewers.pop(peer.id, None)
         if viewer is not None:
             await self._viewer_left(viewer)
-        if self._publisher is not None and self._publisher[0] is peer:
-            _, source = self._publisher
-            self._publisher = None
+        if self._publisher is not None and self._publisher.peer is peer:
+            source, self._publisher = self._publisher.source, None
             source.end()
             await self.session.detach_source(source)
             await source.close()  # it may never have been attached
@@ -321,7 +337,6 @@ class Room:
             microphone.source.end()
             await self.voice.leave(microphone)
             await microphone.source.close()
-        await self.left()
 
     async def left(self) -> None:
         """Somebody left; the last one may end the session."""
@@ -347,7 +362,7 @@ class Room:
         if self._watchdog is not None:
             self._watchdog.cancel()
             await asyncio.gather(self._watchdog, return_exceptions=True)
-        peers = (peer.close() for peer in list(self.peers.values()))
+        peers = (peer.close() for peer in {*self.peers.values(), *self._leaving})
         await asyncio.gather(self.hub.close(), self.voice.close(), *peers)
 
 

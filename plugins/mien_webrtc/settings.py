@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from mien.config import explain
-from mien.errors import ConfigError
+from mien.config import Section, read_table
 
 
-class WebrtcSettings(BaseModel):
+class WebrtcSettings(Section):
     """Validated `[plugin.webrtc]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast"] = "superfast"
     """libx264's effort; superfast costs 3 ms of CPU for 512x512"""
@@ -33,7 +30,4 @@ class WebrtcSettings(BaseModel):
     @classmethod
     def parse(cls, table: Mapping[str, Any]) -> WebrtcSettings:
         """Raises `ConfigError` that names the key."""
-        try:
-            return cls.model_validate(dict(table))
-        except ValidationError as error:
-            raise ConfigError(explain(error, cls, "[plugin.webrtc]")) from None
+        return read_table(cls, table, "webrtc")

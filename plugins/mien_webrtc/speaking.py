@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ from fastapi import Request, WebSocket
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from mien.clock import NS_PER_MS
 from mien.errors import MediaError
+from mien.numbers import json_object, whole
 from mien_webrtc.control import Connection, Message
 from mien_webrtc.pcm import PcmReader, Reader, WavReader, reader_for
 from mien_webrtc.problems import Problem
@@ -45,14 +44,10 @@ class Pusher(Speaker):
 
     def __init__(self, room: Room) -> None:
         session = room.session
-
-        def delay_ns() -> int:
-            return int(session.snapshot().get("sound_delay_ms", 0.0) * NS_PER_MS)
-
         self._source = PushSource(
             room.clock,
             self.happened,
-            delay_ns=delay_ns,
+            delay_ns=lambda: session.sound_delay_ns,
             buffer_s=room.settings.voice_buffer_s,
             title="a program's voice",
         )
@@ -160,9 +155,9 @@ class SocketPusher(Pusher):
 
     def _obey(self, text: str) -> None:
         try:
-            message = json.loads(text)
-        except (ValueError, RecursionError):
-            message = None
+            message = json_object(text)
+        except ValueError:
+            message = {}
         match message:
             case {"type": "clear"}:
                 self._restart_reader()
@@ -305,6 +300,6 @@ def asked_reader(asked: Mapping[str, Any], content_type: str = "") -> Reader:
 def _number(asked: Mapping[str, Any], name: str, usual: int) -> int:
     given = asked.get(name, usual)
     try:
-        return int(given)
+        return whole(given)
     except (TypeError, ValueError):
         raise MediaError(f"{name}={given} is no number. Say, for example, {name}={usual}.") from None

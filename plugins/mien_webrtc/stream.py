@@ -148,7 +148,8 @@ class PacketTrack(MediaStreamTrack):
 class Stream(ABC, Generic[In]):
     """The thread, the hand-over in and the fan-out; what is encoded how is the subclass's.
 
-    Runs only while there are tracks. All methods but `put` are called on the event loop.
+    Runs only while there are tracks. All methods but `put` are called on the event loop, `subscribe` never while
+    `close` is under way: the room lets viewers in and out one at a time.
     """
 
     kind: str

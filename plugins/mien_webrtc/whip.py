@@ -22,8 +22,8 @@ class WhipSource(Source):
     """Yields the newest decoded picture and all sound.
 
     Pictures are stamped with the arrival of their first packet, so the trace's `receive` holds what the
-    network needed for the rest of them, decoding and hand-over. Decoding starts with `listen`, on a thread
-    of its own; `on_closed` tells that the session let go of the source.
+    network needed for the rest of them, decoding and hand-over. They are decoded on a thread of their own, which
+    begins with the first; `on_closed` tells that the session let go of the source.
     """
 
     def __init__(

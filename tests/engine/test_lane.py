@@ -53,16 +53,30 @@ async def test_what_takes_long_holds_up_no_frame(lanes):
     assert lanes.idle
 
 
+async def test_one_avatar_that_is_made_holds_up_nothing_that_is_opened():
+    lanes, done = Lanes(1), threading.Event()
+    try:
+        making = asyncio.ensure_future(lanes.run(done.wait))
+        async with asyncio.timeout(10):
+            assert await lanes.run(lambda: "open") == "open"
+        assert not making.done()
+        done.set()
+        await making
+    finally:
+        done.set()
+        lanes.stop()
+
+
 async def test_stopping_forgets_what_waits_to_be_opened(lanes):
-    begun, gate = threading.Event(), threading.Event()
-    first = asyncio.create_task(lanes.run(lambda: (begun.set(), gate.wait(30))[1]))
+    begun, gate = threading.Barrier(3), threading.Event()
+    first = [asyncio.create_task(lanes.run(lambda: (begun.wait(30), gate.wait(30))[1])) for _ in range(2)]
     second = asyncio.create_task(lanes.run(lambda: 42))
-    assert await asyncio.to_thread(begun.wait, 30)
+    await asyncio.to_thread(begun.wait, 30)
     stopping = asyncio.create_task(asyncio.to_thread(lanes.stop))
     with pytest.raises(asyncio.CancelledError):
         await second
     gate.set()
-    assert await first
+    assert all(await asyncio.gather(*first))
     await stopping
     with pytest.raises(RuntimeError, match="stopped"):
         await lanes.run(lambda: 42)

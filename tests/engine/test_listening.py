@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mien.cli.listening import has_microphone, keep_listening, voice_factory
+from mien.cli.listening import keep_listening, voice_factory
 from mien.cli.live import Live
 from mien.cli.machine import with_microphone
 from mien.cli.pushing import Place, push
@@ -106,7 +106,7 @@ def test_which_voice_is_meant() -> None:
     with pytest.raises(PluginError, match="microphone"):
         voice_factory(FakeEngine("demo"), RunSection(microphone="microphone"))  # type: ignore[arg-type]
     assert voice_factory(FakeEngine("demo"), RunSection(drive="voice")) is None  # type: ignore[arg-type]
-    assert not has_microphone(FakeEngine("demo"))  # type: ignore[arg-type]
+    assert not FakeEngine("demo").registry.sees("microphone")
 
 
 # --- pushing ------------------------------------------------------------------------------------------------

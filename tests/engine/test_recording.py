@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from mien.clock import NS_PER_S
+from mien.config import load_config
+from mien.engine import Engine
 from mien.errors import MediaError
 from mien.recording import Recording
 from mien.stage import Kind
-from mien.testing.stages import MemoryOutput
-from world import FakeRegistry
+from mien.testing.clock import VirtualClock
+from mien.testing.stages import GreyRenderer, MemoryOutput
+from world import FakeRegistry, avatar
 
 pytestmark = pytest.mark.unit
 
@@ -52,3 +56,57 @@ async def test_one_without_a_single_picture_is_no_file_and_says_so(tmp_path, mon
         await recording.stop()
     assert not recording.running
     assert await recording.stop() is None
+
+
+async def test_one_whose_output_failed_is_over_and_says_why_until_the_next(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    made = []
+
+    def make(path):
+        made.append(MemoryOutput())
+        return made[-1]
+
+    async def nothing(*_):
+        """Opened and closed."""
+
+    recording = Recording("main", FakeRegistry({(Kind.OUTPUT, "file"): make}), nothing, nothing, lambda: True)
+    await recording.start()
+    assert not recording.lost(MemoryOutput(), MediaError("Somebody else's."))
+    assert recording.running
+    assert recording.lost(made[0], MediaError("The disk is full."))
+    assert not recording.running
+    assert recording.lost_by == "The disk is full."
+    await recording.start()
+    assert recording.running
+    assert recording.lost_by == ""
+    assert recording.lost(made[1], MemoryError())
+    assert recording.lost_by == "MemoryError"
+
+
+class FullDisk(MemoryOutput):
+    async def video(self, frame):
+        raise MediaError("The disk is full.")
+
+
+async def test_a_session_whose_file_fails_goes_on_and_says_that_it_records_no_more(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    files = [FullDisk(), MemoryOutput()]
+    registry = FakeRegistry(
+        {(Kind.RENDERER, "grey"): GreyRenderer, (Kind.OUTPUT, "file"): lambda path: files.pop(0)}
+    )
+    engine = Engine(load_config(None, ()), registry, clock := VirtualClock())
+    clock._settled = lambda: engine.lanes.idle
+    try:
+        session = await engine.open_session("main", avatar=avatar())
+        await session.start_recording()
+        assert session.recording
+        await clock.advance(NS_PER_S)
+        assert not session.snapshot()["recording"]
+        assert session.recording_lost_by == "The disk is full."
+        assert await session.stop_recording() is None
+        await session.start_recording()
+        await clock.advance(NS_PER_S)
+        assert session.recording
+        assert session.recording_lost_by == ""
+    finally:
+        await engine.close()

@@ -106,5 +106,5 @@ async def test_avatars_are_made_one_at_a_time(monkeypatch):
         with pytest.raises(CapacityError):
             await second.make_avatar(b"photo", CONSENT, "Grace")
         gate.set()
-        await w.engine.lanes.run(lambda: None)  # its turn comes after the one that nobody waits for
+        await asyncio.wait([w.engine._workshop._making])
         assert await second.make_avatar(b"photo", CONSENT, "Grace") is made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,6 +219,23 @@ def test_the_same_person_takes_all_of_it_and_another_the_coarse_part() -> None:
             found = skin.step(seen, own, Controls(), 0.0, 0.04)
         assert found is not None
         assert np.allclose(found, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"model": "no-such-model"},
+        {"model": "a" * 5000},
+        {"model": "a/b"},
+        {"identity": np.zeros(999, np.float32)},
+    ],
+)
+def test_a_face_of_a_model_that_is_not_here_moves_no_skin(strange: dict[str, Any]) -> None:
+    skin = SkinDetail(_subject())
+    seen = FaceParams(0, detail=_lattice())
+    found = skin.step(seen, replace(_subject(), **strange), Controls(), 0.0, 0.04)
+    assert found is not None
+    assert not found.any()
 
 
 def test_hair_and_neck_follow_their_owner_only() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mien.errors import ConsentError, PackageError
+from mien.face.assets import NAME_PATTERN
 
 FORMAT: Final = "mien-avatar"
 VERSION = 1
@@ -26,8 +27,7 @@ MAX_SHORT = 200
 """Characters of a title, a name, a date."""
 
 _Short = Annotated[str, Field(max_length=MAX_SHORT)]
-_ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-"""Of a face model as it is installed: never a path, because whoever loads models also takes paths."""
+_ModelName = Annotated[str, Field(pattern=rf"^{NAME_PATTERN}$")]
 _Side = Annotated[int, Field(ge=1, le=16384)]
 _Pixels = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 

@@ -49,7 +49,7 @@ class Portrait:
 
 def read_portrait(
     source: str | Path | bytes,
-    name: str = "the picture",
+    name: str = "The picture",
     notice: Callable[[str], None] = lambda _: None,
     *,
     max_pixels: int = MAX_PIXELS,

@@ -6,10 +6,9 @@ from mien.backoff import back_off_ns
 from mien.clock import Clock
 from mien.config import RunSection
 from mien.engine import Engine
-from mien.plugins import resolve
 from mien.session import Session
 from mien.sources import SourceFactory
-from mien.stage import Kind, Source
+from mien.stage import Kind
 
 MICROPHONE = "microphone"
 """The source that is one, and what `[run] microphone` begins with."""
@@ -22,21 +21,12 @@ def voice_factory(engine: Engine, run: RunSection) -> SourceFactory | None:
     one is asked for and nothing is installed to open it.
     """
     spec = run.microphone
-    if not spec and run.drive in {"voice", "both"} and has_microphone(engine):
+    if not spec and run.drive in {"voice", "both"} and engine.registry.sees(MICROPHONE):
         spec = MICROPHONE
     if not spec:
         return None
     engine.registry.find(Kind.SOURCE, spec.partition(":")[0])
     return engine.source_factory(spec)
-
-
-def has_microphone(engine: Engine) -> bool:
-    """Whether a plugin for them is installed and sees one."""
-    for offer in engine.registry.offers(Kind.SOURCE):
-        if offer.provides.name == MICROPHONE and not offer.missing:
-            source: type[Source] = resolve(offer.provides.factory)
-            return source.available()
-    return False
 
 
 async def keep_listening(session: Session, make_source: SourceFactory, clock: Clock) -> None:

@@ -41,7 +41,7 @@ class Live:
     async def saved(self) -> None:
         """Return when nothing is being written that would be lost if the process ended now."""
         sessions = self._engine.sessions.values() if self._engine is not None else ()
-        if self._written or any(session.snapshot()["recording"] for session in sessions):
+        if self._written or any(session.recording for session in sessions):
             await self._saved.wait()
 
     async def run(self) -> None:
@@ -81,7 +81,7 @@ class Live:
         session.on_tracked = FaceWatch(session).tracked
         self._hold(_tell_notices(session), "notices")
         await self._write_to(session, outputs)
-        if self._source == "auto" and not engine.has_camera():
+        if self._source == "auto" and not engine.registry.sees("camera"):
             typer.echo("No camera, so the built-in demo performance drives.")
         # What was asked for by name is there from the start, or nothing is; later the session goes on without.
         await session.drive(make_source, must_open=self._source != "auto")

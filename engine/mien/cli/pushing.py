@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from mien.errors import AddressError, InputError
+from mien.numbers import json_object
 
 _PATIENCE_S = 2.0
 """For an engine to be told that it shall be silent."""
@@ -147,8 +147,8 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
     length = headers.get("content-length", "")
     data = await reader.readexactly(int(length)) if length.isdecimal() else await reader.read()
     try:
-        body = json.loads(data or b"{}")
+        body = json_object(data or b"{}")
     except ValueError:
         body = {}
     number = status.split(" ")[1] if " " in status else ""
-    return int(number) if number.isdecimal() else 0, body if isinstance(body, dict) else {}
+    return int(number) if number.isdecimal() else 0, body

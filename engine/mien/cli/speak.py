@@ -105,6 +105,7 @@ async def _decoded(config: Config, path: Path) -> AsyncGenerator[bytes]:
     from mien.clock import OfflineClock
     from mien.context import Services, StageContext
     from mien.frames import AudioFrame
+    from mien.performance.pcm import to_pcm16
     from mien.plugins import Registry
     from mien.stage import Kind, Source
 
@@ -120,7 +121,7 @@ async def _decoded(config: Config, path: Path) -> AsyncGenerator[bytes]:
             if isinstance(item, AudioFrame):
                 spoke = True
                 both = np.broadcast_to(item.samples, (len(item.samples), 2))
-                yield np.round(np.clip(both, -1, 1) * 32767).astype("<i2").tobytes()
+                yield to_pcm16(both)
     finally:
         await source.close()
         services.close()

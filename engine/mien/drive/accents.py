@@ -6,13 +6,13 @@ Speakers mark stress with the head, most with a small nod down on the syllable (
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from mien.clock import NS_PER_S
+from mien.drive.following import covered
 from mien.drive.heard import Heard
 from mien.drive.loop import Loop, LoopedMotion, minimum_jerk
 from mien.face.retargeting import EXPRESSION, GAZE, HEAD, MOTION_SIZE, SHIFT, Motion
@@ -80,11 +80,11 @@ class Accents:
         return motion
 
     def _follow(self, time_ns: int, intensity: float, elapsed_s: float) -> None:
-        self._fast += (intensity - self._fast) * _share(elapsed_s, _FAST_S)
-        self._slow += (intensity - self._slow) * _share(elapsed_s, _SLOW_S)
+        self._fast += (intensity - self._fast) * covered(elapsed_s, _FAST_S)
+        self._slow += (intensity - self._slow) * covered(elapsed_s, _SLOW_S)
         talks = self._fast > _SPEAKING
         goal = 1.0 if talks else 0.0
-        self.speaking += (goal - self.speaking) * _share(elapsed_s, _BEGINS_S if talks else _ENDS_S)
+        self.speaking += (goal - self.speaking) * covered(elapsed_s, _BEGINS_S if talks else _ENDS_S)
         over = self._fast - self._slow
         if over < _STANDS_BACK:
             self._ready = True
@@ -117,7 +117,3 @@ def _sway(seed: int) -> LoopedMotion:
     for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"):
         samples[:, EXPRESSION.start + INDEX[name]] = np.maximum(loop.noise(rng, 0.15, 1.0, 0.05), 0)
     return LoopedMotion(loop, samples)
-
-
-def _share(elapsed_s: float, time_s: float) -> float:
-    return 1.0 - math.exp(-elapsed_s / time_s)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from mien.controls import Controls
+from mien.drive.following import covered
 from mien.face.emotions import emotion_expression, with_emotion
 from mien.face.retargeting import EXPRESSION, GAZE, HEAD, MOTION_SIZE, Motion, edited
 from mien.face.rig import INDEX
@@ -47,15 +46,15 @@ class Editor:
             self._wanted = controls
             self._goal = _offset(controls)
             self._emotion_goal = _emotion(controls, self._avatar)
-        share = 1.0 - math.exp(-elapsed_s / _TIME_CONSTANT_S)
-        self._head_strength += (controls.head_strength - self._head_strength) * share
-        self._expression_strength += (controls.expression_strength - self._expression_strength) * share
-        self._offset = self._offset + (self._goal - self._offset) * np.float32(share)
+        part = covered(elapsed_s, _TIME_CONSTANT_S)
+        self._head_strength += (controls.head_strength - self._head_strength) * part
+        self._expression_strength += (controls.expression_strength - self._expression_strength) * part
+        self._offset = self._offset + (self._goal - self._offset) * np.float32(part)
         if self._emotion is not self._emotion_goal:
-            share = 1.0 - math.exp(-elapsed_s / _EMOTION_S)
+            part = covered(elapsed_s, _EMOTION_S)
             change = self._emotion_goal - self._emotion
             near = float(np.abs(change).max()) < 1e-3
-            self._emotion = self._emotion_goal if near else self._emotion + change * np.float32(share)
+            self._emotion = self._emotion_goal if near else self._emotion + change * np.float32(part)
 
     def apply(self, motion: Motion) -> Motion:
         result = edited(motion, self._head_strength, self._expression_strength, self._offset)

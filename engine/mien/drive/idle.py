@@ -5,6 +5,7 @@ It is made of layers, so that `drive.liveliness` can give more of one and less o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -80,13 +81,12 @@ def idle_layers(seed: int) -> IdleLayers:
     )
 
 
-@lru_cache(maxsize=16)
-def blinking(seed: int, least: float, most: float) -> LoopedMotion:
-    """(1,) the lids, 0 to 1, in the blinks of `idle_layers` with a rank from `least` to below `most`."""
+def blinking(seed: int, blinks: Sequence[tuple[float, float]], least: float, most: float) -> LoopedMotion:
+    """(1,) the lids, 0 to 1, in those of `blinks` (`IdleLayers`) with a rank from `least` to below `most`."""
     rng = np.random.default_rng([seed, 4])
     loop = Loop(IDLE_S)
     lids = loop.zeros()
-    for time_s, rank in idle_layers(seed).blinks:
+    for time_s, rank in blinks:
         shape = blink_shape(rng)
         if least <= rank < most:
             loop.add(lids, time_s, shape)

@@ -11,6 +11,7 @@ from mien.drive.accents import Accents
 from mien.drive.eyes import eyes_in_head
 from mien.drive.heard import Heard
 from mien.drive.idle import blinking, idle_layers
+from mien.drive.loop import LoopedMotion
 from mien.face.retargeting import EXPRESSION, GAZE, HEAD, SHIFT, Motion
 from mien.face.rig import INDEX
 
@@ -27,6 +28,8 @@ class Liveliness:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._layers = idle_layers(seed)
+        self._made: dict[tuple[float, float], tuple[LoopedMotion, LoopedMotion]] = {}
+        self._blinks(1.0)  # which takes some milliseconds
         self._accents = Accents(seed)
         self._talkative = False
 
@@ -43,14 +46,26 @@ class Liveliness:
 
     def _lids(self, time_ns: int, amount: float) -> float:
         """How far they are closed by blinks."""
-        # Amounts go in tenths: each has a track of its own.
-        usual = round(_USUAL_RANK * amount, 1)
-        more = min(round(_TALKING_RANK * amount, 1), 1.0)
-        lids = float(blinking(self._seed, 0.0, usual).at(time_ns)[0])
-        extra = float(blinking(self._seed, usual, more).at(time_ns)[0])
+        lids, extra = (float(track.at(time_ns)[0]) for track in self._blinks(amount))
         if extra == 0:  # one that has begun is ended
             self._talkative = self._accents.speaking > _TALKING
         return max(lids, extra) if self._talkative else lids
+
+    def _blinks(self, amount: float) -> tuple[LoopedMotion, LoopedMotion]:
+        """The lids in the usual blinks, and in those that come on top while it speaks; made once for each tenth."""
+        ranks = usual, more = _ranks(amount)
+        if ranks not in self._made:
+            blinks = self._layers.blinks
+            self._made[ranks] = (
+                blinking(self._seed, blinks, 0.0, usual),
+                blinking(self._seed, blinks, usual, more),
+            )
+        return self._made[ranks]
+
+
+def _ranks(amount: float) -> tuple[float, float]:
+    """Below which ranks there are blinks, and more while it speaks. In tenths, of which there are few."""
+    return round(_USUAL_RANK * amount, 1), min(round(_TALKING_RANK * amount, 1), 1.0)
 
 
 def _breathe(motion: Motion, chest: float) -> None:

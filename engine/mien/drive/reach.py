@@ -7,12 +7,12 @@ the same for the same frames.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
 from mien.clock import NS_PER_S
+from mien.drive.following import covered
 from mien.face.lips import parted
 from mien.face.retargeting import BLINK, Reference
 from mien.face.rig import INDEX, names_mask
@@ -104,14 +104,10 @@ class Reach:
         """now: how far open the mouth is, the smile, the brows."""
         for region, value in enumerate(now):
             over = value - self._furthest[region]
-            rate = _share(elapsed_s, _RISE_S if over > 0 else _FALL_S)
+            rate = covered(elapsed_s, _RISE_S if over > 0 else _FALL_S)
             self._furthest[region] = max(self._furthest[region] + over * rate, 0.0)
 
 
 def _gain(share: float) -> float:
     """What movements of a region count for whose reach is that share of the usual."""
     return 1 / share if share > _LEAST_SHARE else 1 + (1 / _LEAST_SHARE - 1) * share / _LEAST_SHARE
-
-
-def _share(elapsed_s: float, time_s: float) -> float:
-    return 1.0 - math.exp(-elapsed_s / time_s)

@@ -7,11 +7,10 @@ goes back to the portrait's.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from mien.controls import Controls
+from mien.drive.following import Following
 from mien.face.light import COEFFICIENTS, ambient, relative_light
 from mien.face.retargeting import mirrored_light
 from mien.face.subject import Subject
@@ -31,7 +30,7 @@ class Relighting:
     """Of one avatar. One caller at a time."""
 
     def __init__(self) -> None:
-        self._light: Float | None = None
+        self._following = Following(_AS_PORTRAIT, _FOLLOW_S, _LEAVE_S, _NEAR)
 
     def step(
         self, seen: FaceParams | None, source: Subject | None, controls: Controls, elapsed_s: float
@@ -40,20 +39,8 @@ class Relighting:
 
         seen: the driver's face, None when it is not seen just now; source: whose it is.
         """
-        goal = self._goal(seen, source, controls)
-        if self._light is None:
-            if goal is None:
-                return _UNKNOWN
-            self._light = _AS_PORTRAIT
-        share = 1 - math.exp(-elapsed_s / (_LEAVE_S if goal is None else _FOLLOW_S))
-        self._light = self._light + ((_AS_PORTRAIT if goal is None else goal) - self._light) * np.float32(
-            share
-        )
-        self._light.setflags(write=False)
-        if goal is None and np.abs(self._light - _AS_PORTRAIT).max() < _NEAR:
-            self._light = None
-            return _UNKNOWN
-        return self._light
+        light = self._following.step(self._goal(seen, source, controls), elapsed_s)
+        return _UNKNOWN if light is None else light
 
     @staticmethod
     def _goal(seen: FaceParams | None, source: Subject | None, controls: Controls) -> Float | None:

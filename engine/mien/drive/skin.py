@@ -7,11 +7,12 @@ than that is left out, and so is all that is not skin. It fades where the driver
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.controls import Controls
+from mien.drive.following import Following
+from mien.errors import MienError
 from mien.face.chart import Chart
 from mien.face.landmark_basis import MESH, LandmarkBasis
 from mien.face.model import load_model
@@ -22,6 +23,7 @@ from mien.frames import DETAIL, FaceParams, Float
 _FOLLOW_S, _LEAVE_S = 0.012, 0.25
 """Followed at once but for a first frame that would jump, left slowly."""
 _NEAR_CM = 1e-3
+_AT_REST = np.zeros(DETAIL, np.float32)
 _MOST_STRENGTH = 1.5
 """Skin that slides further than that over the bones is no exaggeration any more."""
 _SAME_CM, _OTHER_CM = 0.10, 0.15
@@ -76,7 +78,7 @@ class SkinDetail:
 
     def __init__(self, avatar: Subject) -> None:
         self.around = 0.0
-        self._detail: Float | None = None
+        self._following = Following(_AT_REST, _FOLLOW_S, _LEAVE_S, _NEAR_CM)
         self._skin = np.ones((*DETAIL[:2], 1), np.bool_)
         self.set_avatar(avatar)
 
@@ -109,21 +111,28 @@ class SkinDetail:
             strength = min(controls.expression_strength, _MOST_STRENGTH) * (1 - mouth_share)
             around = kin * (1 - mouth_share) * (0.0 if seen is None else seen.detail_around)
             goal = (mirrored_detail(goal) if controls.mirror else goal) * np.float32(strength)
-        if self._detail is None:
-            if goal is None:
-                return None
-            self._detail = np.zeros_like(goal)
-        share = 1 - math.exp(-elapsed_s / (_LEAVE_S if goal is None else _FOLLOW_S))
-        self.around += (around - self.around) * share
-        wanted = np.zeros_like(self._detail) if goal is None else goal
-        self._detail = np.asarray(self._detail + (wanted - self._detail) * np.float32(share), np.float32)
-        self._detail.setflags(write=False)
-        if goal is None and np.abs(self._detail).max() < _NEAR_CM:
-            self._detail, self.around = None, 0.0
-        return self._detail
+        detail = self._following.step(goal, elapsed_s)
+        self.around += (around - self.around) * self._following.pace(goal, elapsed_s)
+        if detail is None:
+            self.around = 0.0
+        return detail
 
     def _kin(self, source: Subject) -> float:
         if source is not self._known:
-            self._known, self._kinship = source, kinship(source, self._avatar)
-            self._skin = Chart.of(load_model(source.model)).skin.reshape(*DETAIL[:2], 1)
+            self._known, self._skin = source, _skin_of(source)
+            self._kinship = kinship(source, self._avatar) if self._skin.any() else 0.0
         return self._kinship
+
+
+def _skin_of(source: Subject) -> NDArray[np.bool_]:
+    """(rows, columns, 1): the nodes of the chart that lie on skin; none of a face model that isn't here, such as a
+    stranger's performance may name.
+    """
+    nowhere = np.zeros((*DETAIL[:2], 1), np.bool_)
+    try:
+        model = load_model(source.model)
+    except MienError:
+        return nowhere
+    if len(source.identity) > len(model.identity):
+        return nowhere
+    return Chart.of(model).skin.reshape(*DETAIL[:2], 1)

@@ -134,6 +134,7 @@ class LoudListener(Listener):
         self._before = before
         self._interval_ns = 40 * NS_PER_MS
         self._next_ns: int | None = None
+        self._end_ns = 0
         self._sound: list[AudioFrame] = []
         self.heard = self.resets = self.closed = 0
 
@@ -147,6 +148,10 @@ class LoudListener(Listener):
     def process(self, frame: AudioFrame) -> list[FaceParams]:
         self._before(frame)
         self.heard += 1
+        if frame.capture_ns - self._end_ns > NS_PER_S:  # after a pause it begins anew
+            self._next_ns = None
+            self._sound.clear()
+        self._end_ns = frame.capture_ns + frame.duration_ns
         self._sound.append(frame)
         if self._next_ns is None:
             self._next_ns = frame.capture_ns

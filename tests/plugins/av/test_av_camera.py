@@ -235,6 +235,27 @@ async def test_closing_before_and_without_pictures() -> None:
     await CameraSource().close()
 
 
+@pytest.mark.usefixtures("two_cameras")
+async def test_one_that_is_cancelled_while_it_opens_holds_nobody_up_and_is_closed() -> None:
+    device, begun, go_on = Device(5, unplug), threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> Device:
+        begun.set()
+        assert go_on.wait(30)
+        return device
+
+    source = CameraSource("brio", open_device=slow)
+    opening = asyncio.create_task(source.open(FakeContext(live=True)))
+    assert await asyncio.to_thread(begun.wait, 30)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await source.close()
+    assert not device.closed.is_set()
+    go_on.set()
+    assert await asyncio.to_thread(device.closed.wait, 30)
+
+
 def test_doctor_says_how_to_get_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     from mien_av import doctor
 

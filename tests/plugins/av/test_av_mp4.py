@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -257,6 +259,30 @@ async def test_offline_waits_for_room(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     await written(path, [shown(n, 40 * n) for n in range(3 * videofile.CAPACITY)])
     assert len(list(Clip(path).pictures())) == 3 * videofile.CAPACITY
+
+
+async def test_one_that_is_cancelled_while_it_opens_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, made = threading.Event(), threading.Event(), muxing.Muxer
+
+    def slow(*arguments: Any, **options: Any) -> muxing.Muxer:
+        begun.set()
+        assert go_on.wait(30)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(muxing, "Muxer", slow)
+    output = VideoFileOutput(str(tmp_path / "out.mp4"))
+    opening = asyncio.create_task(output.open(FakeContext(live=True)))
+    assert await asyncio.to_thread(begun.wait, 30)
+    opening.cancel()
+    asyncio.get_running_loop().call_later(0.05, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await output.abandon()
+    go_on.set()
+    assert not list(tmp_path.iterdir())
+    assert not [thread for thread in threading.enumerate() if thread.name == "write out.mp4"]
 
 
 async def test_closing_what_was_never_opened(tmp_path: Path) -> None:

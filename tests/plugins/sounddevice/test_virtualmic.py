@@ -12,7 +12,7 @@ from sounddevice_fakes import FakeBackend, FakeStream, device
 
 from mien.clock import NS_PER_S
 from mien.errors import DeviceError, PluginError
-from mien.frames import AudioFrame, Float
+from mien.frames import AudioFrame, Float, VideoFrame
 from mien.testing.context import FakeContext
 from mien_sounddevice import doctor
 from mien_sounddevice.cable import NullSink, present
@@ -352,8 +352,22 @@ async def test_pulled_out_it_says_so() -> None:
     await output.open(FakeContext(live=True))
     fake.streams[0].unplug()
     await asyncio.sleep(0)
-    with pytest.raises(DeviceError, match="Line out has stopped"):
+    with pytest.raises(DeviceError, match=r"Line out has stopped.* Plug it in"):
         await output.audio(piece(0))
+    await output.close()
+
+
+async def test_a_sound_server_that_ends_is_told_even_while_nobody_speaks() -> None:
+    fake, server = FakeBackend(LINUX), SoundServer(fails="nothing")
+    output = VirtualMicrophoneOutput(
+        portaudio=fake.portaudio, make_sink=lambda: NullSink(server), system="Linux"
+    )
+    await output.open(FakeContext(live=True))
+    picture = VideoFrame(np.zeros((4, 4, 3), np.uint8), 0)
+    await output.video(picture)
+    fake.streams[0].unplug()
+    with pytest.raises(DeviceError, match=r"microphone mien has stopped: the sound server has ended"):
+        await output.video(picture)
     await output.close()
 
 
@@ -361,7 +375,9 @@ async def test_pulled_out_it_says_so() -> None:
 
 
 def test_the_doctor_names_what_there_is() -> None:
-    lines = doctor.devices(FakeBackend([device("Blue Yeti", 1), device("BlackHole 2ch", 0, 2)]).portaudio)
+    backend = FakeBackend([device("Blue Yeti", 1), device("BlackHole 2ch", 0, 2)])
+    lines = doctor.devices(backend.portaudio)
+    assert backend.scans == 1
     assert [(line.name, line.ok, line.detail) for line in lines] == [
         ("microphone", True, "1: 0 Blue Yeti"),
         ("virtual microphone", True, "BlackHole 2ch"),

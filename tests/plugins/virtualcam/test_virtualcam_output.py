@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -64,6 +66,36 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeBackend]]:
 
 def shown(n: int = 0) -> VideoFrame:
     return VideoFrame(np.full((512, 512, 3), 40 + n, np.uint8), n)
+
+
+async def test_one_that_is_cancelled_while_it_opens_holds_nobody_up_and_is_closed(
+    backend: type[FakeBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(self: FakeBackend, **options: Any) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        made(self, **options)
+
+    def close(self: FakeBackend) -> None:
+        end(self)
+        closed.set()
+
+    made, end = FakeBackend.__init__, FakeBackend.close
+    monkeypatch.setattr(FakeBackend, "close", close)
+    monkeypatch.setattr(FakeBackend, "__init__", slow)
+    output = VirtualCameraOutput()
+    opening = asyncio.create_task(output.open(FakeContext(live=True)))
+    assert await asyncio.to_thread(begun.wait, 30)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await output.close()
+    assert not backend.made
+    go_on.set()
+    assert await asyncio.to_thread(closed.wait, 30)
+    assert [camera.closed for camera in backend.made] == [1]
 
 
 async def test_pictures_go_out_wide_and_one_by_one(backend: type[FakeBackend]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest_asyncio
 from starlette.datastructures import UploadFile
 from webrtc_fakes import FakeEngine, http, make_app, make_rooms, pattern, until
 
+from mien.frames import Bytes
 from mien.testing.context import FakeContext
 from mien.testing.stages import ScriptedSource
 from mien_webrtc import page
@@ -199,6 +201,34 @@ async def test_a_background_is_read_as_a_portrait_is(web: httpx.AsyncClient, eng
     assert engine.main.background.shape == (48, 3072, 3)
     assert engine.main.background[24, 100].tolist() == [0, 0, 255]
     assert engine.main.background[24, -100].tolist() == [30, 20, 10]
+
+
+async def test_backgrounds_are_decoded_one_at_a_time(
+    web: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
+    at_once = most = 0
+
+    def slow(data: bytes, behind: object) -> Bytes:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        begun.release()
+        assert go_on.acquire(timeout=30)
+        at_once -= 1
+        return pattern(3)
+
+    monkeypatch.setattr("mien_webrtc.api.read_background", slow)
+    uploads = [
+        asyncio.create_task(web.post("/api/sessions/main/background", files={"image": ("b.png", b"png")}))
+        for _ in range(3)
+    ]
+    assert await asyncio.to_thread(begun.acquire, timeout=30)
+    await asyncio.wait(uploads, timeout=0.05)
+    for _ in uploads:
+        go_on.release()
+    assert [(await upload).status_code for upload in uploads] == [204, 204, 204]
+    assert most == 1
 
 
 async def test_a_clip_drives_and_its_file_goes_with_it(web: httpx.AsyncClient, engine: FakeEngine) -> None:

@@ -129,6 +129,16 @@ async def test_a_recording_that_cannot_be_finished_is_over_all_the_same(
         assert "disk is full" in (await heard(control, "notice"))["text"]
 
 
+async def test_a_recording_that_is_lost_is_over_and_says_why() -> None:
+    async with connected() as (engine, control):
+        for _ in range(2):
+            await ordered(control, type="do", action="record")
+            assert (await heard(control, "recording"))["state"] == "on"
+            engine.main.recording, engine.main.recording_lost_by = None, "The disk is full."
+            told = await heard(control, "recording")
+            assert told == {"type": "recording", "state": "off", "reason": "The disk is full."}
+
+
 async def test_an_unknown_order_is_answered_with_those_that_there_are() -> None:
     async with connected() as (_, control):
         await ordered(control, type="do", action="calibrat")

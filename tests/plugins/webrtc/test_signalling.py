@@ -57,6 +57,19 @@ async def joined(web: httpx.AsyncClient, path: str = "/whep/main") -> httpx.Resp
     return response
 
 
+async def test_a_fault_of_ours_is_not_called_the_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("ours")
+
+    monkeypatch.setattr("mien_webrtc.room.prefer", fail)
+    rooms = make_rooms(FakeEngine())
+    room = await rooms.get("main")
+    with pytest.raises(LookupError, match="ours"):
+        await room.watch(read_offer((await offer()).encode(), viewer=True), loopback=True)
+    assert not room.peers
+    await rooms.close_all()
+
+
 async def test_who_comes_while_a_session_closes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, gate = FakeEngine(), asyncio.Event()
     rooms = make_rooms(engine)

@@ -129,6 +129,7 @@ NO_SOUND = [
     ("[" * 40_000, "Send sound as binary"),
     ('{"type": "format", "rate": 7}', "7 Hz"),
     ('{"type": "format", "rate": "fast"}', "rate=fast is no number"),
+    ('{"type": "format", "rate": 1e999}', "rate=inf is no number"),
     ('{"type": "format", "tempo": 2}', "no 'tempo'"),
 ]
 

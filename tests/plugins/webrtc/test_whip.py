@@ -25,6 +25,7 @@ from webrtc_fakes import (
 
 from mien.clock import SystemClock
 from mien.frames import AudioFrame, VideoFrame
+from mien_webrtc.assembly import AssembledFrame
 from mien_webrtc.whip import WhipSource
 
 pytestmark = pytest.mark.plugin
@@ -201,6 +202,44 @@ async def test_losses_are_mended(world: World, resent: bool) -> None:
         await until(lambda: len(session.taken) > taken + 5)
     pictures = [item for item in session.taken[-4:] if isinstance(item, VideoFrame)]
     assert all(count(a.pixels) < count(b.pixels) for a, b in itertools.pairwise(pictures))
+
+
+async def test_a_room_is_closed_when_whoever_was_leaving_has_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving, left = asyncio.Event(), asyncio.Event()
+
+    class Slow(WhipSource):
+        async def close(self) -> None:
+            leaving.set()
+            await left.wait()
+            await super().close()
+
+    monkeypatch.setattr("mien_webrtc.room.WhipSource", Slow)
+    client = Client(world.web, "/whip/main")
+    client.pc.addTransceiver(PatternTrack(world.engine.clock), "sendonly")
+    headers = {"Content-Type": "application/sdp"}
+    assert (await world.web.post(client.path, content=await client.offer(), headers=headers)).is_success
+    room = await world.rooms.get("main")
+    ending = next(iter(room.peers.values())).end()
+    await leaving.wait()
+    closing = asyncio.create_task(room.close())
+    await asyncio.wait({closing}, timeout=0.05)
+    left_open = not closing.done()
+    left.set()
+    await closing
+    assert left_open
+    assert ending.done()
+    await client.pc.close()
+
+
+async def test_a_publisher_that_sent_nothing_had_no_decoder(world: World) -> None:
+    source = WhipSource(world.engine.clock)
+    assert source.decoder._thread is None
+    await source.close()
+    key = b"\x10\x02\x00\x9d\x01\x2a\x80\x00\x80\x00"
+    assert source.decoder.put("VP8", AssembledFrame(key, 0, 0, 0))
+    assert source.decoder._thread is None
 
 
 async def test_what_a_publisher_sent_in_vain_is_counted() -> None:

@@ -104,6 +104,8 @@ class FakeSession:
         self.recentred = 0
         self.calibrated = 0
         self.recording: str | None = None
+        self.recording_lost_by = ""
+        self.sound_delay_ns = 0
         self.recordings = Path()
         self.told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self.captured: list[int] = []
