@@ -14,7 +14,7 @@ from mien.frames import AudioFrame
 from mien.stage import Kind, Network, Runtime, TensorSpec
 from mien.testing.context import FakeContext
 from mien.voice.activity import Activity
-from mien.voice.articulation import CHANNEL, CODE, decode, encode
+from mien.voice.articulation import CHANNEL, CODE, decode, encode, rounded
 from mien.voice.features import BANDS
 from mien.voice.listener import SpeechListener
 from mien.voice.network import AHEAD, BEHIND, SPAN_FRAMES, STEP
@@ -296,6 +296,21 @@ def test_code_of_what_it_means_is_itself():
         again = encode(decode(code))
         for name in ("opening", "pucker", "spread", "tongue"):
             assert again[CHANNEL[name]] == pytest.approx(code[CHANNEL[name]], abs=0.05), name
+
+
+@pytest.mark.parametrize("name", ["pucker", "funnel"])
+def test_lips_that_are_half_meant_to_be_round_are_round(name):
+    said = np.zeros((6, len(CODE)), np.float32)
+    said[:, CHANNEL[name]] = 0.0, 0.12, 0.25, 0.4, 0.8, 1.2
+    made = np.array([rounded(code) for code in said])
+    shown = made[:, CHANNEL[name]]
+    assert shown[[0, 1, 4, 5]] == pytest.approx(said[[0, 1, 4, 5], CHANNEL[name]]), (
+        "a hint is none, round is round"
+    )
+    assert shown[2] > said[2, CHANNEL[name]]
+    assert shown[3] > 0.47
+    assert (np.diff(shown) > 0).all()
+    assert np.array_equal(np.delete(made, CHANNEL[name], 1), np.delete(said, CHANNEL[name], 1))
 
 
 def test_a_room_is_learned_and_a_voice_stands_out():

@@ -25,18 +25,26 @@ _SPREAD = {"mouthStretch": 0.45, "mouthSmile": 0.35}
 _LOP = (1.04, 0.96)
 """No mouth is symmetric: this one favours its left a little."""
 
-_MEETS = 0.25, 0.6
+_MEETS = 0.2, 0.5
 """Of `press`: where lips begin to meet, and where they do. A network is rarely sure of a p; a reader of lips is."""
 _APART = 0.08, 0.2
 """Of `opening`: lips that are nearly shut can be meant to meet, wide ones cannot, however sure the press is."""
 _PRESSED_TUCK = 0.28
 """Share of `press` that `encode` sees as tuck."""
-_TUCKS = 0.15, 0.45
+_TUCKS = 0.15, 0.4
 """Of `tuck`: where the lower lip begins to go under the upper teeth, and where it is there: an f is half meant by a
 network, but not half said.
 """
 _TUCKED_SHUT = 0.6
 """Share of the opening that goes with it: what is left shows the teeth that the lip touches."""
+_ROUNDS = 0.15, 0.45
+"""Of `pucker` and `funnel`: more than the first is said of hardly any sound but a rounded one, more than the other
+hardly of any voice that the network never heard.
+"""
+_ROUND = {"pucker": 0.75, "funnel": 0.55}
+"""What lips do that say w or oo, and sh or aw."""
+_MADE_UP = 0.6
+"""Share of what is missing to it that is made up for."""
 _SEALED = 0.035
 """An opening below that is meant to be none: lips that all but touch do touch."""
 
@@ -71,6 +79,17 @@ def encode(weights: Float) -> Float:
         "tongue": column("tongueOut"),
     }
     return np.asarray(np.stack([np.clip(code[name], 0, 1) for name in CODE], axis=-1), np.float32)
+
+
+def rounded(code: Float) -> Float:
+    """code: (10,) as a network says it -> (10,) where lips that are meant to be round are: it is right about when, but
+    hedges about how far. Whatever is rounder stays.
+    """
+    firm = np.array(code, np.float32)
+    for name, wanted in _ROUND.items():
+        said = float(code[CHANNEL[name]])
+        firm[CHANNEL[name]] += _MADE_UP * max(wanted - said, 0.0) * _ramp(said, *_ROUNDS)
+    return firm
 
 
 def decode(code: Float) -> Float:

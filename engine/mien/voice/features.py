@@ -6,6 +6,8 @@ taken off, so a whisper into a near microphone and a voice across the room look 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mien.frames import Float
@@ -21,7 +23,7 @@ CENTRE_MS = 1000.0 * SPAN / RATE / 2
 _FFT = 512
 _LOW_HZ, _HIGH_HZ = 80.0, 7600.0
 _FLOOR = 1e-8
-"""Power below that of the noise of a 16-bit converter is all the same."""
+"""Power below that is all the same of a voice at the usual level, or a louder one; it goes down with a softer one."""
 
 _USUAL_LEVEL = -7.0
 """Natural log of the loudest bands' power of a voice at about -26 dBFS: where the level starts."""
@@ -58,11 +60,20 @@ _WINDOW = np.hanning(SPAN + 1)[:-1].astype(np.float32)
 _SCALE = np.float32(1.0 / _WINDOW.sum())
 
 
-def log_mel(span: Float) -> Float:
-    """span: (..., 400) float32 in [-1, 1] -> (..., 64) float32, natural log of the power in each band."""
+def band_power(span: Float) -> Float:
+    """span: (..., 400) float32 in [-1, 1] -> (..., 64) float32, the power in each band."""
     spectrum = np.fft.rfft(span * _WINDOW, _FFT) * _SCALE
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return np.asarray(np.log(power @ _BANK + _FLOOR), np.float32)
+    return np.asarray(power @ _BANK, np.float32)
+
+
+def log_mel(span: Float) -> Float:
+    """span: (..., 400) float32 in [-1, 1] -> (..., 64) float32, natural log of the power in each band."""
+    return _logarithm(band_power(span), _FLOOR)
+
+
+def _logarithm(power: Float, floor: float) -> Float:
+    return np.asarray(np.log(power + np.float32(floor)), np.float32)
 
 
 def loudness(mel: Float) -> Float:
@@ -91,8 +102,8 @@ class Features:
         The frame covers the 25 ms that end with `block`; its middle lies 12.5 ms before that end.
         """
         self._past = np.concatenate([self._past[BLOCK:], block])
-        mel = log_mel(self._past)
-        self.loudness = float(loudness(mel))
+        power = band_power(self._past)
+        self.loudness = float(loudness(_logarithm(power, _FLOOR)))
         above = self.loudness - self._level
         if above > 0:
             self._level += _RISE * above
@@ -100,7 +111,8 @@ class Features:
             fall = max(_FALL, 1 / (_HASTE + self._spoken))
             self._level = max(self._level + fall * above, _LEAST_LEVEL)
         self._spoken += above > _SPEECH_ABOVE
-        return normalised(mel, self._level)
+        floor = _FLOOR * math.exp(min(self._level - _USUAL_LEVEL, 0.0))
+        return normalised(_logarithm(power, floor), self._level)
 
 
 def normalised(mel: Float, level: float | Float) -> Float:

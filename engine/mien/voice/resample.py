@@ -10,13 +10,12 @@ import numpy as np
 from numba import njit
 
 from mien.errors import MediaError
-from mien.frames import Float
+from mien.frames import HIGHEST_RATE, LOWEST_RATE, Float
 
 RATE = 16_000
 """Hz that features are made of."""
 BLOCK = 160
 """Samples per block: 10 ms, one step of the features."""
-LEAST_RATE, MOST_RATE = 8_000, 96_000
 
 _CROSSINGS = 12
 """Zero crossings of the windowed sinc on each side."""
@@ -37,9 +36,10 @@ class Resampler:
     """
 
     def __init__(self, rate: int) -> None:
-        if not LEAST_RATE <= rate <= MOST_RATE:
+        if not LOWEST_RATE <= rate <= HIGHEST_RATE:
             raise MediaError(
-                f"Sound at {rate} Hz cannot be listened to. Send {LEAST_RATE} to {MOST_RATE} Hz, best 48000."
+                f"Sound at {rate} Hz cannot be listened to. Send {LOWEST_RATE} to {HIGHEST_RATE} Hz, "
+                "best 48000."
             )
         self.rate = rate
         common = math.gcd(rate, RATE)
