@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -270,6 +271,16 @@ def in_chromium() -> dict[str, dict[str, float]]:
     return found
 
 
+def adapted(data: Path, cache: Path) -> dict[str, Any]:
+    """Before and after the listener was adapted to a stranger."""
+    from voice_adaptation import adaptation
+
+    def judge(model: Path | None, seen: Tracked) -> float:
+        return score([_part(seen)], listener_mouth(context_of(model)))["mouth_correlation"]
+
+    return adaptation(data, cache, judge, _tell)
+
+
 def _table(result: dict[str, Any]) -> None:
     ways = {"listener": result["sets"], **result["baselines"]}
     _tell(f"{'mouth correlation':26}" + "".join(f"{way:>19}" for way in ways))
@@ -297,6 +308,11 @@ def _table(result: dict[str, Any]) -> None:
         _tell(
             f"sound behind the picture in Chromium, ms, by how much it was made late: {result['av_offset_ms']}"
         )
+    if "adaptation" in result:
+        _tell(
+            f"adapted to a person: {result['adaptation']['mean_before']:.2f} before, "
+            f"{result['adaptation']['mean_after']:.2f} after"
+        )
     _tell(
         f"CPU per 40 ms of sound: {result['cpu_ms_per_40ms']:.2f} ms ({result['cpu_ms_per_40ms_raw']:.2f} raw)"
     )
@@ -315,11 +331,19 @@ def main() -> None:
     parser.add_argument(
         "--av-offset", action="store_true", help="also measure the finished stream in Chromium: 4 minutes"
     )
+    parser.add_argument(
+        "--adaptation", action="store_true", help="also adapt it to a person and measure that: 5 minutes"
+    )
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]
     result = measure(arguments.data, arguments.cache, arguments.model, arguments.without)
     if arguments.av_offset:
         result["av_offset_ms"] = in_chromium()
-    result["machine"] = machine()
+    if arguments.adaptation:
+        result["adaptation"] = adapted(arguments.data, arguments.cache)
+    result["machine"] = machine() | {
+        "load_before": load
+    }  # offsets in Chromium are those of a busy machine, then
     _table(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from mien.drive.loop import TICKS_PER_S
 from mien.drive.speech import Phoneme
 from mien.frames import Float
 from mien.voice.articulation import CHANNEL
-from mien.voice.features import log_mel, loudness
+from mien.voice.features import loudness
 from mien.voice.resample import BLOCK, RATE
-from mien_train.corpus import FRAME_OFFSET_S, curves_of
+from mien_train.corpus import FRAME_OFFSET_S, curves_of, mel_of
+from mien_train.phonetics import arpabet
 
 LOOK_AHEAD_S = 0.12
 _REMEMBERED_S = 0.8
@@ -25,8 +27,7 @@ _CLOSED_BELOW = 4.0
 
 def energy_opening(sound: Float, times_s: Float) -> Float:
     """The mouth opens as loud as the sound is, smoothed over 50 ms; what most avatars without a model do."""
-    spans = np.lib.stride_tricks.sliding_window_view(np.concatenate([np.zeros(240, np.float32), sound]), 400)
-    level = loudness(log_mel(spans[::BLOCK]))
+    level = loudness(mel_of(sound))
     top = np.percentile(level, 95)
     opening = np.clip(1 + (level - top) / _CLOSED_BELOW, 0, 1)
     smooth = np.convolve(opening, np.hanning(7) / np.hanning(7).sum(), "same")
@@ -51,7 +52,7 @@ class PhonemeMouth:
         self._decoder.start_utt()
         self._decoder.process_raw(_pcm(sound), full_utt=True)
         self._decoder.end_utt()
-        phonemes = [p for segment in self._decoder.seg() for p in _phonemes(segment)]
+        phonemes = _phonemes(self._decoder.seg())
         code, _ = curves_of(phonemes, len(sound) / RATE, np.random.default_rng(0))
         at = np.arange(len(code)) / TICKS_PER_S
         return np.interp(times_s, at, code[:, CHANNEL["opening"]]).astype(np.float32)
@@ -69,8 +70,7 @@ class PhonemeMouth:
             start_s = max(float(time_s) - _REMEMBERED_S, 0.0)
             recent = [
                 replace(p, start_s=max(p.start_s - start_s, 0.0), end_s=p.end_s - start_s)
-                for segment in self._decoder.seg() or ()
-                for p in _phonemes(segment)
+                for p in _phonemes(self._decoder.seg())
                 if p.end_s > start_s
             ]
             code, _ = curves_of(recent, float(time_s) - start_s + LOOK_AHEAD_S, np.random.default_rng(0))
@@ -83,22 +83,11 @@ def _pcm(sound: Float) -> bytes:
     return (np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes()
 
 
-_SAME = {
-    "P": "B", "M": "B", "F": "V", "DH": "TH", "T": "D", "N": "D", "L": "D", "Z": "S", "ZH": "SH", "CH": "SH",
-    "JH": "SH", "G": "K", "NG": "K", "Y": "IY",
-}  # fmt: skip
-_TWO = {"AY": ("AA", "IH"), "AW": ("AA", "UH"), "EY": ("EH", "IY"), "OW": ("AO", "UW"), "OY": ("AO", "IY")}
+_LONG_S = 0.1
+"""A vowel that long is taken for a stressed one."""
 
 
-def _phonemes(segment: Any) -> list[Phoneme]:
-    start_s, end_s = segment.start_frame / 100, (segment.end_frame + 1) / 100
-    if not segment.word.isalpha():  # silence and noises: SIL, +SPN+
-        return [Phoneme("_", start_s, end_s, stressed=False)]
-    looks = _TWO.get(segment.word, (_SAME.get(segment.word, segment.word),))
-    if looks == ("SIL",):
-        looks = ("_",)
-    length_s = (end_s - start_s) / len(looks)
-    return [
-        Phoneme(look, start_s + i * length_s, start_s + (i + 1) * length_s, stressed=end_s - start_s > 0.1)
-        for i, look in enumerate(looks)
-    ]
+def _phonemes(segments: Iterable[Any] | None) -> list[Phoneme]:
+    """What was recognised so far: segments follow one another without a gap, silence and noises (SIL, +SPN+) too."""
+    ends = ((segment.word, (segment.end_frame + 1) / 100) for segment in segments or ())
+    return arpabet(ends, long_s=_LONG_S)

@@ -44,6 +44,15 @@ class Batch:
     reach: Tensor
 
 
+class _Choice:
+    """Clips, each with its share of all that is in them."""
+
+    def __init__(self, clips: Sequence[Clip]) -> None:
+        self.clips = tuple(clips)
+        lengths = np.array([len(clip.mel) for clip in clips], float)
+        self.shares = lengths / lengths.sum()
+
+
 class Batches:
     """Examples by chance, degraded by chance; the same ones for the same seed.
 
@@ -53,13 +62,13 @@ class Batches:
     def __init__(
         self, groups: Sequence[tuple[Sequence[Clip], int]], seed: int, nobody: Sequence[Float] = ()
     ) -> None:
-        self._groups = [(list(clips), count) for clips, count in groups if clips and count]
+        self._groups = [(_Choice(clips), count) for clips, count in groups if clips and count]
         self._rng = np.random.default_rng(seed)
         self._noises = list(nobody) or [mel_of(sound) for sound in noises(self._rng)]
-        self._voices = [clip.mel for clips, _ in self._groups for clip in clips if clip.exact]
+        self._voices = [clip.mel for choice, _ in self._groups for clip in choice.clips if clip.exact]
 
     def draw(self) -> Batch:
-        rows = [self._example(clips) for clips, count in self._groups for _ in range(count)]
+        rows = [self._example(choice) for choice, count in self._groups for _ in range(count)]
         rows.append(self._nobody())
         features, code, speaking, exact = zip(*rows, strict=True)
         # Most people will run with the whole look-ahead; the shorter ones are learned beside it.
@@ -74,9 +83,8 @@ class Batches:
             torch.from_numpy(reach),
         )
 
-    def _example(self, clips: list[Clip]) -> tuple[Float, Float, Float, bool]:
-        lengths = np.array([len(clip.mel) for clip in clips], float)
-        clip = clips[int(self._rng.choice(len(clips), p=lengths / lengths.sum()))]
+    def _example(self, choice: _Choice) -> tuple[Float, Float, Float, bool]:
+        clip = choice.clips[int(self._rng.choice(len(choice.clips), p=choice.shares))]
         mel, code, speaking = clip.mel, clip.code, clip.speaking
         if len(mel) < CROP:
             short = CROP - len(mel)

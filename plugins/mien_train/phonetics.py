@@ -78,8 +78,11 @@ _TWO = {"AY": ("AA", "IH"), "AW": ("AA", "UH"), "EY": ("EH", "IY"), "OW": ("AO",
 _LOOKS = frozenset(_SINGLE.values())
 
 
-def arpabet(ends: Iterable[tuple[str, float]]) -> list[Phoneme]:
-    """ends: ARPAbet symbols of either case, each with its end in s -> looks; what is no phoneme is a pause."""
+def arpabet(ends: Iterable[tuple[str, float]], long_s: float = _LONG_S) -> list[Phoneme]:
+    """ends: ARPAbet symbols of either case, each with its end in s -> looks; what is no phoneme is a pause.
+
+    long_s: vowels that are longer are taken for stressed ones.
+    """
     result: list[Phoneme] = []
     now_s = 0.0
     for name, end_s in ends:
@@ -91,7 +94,7 @@ def arpabet(ends: Iterable[tuple[str, float]]) -> list[Phoneme]:
         for place, part in enumerate(parts):
             start_s = now_s + place * length_s
             result.append(
-                Phoneme(part, start_s, start_s + length_s, end_s - now_s > _LONG_S and part in _VOWELS)
+                Phoneme(part, start_s, start_s + length_s, end_s - now_s > long_s and part in _VOWELS)
             )
         now_s = end_s
     return result

@@ -65,10 +65,9 @@ def gather(
     """All that is learned from. data: the folder with `talk/`, `grid/` and `audio2blendshape/`; None: synthetic only.
     cache: where tracked clips are kept.
     """
-    tell(f"Speaking {sentences} sentences ...")
-    spoken, plain = tuple(synthetic(sentences, seed)), tuple(english(sentences // 2, seed + 2))
+    made, plain = spoken(sentences, seed, tell)
     if data is None:
-        return Corpora(spoken, plain, (), ())
+        return Corpora(made, plain, (), ())
     rng = np.random.default_rng(seed + 1)
     seen: list[Clip] = []
     for name, (start_s, end_s) in TALK.items():
@@ -78,7 +77,15 @@ def gather(
         seen += clips_of(clip.stem, tracked(track(clip, cache, tell)), rng, SPEEDS)
     folder = data / "audio2blendshape"
     drawn = [curves(folder, take) for take in CURVES] if mandarin else []
-    return Corpora(spoken, plain, tuple(seen), tuple(drawn))
+    return Corpora(made, plain, tuple(seen), tuple(drawn))
+
+
+def spoken(
+    sentences: int, seed: int, tell: Callable[[str], None]
+) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+    """So many sentences of espeak-ng's, and half as many of flite's."""
+    tell(f"Speaking {sentences} sentences ...")
+    return tuple(synthetic(sentences, seed)), tuple(english(sentences // 2, seed + 2))
 
 
 def grid_files(data: Path, *, learned: bool) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,18 @@ import torch
 from mien.context import PlainContext
 from mien.errors import MediaError
 from mien.stage import Kind, Runtime
-from mien_train.corpus import clips_of, english, synthetic, tracked
+from mien_train.corpus import Clip, clips_of, english, synthetic, tracked
 from mien_train.export import export
 from mien_train.learning import Batches, fit, gains_of
 from mien_train.model import VoiceNet
-from mien_train.recipe import SPEEDS, gather, track
+from mien_train.recipe import SPEEDS, gather, spoken, track
 
 _UNHEARD = 40
 """Sentences of each kind that only tell how far the network moves."""
 _ADAPTED = ("answer", "value", "query", "place")
 """What a person's own clip changes: how what is heard becomes motion, not how it is heard."""
+KEPT_UP = 60
+"""Synthetic sentences that are learned beside it."""
 
 
 def train(
@@ -37,7 +39,7 @@ def train(
 ) -> None:
     """Write `out` (ONNX) and the torch weights beside it (`.pt`), from which `adapt_to` goes on."""
     runtime = _ready(out)
-    _reproducible(seed)
+    reproducible(seed)
     corpora = gather(data, cache, sentences, seed, mandarin, tell)
     tell("Minutes to learn from: " + ", ".join(f"{n} {m:.0f}" for n, m in corpora.minutes.items()))
     net = VoiceNet()
@@ -63,22 +65,38 @@ def adapt_to(
     speech keeps what the clip doesn't show. base: `.pt` of `train`. Raises `MediaError` for a clip without a face.
     """
     runtime = _ready(out)
-    _reproducible(seed)
-    net = VoiceNet()
+    net = restored(base)
+    seen = clips_of(clip.stem, tracked(track(clip, cache, tell)), np.random.default_rng(seed), SPEEDS)
+    adapt(net, seen, spoken(KEPT_UP, seed, tell), steps=steps, seed=seed, tell=tell)
+    _write(net, out, runtime, {"adapted": "to one person", "steps": str(steps)}, tell)
+
+
+def restored(base: Path) -> VoiceNet:
+    """The network of a `.pt` that `train` wrote. Raises `MediaError` when it is missing."""
     if not base.is_file():
         raise MediaError(
             f"--base {base} is missing. Give the .pt file that training wrote beside the network."
         )
+    net = VoiceNet()
     net.load_state_dict(torch.load(base, weights_only=True))
+    return net
+
+
+def adapt(
+    net: VoiceNet,
+    seen: Sequence[Clip],
+    beside: tuple[Sequence[Clip], Sequence[Clip]],
+    *,
+    steps: int,
+    seed: int,
+    tell: Callable[[str], None],
+) -> None:
+    """Fit `net` in place to the person in `seen`. beside: synthetic speech of both kinds (`recipe.spoken`)."""
+    reproducible(seed)
     for name, parameter in net.named_parameters():
         parameter.requires_grad = name.startswith(_ADAPTED)
-    rng = np.random.default_rng(seed)
-    seen = clips_of(clip.stem, tracked(track(clip, cache, tell)), rng, SPEEDS)
-    corpora = gather(None, cache, 60, seed, mandarin=False, tell=tell)
-    _fit(
-        net, Batches(((corpora.synthetic, 2), (corpora.english, 1), (seen, 7)), seed), steps, tell, rate=1e-3
-    )
-    _write(net, out, runtime, {"adapted": "to one person", "steps": str(steps)}, tell)
+    made, plain = beside
+    _fit(net, Batches(((made, 2), (plain, 1), (seen, 7)), seed), steps, tell, rate=1e-3)
 
 
 def _ready(out: Path) -> Runtime:
@@ -90,7 +108,8 @@ def _ready(out: Path) -> Runtime:
     return runtime
 
 
-def _reproducible(seed: int) -> None:
+def reproducible(seed: int) -> None:
+    """Let all that torch does by chance follow from `seed`, and the same sums be made in the same order."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # sums in another order are other sums
     torch.use_deterministic_algorithms(True)

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", exc_type=ImportError)
 pytest.importorskip("onnx", exc_type=ImportError)
 
 from mien.drive.loop import TICKS_PER_S  # noqa: E402
-from mien.errors import StageError  # noqa: E402
+from mien.errors import MediaError, StageError  # noqa: E402
 from mien.testing.context import FakeContext  # noqa: E402
 from mien.voice.articulation import CHANNEL, CODE  # noqa: E402
 from mien.voice.features import BANDS, Features, normalised  # noqa: E402
@@ -21,17 +21,19 @@ from mien_train.espeak import Sound  # noqa: E402
 from mien_train.learning import CROP, Batches, fit, loss_of  # noqa: E402
 from mien_train.model import Live, VoiceNet  # noqa: E402
 from mien_train.phonetics import arpabet, looks  # noqa: E402
+from mien_train.voice import reproducible, restored  # noqa: E402
 
 pytestmark = pytest.mark.plugin
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    before = torch.get_num_threads()
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
 
 
 def clip(seed: int = 0, seconds: float = 4.0) -> Clip:
@@ -99,8 +101,10 @@ def test_espeak_tells_when_it_says_what():
 
 
 def test_training_sees_what_the_listener_sees():
-    """Frame by frame, the features of the corpus are those of the live listener but for its level."""
-    sound = (np.random.default_rng(1).normal(size=BLOCK * 100) * 0.1).astype(np.float32)
+    """Frame by frame, the features of the corpus are those of the live listener but for its level, where that is no
+    softer than usual: of softer voices the live floor goes down as well.
+    """
+    sound = (np.random.default_rng(1).normal(size=BLOCK * 100) * 0.3).astype(np.float32)
     features, live = Features(), []
     for block in sound.reshape(-1, BLOCK):
         frame = features.push(block)
@@ -131,6 +135,19 @@ def test_the_same_seed_makes_the_same_batches():
     assert torch.equal(one.reach, other.reach)
     assert one.features.shape == (4, CROP, BANDS)
     assert one.code.shape[1] == CROP // STEP - WINDOW + 1
+
+
+def test_the_same_seed_makes_the_same_weights():
+    def learned(seed: int) -> np.ndarray:
+        reproducible(seed)
+        net = VoiceNet(width=16, projected=16, dilations=(1,))
+        fit(net, batches(), 3, lambda *_: None)
+        return torch.cat([value.flatten() for value in net.parameters()]).detach().numpy()
+
+    one = learned(4)
+    torch.randn(7)  # what was drawn before doesn't matter
+    assert learned(4) == pytest.approx(one, abs=1e-5)
+    assert np.abs(learned(5) - one).max() > 1e-2
 
 
 def test_a_few_steps_learn_something():
@@ -212,7 +229,12 @@ def test_what_is_frozen_is_not_changed_by_learning():
     for name, parameter in net.named_parameters():
         parameter.requires_grad = name.startswith("answer")
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    fit(net, Batches((([clip(0), clip(1)], 4),), seed=0), 3, lambda *_: None)
+    fit(net, batches(), 3, lambda *_: None)
     changed = {name for name, value in net.state_dict().items() if not torch.equal(value, before[name])}
     assert changed
     assert all(name.startswith("answer") for name in changed), changed
+
+
+def test_a_base_that_is_missing_is_named(tmp_path):
+    with pytest.raises(MediaError, match=r"mine\.pt is missing"):
+        restored(tmp_path / "mine.pt")
