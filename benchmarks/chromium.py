@@ -10,16 +10,17 @@ from contextlib import contextmanager
 from typing import IO
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--autoplay-policy=no-user-gesture-required",
-    "--allow-loopback-in-peer-connection",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-)
-"""For streams over loopback, on a machine without a screen."""
+HEADLESS = ("--headless=new", "--no-sandbox", "--disable-background-networking")
+"""On a machine without a screen."""
+
+LOOPBACK = ("--allow-loopback-in-peer-connection", "--disable-features=WebRtcHideLocalIpsWithMdns")
+"""Streams from and to the same machine."""
+
+CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+"""A camera and a microphone that are pretended and allowed."""
+
+FLAGS = (*HEADLESS, *LOOPBACK, "--disable-gpu", "--autoplay-policy=no-user-gesture-required")
+"""For a stream that is measured."""
 
 
 def find_chromium() -> str:

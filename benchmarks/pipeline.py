@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from chromium import FLAGS, engine_process, find_chromium
+from chromium import CAMERA, FLAGS, engine_process, find_chromium
 from machine import machine
 from mien.testing.numbers import MODULUS, paint
 from reference import NOMINAL_MS
@@ -117,8 +117,7 @@ def drive(
                 executable_path=find_chromium() or None,
                 args=[
                     *FLAGS,
-                    "--use-fake-ui-for-media-stream",
-                    "--use-fake-device-for-media-stream",
+                    *CAMERA,
                     f"--use-file-for-fake-video-capture={y4m}",
                     "--disable-rtc-smoothness-algorithm",
                 ],

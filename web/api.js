@@ -1,7 +1,7 @@
 // Requests to the engine; everything that goes wrong comes back as a Failure.
 
 import { authorization, session } from './address.js';
-import { engineGone, engineSlow, full, refused, sessionUnknown, tokenWrong } from './failures.js';
+import { engineGone, engineSlow, full, refused, sessionUnknown, tokenWrong, tooLarge } from './failures.js';
 
 const PATIENCE_MS = 4000;
 
@@ -62,6 +62,7 @@ async function problem(response) {
   if (response.status === 401) return tokenWrong();
   if (type.endsWith(':unknown-session')) return sessionUnknown(session);
   if (type.endsWith(':full')) return full(detail);
+  if (type.endsWith(':too-large')) return tooLarge(detail);
   return refused(response.status, title, detail);
 }
 

@@ -1,38 +1,70 @@
-// The driver's camera and microphone.
+// The cameras and microphones of this computer.
 
-import { cameraFailure, pageInsecure } from './failures.js';
+import { deviceFailure, pageInsecure } from './failures.js';
 
 /**
  * @typedef {object} Wish
  * @property {string} camera  device id, "" for the default
- * @property {string} microphone
+ * @property {string | null} microphone  the same; null: none is wanted
  */
 
 /**
  * Open the camera, and the microphone where there is one. Throws `Failure` when there is no camera.
  *
  * @param {Wish} wish
- * @returns {Promise<{stream: MediaStream, silent: boolean}>} silent: there is no microphone in it
+ * @returns {Promise<MediaStream>} without sound when there is no microphone
  */
-export async function openCamera(wish) {
-  if (!navigator.mediaDevices) throw pageInsecure();
+export async function openCamera({ camera, microphone }) {
+  const devices = mediaDevices('camera');
   /** @type {MediaTrackConstraints} */
   const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30, max: 30 } };
-  if (wish.camera) video.deviceId = { exact: wish.camera };
+  if (camera) video.deviceId = { exact: camera };
   else video.facingMode = 'user';
-  /** @type {MediaTrackConstraints} */
-  const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-  if (wish.microphone) audio.deviceId = { exact: wish.microphone };
-  try {
-    return { stream: await navigator.mediaDevices.getUserMedia({ video, audio }), silent: false };
-  } catch {
-    // The error doesn't tell which of the two is at fault: a missing microphone must not cost the picture.
+  if (microphone !== null) {
+    try {
+      return await devices.getUserMedia({ video, audio: audioConstraints(microphone) });
+    } catch {
+      // The error doesn't tell which of the two is at fault: a missing microphone must not cost the picture.
+    }
   }
   try {
-    return { stream: await navigator.mediaDevices.getUserMedia({ video }), silent: true };
+    return await devices.getUserMedia({ video });
   } catch (error) {
-    throw cameraFailure(error);
+    throw deviceFailure('camera', error);
   }
+}
+
+/**
+ * Open a microphone. Throws `Failure`.
+ *
+ * @param {string} microphone  device id, "" for the default
+ * @returns {Promise<MediaStreamTrack>}
+ */
+export async function openMicrophone(microphone) {
+  const devices = mediaDevices('microphone');
+  try {
+    const stream = await devices.getUserMedia({ audio: audioConstraints(microphone) });
+    return /** @type {MediaStreamTrack} */ (stream.getAudioTracks()[0]);
+  } catch (error) {
+    throw deviceFailure('microphone', error);
+  }
+}
+
+/** @param {import('./failures.js').Device} device */
+function mediaDevices(device) {
+  if (!navigator.mediaDevices) throw pageInsecure(device);
+  return navigator.mediaDevices;
+}
+
+/**
+ * With what keeps the avatar from hearing itself.
+ *
+ * @param {string} microphone
+ * @returns {MediaTrackConstraints}
+ */
+function audioConstraints(microphone) {
+  const clean = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+  return microphone ? { ...clean, deviceId: { exact: microphone } } : clean;
 }
 
 /** @param {MediaStream | null} stream */

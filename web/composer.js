@@ -2,6 +2,8 @@
 // colours above and alpha as grey below, to who asks for them (plugins/mien_webrtc/looks.py). A shader makes one
 // transparent picture of both halves, on a canvas over the video.
 
+import { whepPath } from './address.js';
+
 const VERTEX = `
 attribute vec2 corner;
 varying vec2 at;
@@ -54,9 +56,10 @@ export class Composer {
     });
   }
 
-  /** Whether this browser can; if not, ask the engine for pictures without alpha. */
-  static get able() {
-    return document.createElement('canvas').getContext('webgl') !== null;
+  /** Where to ask for the picture: with alpha only if this browser can put it together. */
+  static get path() {
+    const able = document.createElement('canvas').getContext('webgl') !== null;
+    return able ? `${whepPath}?alpha=below` : whepPath;
   }
 
   /**

@@ -26,11 +26,12 @@ import { Keeper } from './keeper.js';
 
 /**
  * @typedef {{type: 'hello', controls: Record<string, unknown>, expressions: string[],
- *     emotions?: string[],     avatar: {title: string}, snapshot: Snapshot}
+ *     emotions?: string[], avatar: {title: string}, snapshot: Snapshot}
  *   | {type: 'stats', snapshot: Snapshot}
  *   | {type: 'controls', controls: Record<string, unknown>}
  *   | {type: 'notice', level: 'info' | 'warning' | 'error', text: string}
- *   | {type: 'recording', state: 'on' | 'off', url?: string}
+ *   | {type: 'recording', state: 'on'}
+ *   | {type: 'recording', state: 'off', url?: string, reason?: string}
  *   | {type: 'avatar', title: string}} Message
  */
 

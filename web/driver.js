@@ -1,7 +1,7 @@
 // Who drives: my camera and microphone, or a clip.
 
 import { ask } from './api.js';
-import { sessionPath, whipPath } from './address.js';
+import { sessionPath } from './address.js';
 import { closeCamera, offerDevices, openCamera } from './camera.js';
 import { part, say } from './dom.js';
 import { asFailure } from './failures.js';
@@ -41,7 +41,6 @@ export class Driver {
     this.notices = notices;
     this.onchange = onchange;
     this.publisher = new Publisher({
-      path: whipPath,
       onlink: (link) => this.#showLink(link),
       onsent: ({ fps, width, height, codec, limited }) => {
         const why =
@@ -82,9 +81,10 @@ export class Driver {
     this.#opening = true;
     say(this.#label, 'Asking for the camera…');
     try {
-      await this.#open();
+      const stream = await this.#open();
+      this.#take(stream);
       this.#complained = '';
-      this.publisher.start(/** @type {MediaStream} */ (/** @type {unknown} */ (this.#stream)));
+      this.publisher.start(stream);
     } catch (error) {
       this.notices.fail(asFailure(error));
     } finally {
@@ -109,9 +109,12 @@ export class Driver {
     if (this.#stream) this.stop();
   }
 
-  async #open() {
-    const wish = { camera: this.#cameraPicker.value, microphone: this.#microphonePicker.value };
-    const { stream, silent } = await openCamera(wish);
+  #open() {
+    return openCamera({ camera: this.#cameraPicker.value, microphone: this.#microphonePicker.value });
+  }
+
+  /** @param {MediaStream} stream */
+  #take(stream) {
     closeCamera(this.#stream);
     this.#stream = stream;
     this.#self.srcObject = stream;
@@ -121,15 +124,22 @@ export class Driver {
       this.stop();
       this.notices.show('error', 'The camera went away. Plug it in again, then press “Use my camera”.');
     });
-    if (silent) this.notices.show('warning', 'No microphone: the picture goes out without your voice.');
-    void this.#listDevices();
+    if (!stream.getAudioTracks().length) {
+      this.notices.show('warning', 'No microphone: the picture goes out without your voice.');
+    }
+    void this.#listDevices(); // they have names once one of them was allowed
   }
 
   async #reopen() {
     if (!this.#stream) return;
     try {
-      await this.#open();
-      if (this.#stream) await this.publisher.swap(this.#stream);
+      const stream = await this.#open();
+      if (!this.#stream) {
+        closeCamera(stream); // my camera was switched off meanwhile
+        return;
+      }
+      this.#take(stream);
+      await this.publisher.swap(stream);
     } catch (error) {
       this.notices.fail(asFailure(error));
     }
@@ -190,7 +200,7 @@ export class Driver {
     this.notices.show('info', `Sending “${file.name}”…`);
     try {
       await ask(sessionPath('clip'), { method: 'POST', body: form, patienceMs: CLIP_PATIENCE_MS });
-      this.notices.show('info', `“${file.name}” drives the picture.`);
+      this.notices.show('info', `“${file.name}” takes over.`);
       this.#release.hidden = false;
     } catch (error) {
       this.notices.fail(asFailure(error));

@@ -2,7 +2,7 @@
 // comes back with the address of a resource, which takes more ICE candidates and is deleted at the end.
 
 import { ask } from './api.js';
-import { connectionLost, engineSlow, noCodec, noPicture, pathBlocked } from './failures.js';
+import { connectionLost, engineSlow, noCodec, noPicture, noWebRtc, pathBlocked } from './failures.js';
 
 const GATHER_MS = 400;
 const DEADLINE_MS = 8000;
@@ -47,12 +47,19 @@ function mode(codec) {
   return /packetization-mode=1/.test(codec.sdpFmtpLine ?? '') ? 1 : 0;
 }
 
-/** One connection over WHIP or WHEP, from the offer to the DELETE. */
+/**
+ * One connection over WHIP or WHEP, from the offer to the DELETE:
+ *
+ *     const exchange = await Exchange.open(path, signal, opened);
+ *     await exchange.hold(signal, offer, look, everyMs); // until it ends, throwing why
+ */
 export class Exchange {
   #location = '';
   #etag = '';
   /** @type {RTCIceCandidate[]} */
   #late = [];
+  /** Rejects, by `#fail`, when the connection ends. @type {Promise<never>} */
+  #ended;
   /** @type {(error: unknown) => void} */
   #fail = () => {};
   /** @type {number | undefined} */
@@ -61,43 +68,67 @@ export class Exchange {
   /**
    * @param {string} path
    * @param {RTCPeerConnection} pc
+   * @param {() => void} opened
    * @param {number} leftMs  the time left until media has to flow
    */
-  constructor(path, pc, leftMs) {
+  constructor(path, pc, opened, leftMs) {
     this.path = path;
     this.pc = pc;
+    this.opened = opened;
     this.#deadline = setTimeout(() => this.#fail(this.#reason()), leftMs);
-    /** Rejects when the connection ends. @type {Promise<never>} */
-    this.ended = new Promise((_, reject) => {
+    this.#ended = new Promise((_, reject) => {
       this.#fail = reject;
     });
-    this.ended.catch(() => {}); // it may end before anybody waits for it
+    this.#ended.catch(() => {}); // it may end before anybody waits for it
     this.#watch();
   }
 
   /**
    * A fresh peer connection with the ICE servers that the endpoint names. It has to be `ready` within 8 s
-   * of `startedAt`, or `ended` rejects with what is missing.
+   * of `startedAt`, or it ends with what is missing.
    *
    * @param {string} path
-   * @param {AbortSignal} signal
+   * @param {AbortSignal} signal  aborted when it is no longer wanted
+   * @param {() => void} opened  called when it is `ready`
    * @param {number} [startedAt]  of `performance.now()`
    */
-  static async open(path, signal, startedAt = performance.now()) {
+  static async open(path, signal, opened, startedAt = performance.now()) {
+    if (typeof RTCPeerConnection === 'undefined') throw noWebRtc();
     const options = await ask(path, { method: 'OPTIONS', signal });
     const pc = new RTCPeerConnection({
       iceServers: iceServers(options.headers.get('Link')),
       bundlePolicy: 'max-bundle',
     });
-    return new Exchange(path, pc, DEADLINE_MS - (performance.now() - startedAt));
+    return new Exchange(path, pc, opened, DEADLINE_MS - (performance.now() - startedAt));
   }
 
   /**
-   * Offer, and take the answer.
+   * Offer media, and keep the connection until it ends or is no longer wanted. Throws why it ended; it is closed then.
    *
    * @param {AbortSignal} signal
+   * @param {() => unknown} offer  adds the media to `pc`
+   * @param {() => unknown} look  what to do every so often from the answer on, `ready` among it
+   * @param {number} everyMs
    */
-  async negotiate(signal) {
+  async hold(signal, offer, look, everyMs) {
+    const leave = () => this.close();
+    signal.addEventListener('abort', leave, { once: true });
+    /** @type {number | undefined} */
+    let looking;
+    try {
+      await offer();
+      await this.#negotiate(signal);
+      looking = setInterval(look, everyMs);
+      await this.#ended;
+    } finally {
+      clearInterval(looking);
+      signal.removeEventListener('abort', leave);
+      this.close();
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #negotiate(signal) {
     const gathered = this.#gather();
     await this.pc.setLocalDescription();
     await gathered;
@@ -107,7 +138,7 @@ export class Exchange {
       headers: { 'Content-Type': 'application/sdp', Accept: 'application/sdp' },
       signal,
     });
-    const response = await Promise.race([posted, this.ended]);
+    const response = await Promise.race([posted, this.#ended]);
     const resource = response.headers.get('Location');
     this.#location = resource ? new URL(resource, new URL(this.path, location.href)).href : '';
     this.#etag = response.headers.get('ETag') ?? '';
@@ -115,14 +146,26 @@ export class Exchange {
     void this.#trickle(this.#late.splice(0));
   }
 
-  /** The first picture went through: the deadline no longer holds. */
+  /** Media flows: the deadline no longer holds. Only the first call counts. */
   ready() {
+    if (!this.#deadline) return;
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
+    this.opened();
   }
 
   /**
-   * End it for that reason; `ended` rejects.
+   * What the browser counts; null once it is closed.
+   *
+   * @returns {Promise<RTCStatsReport | null>}
+   */
+  async stats() {
+    const report = await this.pc.getStats();
+    return this.pc.signalingState === 'closed' ? null : report;
+  }
+
+  /**
+   * End it for that reason, which `hold` throws.
    *
    * @param {unknown} reason
    */
@@ -133,6 +176,7 @@ export class Exchange {
   /** Close, and tell the engine; works while the page goes away. */
   close() {
     clearTimeout(this.#deadline);
+    this.#deadline = undefined;
     this.pc.close();
     this.#fail(connectionLost());
     if (!this.#location) return;

@@ -17,6 +17,11 @@ export class Failure extends Error {
     this.mend = mend;
     this.retry = retry;
   }
+
+  /** All of it, in sentences. */
+  toString() {
+    return [`${this.title}.`, this.why, this.mend].filter(Boolean).join(' ');
+  }
 }
 
 export const engineGone = () =>
@@ -103,6 +108,15 @@ export const noCodec = () =>
     retry: false,
   });
 
+/** @param {string} detail */
+export const tooLarge = (detail) =>
+  new Failure('too-large', {
+    title: 'The file is too large',
+    why: detail,
+    mend: 'Choose a smaller one, or save it smaller.',
+    retry: false,
+  });
+
 /**
  * What the engine says in its own words, which name the mend already.
  *
@@ -118,10 +132,13 @@ export const refused = (status, title, detail) =>
     retry: status >= 500,
   });
 
-export const pageInsecure = () =>
+/** @typedef {'camera' | 'microphone'} Device */
+
+/** @param {Device} device */
+export const pageInsecure = (device) =>
   new Failure('insecure', {
-    title: 'The camera needs a secure page',
-    why: 'Browsers hand out cameras only on https:// and on localhost.',
+    title: `The ${device} needs a secure page`,
+    why: `Browsers hand out a ${device} only on https:// and on localhost.`,
     mend: 'Open it as https:// (start the engine with --tls-cert and --tls-key), or on the engine’s own machine.',
     retry: false,
   });
@@ -129,39 +146,35 @@ export const pageInsecure = () =>
 /**
  * What getUserMedia threw, in words.
  *
+ * @param {Device} device
  * @param {unknown} error
  * @returns {Failure}
  */
-export function cameraFailure(error) {
+export function deviceFailure(device, error) {
   const name = error instanceof DOMException ? error.name : '';
+  const button = device === 'camera' ? '“Use my camera”' : '“Use my voice”';
   if (name === 'NotAllowedError' || name === 'SecurityError') {
-    return new Failure('camera-denied', {
-      title: 'The camera is not allowed',
-      why: 'This browser, or the system, refused the camera for this page.',
-      mend: 'Click the camera sign in the address bar, allow it, then press “Use my camera” again.',
+    return new Failure(`${device}-denied`, {
+      title: `The ${device} is not allowed`,
+      why: `This browser, or the system, refused the ${device} for this page.`,
+      mend: `Click the ${device} sign in the address bar, allow it, then press ${button} again.`,
       retry: false,
     });
   }
   if (name === 'NotFoundError' || name === 'OverconstrainedError') {
-    return new Failure('camera-missing', {
-      title: 'No camera was found',
+    return new Failure(`${device}-missing`, {
+      title: `No ${device} was found`,
       why: 'This computer has none, it is unplugged, or the chosen one is gone.',
-      mend: 'Plug one in or choose another below. You can also use a clip.',
+      mend: `Plug one in or choose another one.${device === 'camera' ? ' You can also use a clip.' : ''}`,
       retry: false,
     });
   }
-  if (name === 'NotReadableError' || name === 'AbortError') {
-    return new Failure('camera-busy', {
-      title: 'The camera is busy',
-      why: 'Another program or tab holds it.',
-      mend: 'Close the other program, then press “Use my camera” again.',
-      retry: false,
-    });
-  }
-  return new Failure('camera', {
-    title: 'The camera cannot be used',
-    why: error instanceof Error ? error.message : String(error),
-    mend: 'Plug it in again, or choose another one.',
+  const busy = name === 'NotReadableError' || name === 'AbortError';
+  const told = error instanceof Error ? error.message : String(error);
+  return new Failure(device, {
+    title: `The ${device} cannot be used`,
+    why: busy || !told ? 'Another program or tab may hold it.' : told,
+    mend: `Close the other program or plug it in again, then press ${button} again.`,
     retry: false,
   });
 }

@@ -1,6 +1,6 @@
 // Wires the page together; everything with a subject of its own lives in its own module.
 
-import { controlAddress, retakeToken, session, whepPath } from './address.js';
+import { controlAddress, retakeToken, session } from './address.js';
 import { alivePanel } from './alivepanel.js';
 import { ask, ensureSession } from './api.js';
 import { backgroundPanel } from './background.js';
@@ -21,7 +21,7 @@ import { Portrait } from './portrait.js';
 import { posePanel } from './posepanel.js';
 import { Recorder } from './record.js';
 import { Stage } from './stage.js';
-import { shownState } from './state.js';
+import { driverName, shownState } from './state.js';
 import { strengthPanel } from './strengthpanel.js';
 import { tabs } from './tabs.js';
 import { Timing } from './timing.js';
@@ -61,19 +61,19 @@ const control = new ControlSocket({
       controls.forget();
       void checkEngine();
     }
-    if (link.phase === 'open' && facts.picture.phase === 'failed') player.restart(null);
+    if (link.phase === 'open') player.retry(); // the engine is back: so will be the picture
     show();
   },
   onmessage: take,
 });
 
 const stage = new Stage(() => {
-  player.restart(null);
+  player.retry();
   control.retry();
 });
 
 const player = new Player({
-  path: Composer.able ? `${whepPath}?alpha=below` : whepPath,
+  path: Composer.path,
   video: stage.video,
   prepare: async (signal) => {
     await ensureSession(signal);
@@ -107,7 +107,7 @@ const calibration = new Calibration({
   state: () => facts.snapshot?.state ?? '',
   notices,
 });
-new Voice(notices, part('voice', HTMLElement));
+new Voice(notices, controls);
 posePanel(controls);
 strengthPanel(controls);
 alivePanel(controls);
@@ -122,7 +122,7 @@ function take(message) {
       emotions.offer(message.emotions ?? []);
       controls.receive(message.controls);
       portrait.show(message.avatar?.title ?? '');
-      recorder.show(message.snapshot.recording ? 'on' : 'off');
+      recorder.show(message.snapshot.recording === true);
       facts.snapshot = message.snapshot;
       stage.composer.expect(message.snapshot.picture);
       break;
@@ -138,7 +138,8 @@ function take(message) {
       notices.show(message.level, message.text);
       break;
     case 'recording':
-      recorder.show(message.state, message.url);
+      recorder.show(message.state === 'on');
+      if (message.state === 'off') recorder.ended(message);
       break;
     case 'avatar':
       portrait.show(message.title);
@@ -149,9 +150,7 @@ function take(message) {
 
 function show() {
   stage.showState(shownState(facts));
-  if (!facts.snapshot) return;
-  const { source, voice } = facts.snapshot;
-  say(part('source', HTMLElement), facts.mine ? 'your camera' : source || voice || 'nobody');
+  if (facts.snapshot) say(part('source', HTMLElement), driverName(facts.snapshot, facts.mine) || 'nobody');
 }
 
 /** @param {Action} action */
@@ -230,9 +229,9 @@ addEventListener('pagehide', () => {
 addEventListener('pageshow', ({ persisted }) => {
   if (persisted) player.start();
 });
-addEventListener('online', () => player.keeper.retry());
+addEventListener('online', () => player.retry());
 addEventListener('hashchange', () => {
   retakeToken();
-  player.keeper.retry();
+  player.retry();
 });
 player.start();

@@ -39,7 +39,7 @@ export class Notices {
 
   /** @param {import('./failures.js').Failure} failure */
   fail(failure) {
-    this.show('error', `${failure.title}. ${failure.why} ${failure.mend}`);
+    this.show('error', String(failure));
   }
 
   /**

@@ -136,9 +136,13 @@ export class Plot {
         colour('--alarm'),
         [5, 4],
       );
-      pen.fillStyle = colour('--alarm');
       pen.textAlign = 'left';
       pen.textBaseline = 'bottom';
+      pen.lineWidth = 4; // a halo: outliers run along here, and the words are to be read all the same
+      pen.strokeStyle = colour('--panel');
+      pen.strokeText(`budget ${this.budgetMs} ms`, LEFT + 4, at - 2);
+      pen.lineWidth = 1;
+      pen.fillStyle = colour('--alarm');
       pen.fillText(`budget ${this.budgetMs} ms`, LEFT + 4, at - 2);
     }
 

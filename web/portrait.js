@@ -18,6 +18,8 @@ export class Portrait {
   /** @type {MediaStream | null} */
   #stream = null;
   #busy = false;
+  /** Grows whenever the dialog is closed. */
+  #visit = 0;
   #version = 0;
 
   #dialog = part('portrait-dialog', HTMLDialogElement);
@@ -59,6 +61,11 @@ export class Portrait {
     this.#dialog.addEventListener('cancel', (event) => {
       if (this.#busy) event.preventDefault();
     });
+    this.#preview.addEventListener('error', () => {
+      if (!this.#photo) return;
+      this.#preview.hidden = true;
+      this.#complain('This browser cannot show that file. If it is no picture, choose another one.');
+    });
     this.#thumbnail.addEventListener('error', () => {
       this.#thumbnail.hidden = true;
     });
@@ -89,6 +96,7 @@ export class Portrait {
     this.#photo = photo;
     URL.revokeObjectURL(this.#preview.src);
     this.#preview.src = URL.createObjectURL(photo);
+    this.#preview.hidden = false;
     this.#form.reset();
     part('portrait-again', HTMLButtonElement).hidden = !taken;
     this.#step('consent');
@@ -109,11 +117,14 @@ export class Portrait {
 
   async #aim() {
     try {
-      const { stream } = await openCamera({
-        camera: part('camera-picker', HTMLSelectElement).value,
-        microphone: '',
-      });
-      for (const track of stream.getAudioTracks()) track.stop();
+      const camera = part('camera-picker', HTMLSelectElement).value;
+      const visit = this.#visit;
+      const stream = await openCamera({ camera, microphone: null });
+      if (visit !== this.#visit) {
+        closeCamera(stream); // the dialog was closed meanwhile
+        return;
+      }
+      this.#leaveCamera(); // asked for twice, there are two
       this.#stream = stream;
       this.#finder.srcObject = stream;
       this.#step('shoot');
@@ -162,11 +173,14 @@ export class Portrait {
       this.notices.show('info', 'The new portrait is on.');
     } catch (error) {
       this.#working(false);
-      const { kind, title, why, mend } = asFailure(error);
-      const advice = kind === 'refused' ? 'Try another picture: one face, looking ahead, well lit.' : mend;
-      say(this.#error, `${title}. ${why} ${advice}`);
-      this.#error.hidden = false;
+      this.#complain(String(asFailure(error)));
     }
+  }
+
+  /** @param {string} text */
+  #complain(text) {
+    say(this.#error, text);
+    this.#error.hidden = false;
   }
 
   /** @param {boolean} busy */
@@ -185,6 +199,7 @@ export class Portrait {
   }
 
   #forget() {
+    this.#visit += 1;
     this.#leaveCamera();
     URL.revokeObjectURL(this.#preview.src);
     this.#preview.removeAttribute('src');

@@ -35,33 +35,38 @@ export class Recorder {
   /**
    * The engine says whether it records.
    *
-   * @param {'on' | 'off'} state
-   * @param {string} [url]  of the finished file
+   * @param {boolean} on
    */
-  show(state, url) {
-    const was = this.#on;
-    this.#on = state === 'on';
-    if (this.#on && !was) this.#since = performance.now();
+  show(on) {
+    if (on && !this.#on) this.#since = performance.now();
+    this.#on = on;
     this.#button.disabled = false;
     this.#button.setAttribute('aria-pressed', String(this.#on));
     say(this.#label, this.#on ? 'Stop' : 'Record');
     this.#mark.hidden = !this.#on;
     this.#tick();
-    if (url) this.#offer(url);
+  }
+
+  /**
+   * The engine says how a recording ended.
+   *
+   * @param {object} end
+   * @param {string} [end.url]  of the finished file
+   * @param {string} [end.reason]  why it ended, when nobody stopped it; a notice says so, too
+   */
+  ended({ url, reason }) {
+    if (!url && !reason) return; // stopped without a file: a notice says why
+    this.#takes += 1;
+    if (url) this.notices.show('info', 'The recording is ready.', this.#link(url));
+    const what = url ? this.#link(url) : make('span', { class: 'error' }, `Take ${this.#takes} is lost. ${reason}`);
+    this.#list.prepend(make('li', {}, what));
+    part('takes-none', HTMLElement).hidden = true;
   }
 
   /** @param {string} url */
-  #offer(url) {
-    this.#takes += 1;
-    const link = () =>
-      make(
-        'a',
-        { href: withToken(url), download: `mien-take-${this.#takes}${/\.\w+$/.exec(url)?.[0] ?? ''}`, class: 'link' },
-        `Download take ${this.#takes}`,
-      );
-    this.notices.show('info', 'The recording is ready.', link());
-    this.#list.prepend(make('li', {}, link()));
-    part('takes-none', HTMLElement).hidden = true;
+  #link(url) {
+    const download = `mien-take-${this.#takes}${/\.\w+$/.exec(url)?.[0] ?? ''}`;
+    return make('a', { href: withToken(url), download, class: 'link' }, `Download take ${this.#takes}`);
   }
 
   #tick() {

@@ -27,7 +27,7 @@ export class Slider {
       title: name,
       class: 'slider',
     });
-    this.element.style.setProperty('--zero', `${((neutral - min) / (max - min)) * 100}%`);
+    this.element.style.setProperty('--zero', String((neutral - min) / (max - min)));
     this.set(neutral);
     let held = false;
     this.element.addEventListener('pointerdown', () => (held = true));
@@ -65,9 +65,9 @@ export class Slider {
   /** @param {number} value */
   #draw(value) {
     const { min, max, neutral, format } = this.options;
-    const at = (/** @type {number} */ x) => ((x - min) / (max - min)) * 100;
-    this.element.style.setProperty('--from', `${at(Math.min(value, neutral))}%`);
-    this.element.style.setProperty('--to', `${at(Math.max(value, neutral))}%`);
+    const at = (/** @type {number} */ x) => String((x - min) / (max - min));
+    this.element.style.setProperty('--from', at(Math.min(value, neutral)));
+    this.element.style.setProperty('--to', at(Math.max(value, neutral)));
     this.element.setAttribute('aria-valuetext', format(value));
     this.element.classList.toggle('moved', Math.abs(value - neutral) > 1e-6);
   }

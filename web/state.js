@@ -10,7 +10,15 @@
  * @property {string} detail
  */
 
-const NO_FACE = 'your camera sees no face';
+/**
+ * Who drives; empty when nobody does.
+ *
+ * @param {Snapshot} snapshot
+ * @param {boolean} mine  this page's own camera drives
+ */
+export function driverName({ source, voice }, mine) {
+  return mine ? 'your camera' : source || voice || '';
+}
 
 /**
  * @param {object} facts
@@ -29,20 +37,21 @@ export function shownState({ picture, control, snapshot, mine, trouble }) {
   if (control.phase !== 'open' || !snapshot) {
     return { name: 'unknown', title: 'State unknown', detail: 'controls are reconnecting' };
   }
+  const noFace = mine ? 'your camera sees no face' : 'no face in sight';
   switch (snapshot.state) {
     case 'driven':
       return {
         name: 'driven',
         title: 'Driven',
-        detail: `by ${mine ? 'your camera' : snapshot.source || snapshot.voice || 'somebody'}`,
+        detail: `by ${driverName(snapshot, mine) || 'somebody'}`,
       };
     case 'holding':
-      return { name: 'holding', title: 'Holding', detail: mine ? NO_FACE : 'no face in sight' };
+      return { name: 'holding', title: 'Holding', detail: noFace };
     case 'paused':
       return { name: 'paused', title: 'Paused', detail: 'nothing of you goes out' };
     case 'degraded':
       return { name: 'degraded', title: 'Degraded', detail: trouble || 'a stage failed and restarts' };
     default:
-      return { name: 'idle', title: 'Idle', detail: mine ? NO_FACE : 'nobody drives' };
+      return { name: 'idle', title: 'Idle', detail: mine || snapshot.source ? noFace : 'nobody drives' };
   }
 }

@@ -1,7 +1,7 @@
 // The picture alone, transparent where the session's background is: a browser source for OBS and its like.
 // Nothing is said in words; while there is no connection there is no picture, and it tries again.
 
-import { sessionAddress, whepPath } from './address.js';
+import { sessionAddress } from './address.js';
 import { ask, ensureSession } from './api.js';
 import { Composer } from './composer.js';
 import { part } from './dom.js';
@@ -13,7 +13,7 @@ const composer = new Composer(video, part('composed', HTMLCanvasElement), (_, tr
 });
 
 const player = new Player({
-  path: Composer.able ? `${whepPath}?alpha=below` : whepPath,
+  path: Composer.path,
   video,
   prepare: async (signal) => {
     await ensureSession(signal);
@@ -38,5 +38,5 @@ async function unmute() {
 }
 
 addEventListener('pagehide', () => player.stop());
-addEventListener('online', () => player.keeper.retry());
+addEventListener('online', () => player.retry());
 player.start();

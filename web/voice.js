@@ -1,51 +1,49 @@
 // My voice alone moves the mouth: microphone on and off, mute, and how loud it is.
 
-import { whipPath } from './address.js';
-import { icon, make, part, say } from './dom.js';
+import { openMicrophone } from './camera.js';
+import { part, say } from './dom.js';
 import { asFailure } from './failures.js';
 import { LevelMeter } from './voicelevel.js';
-import { VoiceLink, openMicrophone } from './voicelink.js';
+import { VoiceLink } from './voicelink.js';
 
 /** @typedef {import('./notices.js').Notices} Notices */
 /** @typedef {import('./keeper.js').Link} Link */
-
-const OFF = 'Sound alone: the mouth follows what you say. Your camera may stay off.';
 
 export class Voice {
   /** @type {MediaStreamTrack | null} */
   #track = null;
   #opening = false;
   #muted = false;
+  #paused = false;
   #complained = '';
   /** @type {Link['phase']} */
   #phase = 'closed';
 
-  #label = make('span', {}, 'Use my voice');
-  #button = make('button', { type: 'button', class: 'secondary', id: 'voice-on', 'aria-pressed': 'false' });
-  #mute = make('button', { type: 'button', class: 'secondary', id: 'voice-mute', hidden: true });
-  #muteLabel = make('span', {}, 'Mute');
-  #needle = make('i');
-  #meter = make('div', { class: 'level', id: 'voice-level', role: 'meter', 'aria-label': 'Loudness', hidden: true });
-  #text = make('p', { class: 'hint', id: 'voice-text', 'aria-live': 'polite' }, OFF);
+  #button = part('voice-on', HTMLButtonElement);
+  #label = part('voice-on-label', HTMLElement);
+  #mute = part('voice-mute', HTMLButtonElement);
+  #muteLabel = part('voice-mute-label', HTMLElement);
+  #meter = part('voice-level', HTMLElement);
+  #text = part('voice-text', HTMLElement);
   #picker = part('microphone-picker', HTMLSelectElement);
+  #off = this.#text.textContent ?? '';
 
   /**
    * @param {Notices} notices
-   * @param {HTMLElement} place
+   * @param {import('./controls.js').ControlState} controls
    */
-  constructor(notices, place) {
+  constructor(notices, controls) {
     this.notices = notices;
-    this.link = new VoiceLink(whipPath, (link) => this.#showLink(link));
+    this.link = new VoiceLink((link) => this.#showLink(link));
     this.meter = new LevelMeter((level) => this.#showLevel(level));
-    this.#button.append(icon('mic'), this.#label);
-    this.#mute.append(icon('mic-off'), this.#muteLabel);
-    this.#meter.append(this.#needle);
-    this.#meter.setAttribute('aria-valuemin', '0');
-    this.#meter.setAttribute('aria-valuemax', '100');
-    place.append(make('div', { class: 'buttons' }, this.#button, this.#mute), this.#meter, this.#text);
     this.#button.addEventListener('click', () => void this.toggle());
     this.#mute.addEventListener('click', () => this.#toggleMute());
     this.#picker.addEventListener('change', () => void this.#change());
+    controls.watch(({ paused }) => {
+      if (paused === this.#paused) return;
+      this.#paused = paused;
+      if (this.#track) this.#tell();
+    });
     addEventListener('pagehide', () => this.stop());
   }
 
@@ -58,9 +56,10 @@ export class Voice {
     this.#opening = true;
     say(this.#label, 'Asking for the microphone…');
     try {
-      this.#take(await openMicrophone(this.#picker.value));
+      const track = await openMicrophone(this.#picker.value);
+      this.#take(track);
       this.#complained = '';
-      if (this.#track) this.link.start(this.#track);
+      this.link.start(track);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -76,7 +75,7 @@ export class Voice {
     this.#track.stop();
     this.#track = null;
     this.#muted = false;
-    say(this.#text, OFF);
+    say(this.#text, this.#off);
     this.#show();
   }
 
@@ -129,12 +128,13 @@ export class Voice {
 
   /** @param {number} level */
   #showLevel(level) {
-    this.#needle.style.clipPath = `inset(0 ${(100 - 100 * level).toFixed(1)}% 0 0)`;
+    this.#meter.style.setProperty('--level', `${(100 * level).toFixed(1)}%`);
     this.#meter.setAttribute('aria-valuenow', String(Math.round(10 * level) * 10));
   }
 
   #tell() {
     if (this.#muted) say(this.#text, 'Muted: nothing you say goes out.');
+    else if (this.#paused) say(this.#text, 'Paused: nothing you say goes out.');
     else if (this.#phase === 'open') say(this.#text, 'You are heard. The mouth follows what you say.');
     else if (this.#phase === 'connecting') say(this.#text, 'Connecting your microphone…');
   }

@@ -1,7 +1,7 @@
 // Watching: one WHEP playback, with the least delay that the browser allows.
 
 import { Exchange, preferCodecs } from './exchange.js';
-import { noWebRtc, pictureStopped } from './failures.js';
+import { pictureStopped } from './failures.js';
 import { Keeper } from './keeper.js';
 
 /**
@@ -48,7 +48,11 @@ export class Player {
   /** Leave at once, also while the page goes away. */
   stop() {
     this.keeper.stop();
-    this.#exchange?.close();
+  }
+
+  /** Connect now instead of when the wait is over. */
+  retry() {
+    this.keeper.retry();
   }
 
   /**
@@ -57,8 +61,7 @@ export class Player {
    * @param {unknown} reason
    */
   restart(reason) {
-    if (this.#exchange) this.#exchange.end(reason);
-    else this.keeper.retry();
+    this.#exchange?.end(reason);
   }
 
   /**
@@ -66,12 +69,19 @@ export class Player {
    * @param {() => void} opened
    */
   async #play(signal, opened) {
-    if (typeof RTCPeerConnection === 'undefined') throw noWebRtc();
     const startedAt = performance.now();
     await this.prepare(signal);
-    const exchange = await Exchange.open(this.path, signal, startedAt);
+    const exchange = await Exchange.open(this.path, signal, opened, startedAt);
     this.#exchange = exchange;
-    const { pc } = exchange;
+    try {
+      await exchange.hold(signal, () => this.#offer(exchange.pc), this.#looker(exchange), LOOK_MS);
+    } finally {
+      this.#exchange = null;
+    }
+  }
+
+  /** @param {RTCPeerConnection} pc */
+  #offer(pc) {
     const stream = new MediaStream();
     pc.addEventListener('track', ({ track, receiver }) => {
       if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
@@ -80,45 +90,29 @@ export class Player {
       // Muted video may always start; where even that is refused, the page offers a button.
       this.video.play().catch(() => {});
     });
-    const leave = () => exchange.close();
-    signal.addEventListener('abort', leave, { once: true });
-    /** @type {number | undefined} */
-    let looking;
-    try {
-      const transceiver = pc.addTransceiver('video', { direction: 'recvonly' });
-      preferCodecs(transceiver, RTCRtpReceiver.getCapabilities('video'));
-      pc.addTransceiver('audio', { direction: 'recvonly' });
-      await exchange.negotiate(signal);
-      looking = this.#look(exchange, opened);
-      await exchange.ended;
-    } finally {
-      clearInterval(looking);
-      signal.removeEventListener('abort', leave);
-      exchange.close();
-      this.#exchange = null;
-    }
+    const transceiver = pc.addTransceiver('video', { direction: 'recvonly' });
+    preferCodecs(transceiver, RTCRtpReceiver.getCapabilities('video'));
+    pc.addTransceiver('audio', { direction: 'recvonly' });
   }
 
   /**
-   * Look at what arrives: the first frame opens the connection, none for long ends it.
+   * Looks at what arrives: the first frame opens the connection, none for long ends it.
    *
    * @param {Exchange} exchange
-   * @param {() => void} opened
    */
-  #look(exchange, opened) {
+  #looker(exchange) {
     let frames = 0;
     let movedAt = performance.now();
     /** @type {{at: number, counts: Counts}[]} */
     const second = [];
-    return setInterval(async () => {
-      const { seen, counts } = summary(await exchange.pc.getStats());
+    return async () => {
+      const report = await exchange.stats();
+      if (!report) return;
+      const { seen, counts } = summary(report);
       const now = performance.now();
       if (document.hidden) movedAt = now; // browsers may stop decoding what nobody sees
       if (seen.frames > frames) {
-        if (frames === 0) {
-          exchange.ready();
-          opened();
-        }
+        exchange.ready();
         frames = seen.frames;
         movedAt = now;
       } else if (frames > 0 && now - movedAt > STALLED_MS) {
@@ -132,7 +126,7 @@ export class Player {
       if (tookMs) seen.fps = ((counts.decoded - before.decoded) * 1000) / tookMs;
       if (emitted) seen.bufferMs = ((counts.bufferedS - before.bufferedS) * 1000) / emitted;
       if (frames > 0) this.onseen(seen);
-    }, LOOK_MS);
+    };
   }
 }
 

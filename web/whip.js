@@ -1,7 +1,7 @@
 // Driving: my camera and microphone go to the engine by WHIP.
 
+import { whipPath } from './address.js';
 import { Exchange, preferCodecs } from './exchange.js';
-import { noWebRtc } from './failures.js';
 import { Keeper } from './keeper.js';
 
 const VIDEO_BITS_PER_SECOND = 1_500_000;
@@ -20,25 +20,19 @@ const LOOK_MS = 500;
  */
 
 export class Publisher {
-  /** @type {Exchange | null} */
-  #exchange = null;
   /** @type {MediaStream | null} */
   #stream = null;
+  /** Of the present connection: video, audio. @type {RTCRtpSender[]} */
+  #senders = [];
 
   /**
    * @param {object} options
-   * @param {string} options.path
    * @param {(link: import('./keeper.js').Link) => void} options.onlink
    * @param {(sent: Sent) => void} options.onsent
    */
-  constructor({ path, onlink, onsent }) {
-    this.path = path;
+  constructor({ onlink, onsent }) {
     this.onsent = onsent;
     this.keeper = new Keeper((signal, opened) => this.#publish(signal, opened), onlink);
-  }
-
-  get active() {
-    return this.keeper.wanted;
   }
 
   /** @param {MediaStream} stream */
@@ -49,24 +43,26 @@ export class Publisher {
 
   stop() {
     this.keeper.stop();
-    this.#exchange?.close();
     this.#stream = null;
   }
 
   /**
-   * Change camera or microphone without a new connection where that is possible.
+   * Change camera or microphone without a new connection.
    *
    * @param {MediaStream} stream
    */
   async swap(stream) {
     this.#stream = stream;
-    const senders = this.#exchange?.pc.getSenders() ?? [];
-    for (const kind of ['video', 'audio']) {
-      const track = stream.getTracks().find((one) => one.kind === kind) ?? null;
-      const sender = senders[kind === 'video' ? 0 : 1];
-      if (kind === 'video' && track) track.contentHint = 'motion';
-      if (sender) await sender.replaceTrack(track);
-    }
+    const { camera, microphone } = this.#tracks();
+    await this.#senders[0]?.replaceTrack(camera);
+    await this.#senders[1]?.replaceTrack(microphone);
+  }
+
+  #tracks() {
+    const [camera = null] = this.#stream?.getVideoTracks() ?? [];
+    const [microphone = null] = this.#stream?.getAudioTracks() ?? [];
+    if (camera) camera.contentHint = 'motion'; // a lively face is worth more than a sharp one
+    return { camera, microphone };
   }
 
   /**
@@ -74,62 +70,41 @@ export class Publisher {
    * @param {() => void} opened
    */
   async #publish(signal, opened) {
-    if (typeof RTCPeerConnection === 'undefined') throw noWebRtc();
-    const exchange = await Exchange.open(this.path, signal);
-    this.#exchange = exchange;
+    const exchange = await Exchange.open(whipPath, signal, opened);
     const { pc } = exchange;
-    const leave = () => exchange.close();
-    signal.addEventListener('abort', leave, { once: true });
-    /** @type {number | undefined} */
-    let looking;
-    try {
-      const [camera] = this.#stream?.getVideoTracks() ?? [];
-      const [microphone] = this.#stream?.getAudioTracks() ?? [];
+    const offer = async () => {
+      const { camera, microphone } = this.#tracks();
       const video = pc.addTransceiver(camera ?? 'video', {
         direction: 'sendonly',
         sendEncodings: [{ maxBitrate: VIDEO_BITS_PER_SECOND, maxFramerate: FPS }],
       });
-      if (camera) camera.contentHint = 'motion'; // a lively face is worth more than a sharp one
       preferCodecs(video, RTCRtpSender.getCapabilities('video'));
-      await keepFramerate(video.sender);
       // Offered even without a microphone, so that one can be switched on later.
       pc.addTransceiver(microphone ?? 'audio', { direction: 'sendonly' });
-      await exchange.negotiate(signal);
-      looking = this.#look(exchange, opened);
-      await exchange.ended;
+      this.#senders = pc.getSenders(); // from here on `swap` reaches them
+      await keepFramerate(video.sender);
+    };
+    try {
+      await exchange.hold(signal, offer, () => this.#look(exchange), LOOK_MS);
     } finally {
-      clearInterval(looking);
-      signal.removeEventListener('abort', leave);
-      exchange.close();
-      this.#exchange = null;
+      this.#senders = [];
     }
   }
 
-  /**
-   * @param {Exchange} exchange
-   * @param {() => void} opened
-   */
-  #look(exchange, opened) {
-    let open = false;
-    return setInterval(async () => {
-      const { pc } = exchange;
-      if (!open && pc.connectionState === 'connected') {
-        open = true;
-        exchange.ready();
-        opened();
-      }
-      const report = await pc.getStats();
-      for (const entry of report.values()) {
-        if (entry.type !== 'outbound-rtp' || entry.kind !== 'video') continue;
-        this.onsent({
-          fps: entry.framesPerSecond ?? 0,
-          width: entry.frameWidth ?? 0,
-          height: entry.frameHeight ?? 0,
-          codec: String(report.get(entry.codecId)?.mimeType ?? '').replace(/^video\//i, ''),
-          limited: entry.qualityLimitationReason ?? 'none',
-        });
-      }
-    }, LOOK_MS);
+  /** @param {Exchange} exchange */
+  async #look(exchange) {
+    if (exchange.pc.connectionState === 'connected') exchange.ready();
+    const report = await exchange.stats();
+    for (const entry of report?.values() ?? []) {
+      if (entry.type !== 'outbound-rtp' || entry.kind !== 'video') continue;
+      this.onsent({
+        fps: entry.framesPerSecond ?? 0,
+        width: entry.frameWidth ?? 0,
+        height: entry.frameHeight ?? 0,
+        codec: String(report?.get(entry.codecId)?.mimeType ?? '').replace(/^video\//i, ''),
+        limited: entry.qualityLimitationReason ?? 'none',
+      });
+    }
   }
 }
 

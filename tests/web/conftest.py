@@ -13,19 +13,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from chromium import find_chromium
+from chromium import CAMERA, HEADLESS, LOOPBACK, find_chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, WebSocket
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--allow-loopback-in-peer-connection",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-]
 DESKTOP = {"width": 1440, "height": 900}
 PATIENCE_MS = 15_000
 
@@ -107,7 +99,8 @@ def chromium() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        flags = [*HEADLESS, *LOOPBACK, *CAMERA]
+        browser = running.chromium.launch(executable_path=find_chromium(), args=flags)
         yield browser
         browser.close()
 

@@ -45,6 +45,7 @@ STAGES_MS = {"receive": 6.0, "track": 13.0, "drive": 0.6, "render": 17.0, "encod
 WAITING_MS = 9.0
 PROBLEMS = {
     401: ("unauthorized", "The token is missing or wrong"),
+    413: ("too-large", "The body is too large"),
     422: ("unusable-media", "The file cannot be used"),
     503: ("full", "The engine is full"),
 }
@@ -61,8 +62,11 @@ class Behaviour:
     whep_without_path: bool = False
     """answer without candidates: no path for media"""
     state: str = "driven"
+    source: str = "the built-in performance"
     notice: str = ""
     """told to every page once, as a warning"""
+    recording_lost_by: str = ""
+    """ends the recording for that reason"""
     budget_ms: float = 80.0
     avatar_status: int = 200
     token: str = ""
@@ -78,7 +82,6 @@ class Engine:
     picture: NDArray[np.uint8] | None = None
     controls: Controls = field(default_factory=Controls)
     title: str = "Mannequin"
-    source: str = "the built-in performance"
     received: list[dict[str, Any]] = field(default_factory=list)
     sockets: set[WebSocket] = field(default_factory=set)
     peers: dict[str, RTCPeerConnection] = field(default_factory=dict)
@@ -111,7 +114,7 @@ class Engine:
         latency["total"] = {"p50": total, "p95": total * 1.24, "p99": total * 1.6}
         return {
             "state": self.state,
-            "source": "a browser's camera" if self.driving else self.source,
+            "source": "a browser's camera" if self.driving else self.behaviour.source,
             "avatar": self.title,
             "fps": round(self.fps - 0.4 - 0.4 * math.sin(t * 2.3), 1),
             "frames": int(t * self.fps),
@@ -235,6 +238,10 @@ def build(engine: Engine, end: Callable[[], None]) -> FastAPI:
         if engine.behaviour.notice:
             await tell({"type": "notice", "level": "warning", "text": engine.behaviour.notice})
             engine.behaviour.notice = ""
+        if reason := engine.behaviour.recording_lost_by:
+            engine.recording = False
+            await tell({"type": "recording", "state": "off", "reason": reason})
+            engine.behaviour.recording_lost_by = ""
         return {}
 
     @app.delete("/fake")

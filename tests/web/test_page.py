@@ -61,9 +61,15 @@ def test_the_picture_plays_and_the_console_is_silent(open_page: OpenPage, engine
 
 def test_the_engines_states_are_shown(desk: Desk, engine: FakeEngine) -> None:
     page = desk.page
-    for state, word in (("holding", "no face"), ("idle", "nobody"), ("degraded", "failed")):
-        engine.behave(state=state)
+    for state, source, word in (
+        ("holding", "a camera", "no face"),
+        ("idle", "a camera", "no face"),
+        ("idle", "", "nobody"),
+        ("degraded", "a camera", "failed"),
+    ):
+        engine.behave(state=state, source=source)
         in_state(page, state)
+        page.locator("#tally-detail").get_by_text(word).wait_for()
         assert word in page.locator("#announcer").inner_text()
 
 
@@ -263,6 +269,24 @@ def test_a_portrait_without_a_face_says_so_in_the_dialog(
     assert page.locator("#portrait-dialog").is_visible()
 
 
+def test_a_file_that_is_no_picture_or_too_large_says_so_in_the_dialog(
+    desk: Desk, engine: FakeEngine, tmp_path: Path
+) -> None:
+    page = desk.page
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    page.set_input_files("#portrait-file", broken)
+    page.locator("#portrait-error").get_by_text("cannot show that file").wait_for()
+    assert page.locator("#portrait-preview").is_hidden()
+    engine.behave(avatar_status=413)
+    page.set_input_files("#portrait-file", picture_of_nobody(tmp_path))
+    page.locator("#portrait-preview").wait_for()
+    page.locator("#portrait-basis-self").check()
+    page.locator("#portrait-consent").check()
+    page.locator("#portrait-accept").click()
+    page.locator("#portrait-error").get_by_text("The file is too large").wait_for()
+
+
 def test_a_picture_taken_with_the_camera_needs_the_statement_too(desk: Desk) -> None:
     page = desk.page
     page.locator("#tab-scene").click()
@@ -310,6 +334,79 @@ def test_a_recording_ends_in_a_link(desk: Desk) -> None:
     link.wait_for()
     assert (link.get_attribute("href") or "").endswith("/recordings/1.mp4")
     assert page.locator("#recording").is_hidden()
+
+
+def test_a_recording_that_nobody_stopped_has_ended_and_says_why(desk: Desk, engine: FakeEngine) -> None:
+    page = desk.page
+    page.keyboard.press("r")
+    page.wait_for_selector("#record[aria-pressed=true]")
+    engine.behave(recording_lost_by="The disk is full.")
+    page.wait_for_selector("#record[aria-pressed=false]")
+    assert page.locator("#recording").is_hidden()
+    assert "The disk is full." in (page.locator("#takes li").first.text_content() or "")
+
+
+def test_a_camera_that_opens_after_mine_was_switched_off_is_closed(desk: Desk) -> None:
+    page = desk.page
+    page.keyboard.press("v")
+    page.wait_for_selector("#preview[data-link=open]")
+    page.evaluate(
+        """() => {
+            const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            globalThis.asked = new Promise((resolve) => {
+                navigator.mediaDevices.getUserMedia = (wish) => new Promise((done) => {
+                    delete navigator.mediaDevices.getUserMedia;
+                    resolve(async () => done(globalThis.second = await real(wish)));
+                });
+            });
+            document.getElementById('camera-picker').dispatchEvent(new Event('change'));
+        }"""
+    )
+    page.keyboard.press("v")
+    page.evaluate("asked.then((give) => give())")
+    assert page.evaluate("second.getTracks().map((track) => track.readyState)") == ["ended", "ended"]
+    assert page.locator("#preview").is_hidden()
+
+
+def test_a_portrait_is_taken_without_the_microphone(desk: Desk) -> None:
+    page = desk.page
+    page.evaluate(
+        """() => {
+            const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            globalThis.wishes = [];
+            navigator.mediaDevices.getUserMedia = (wish) => (wishes.push(Object.keys(wish)), real(wish));
+        }"""
+    )
+    page.locator("#tab-scene").click()
+    page.locator("#portrait-take").click()
+    page.wait_for_selector("#portrait-shutter:visible")
+    assert page.evaluate("wishes") == [["video"]]
+    page.evaluate("delete navigator.mediaDevices.getUserMedia; undefined")
+
+
+def test_what_is_said_of_the_camera_ends_with_it(desk: Desk) -> None:
+    page = desk.page
+    page.keyboard.press("v")
+    page.locator("#sending").get_by_text("Sending").wait_for()
+    # Figures that are under way while it is switched off come too late to be shown.
+    page.evaluate(
+        """() => {
+            const real = RTCPeerConnection.prototype.getStats;
+            globalThis.late = new Promise((resolve) => {
+                RTCPeerConnection.prototype.getStats = async function () {
+                    const report = await real.call(this);
+                    if ([...report.values()].some(({ type }) => type === 'outbound-rtp')) {
+                        RTCPeerConnection.prototype.getStats = real;
+                        document.getElementById('camera').click();
+                        resolve(new Promise((told) => setTimeout(told)));
+                    }
+                    return report;
+                };
+            });
+        }"""
+    )
+    page.evaluate("late")
+    assert page.locator("#sending").text_content() == ""
 
 
 def test_a_full_engine_gives_its_reason(open_page: OpenPage, engine: FakeEngine) -> None:
@@ -447,6 +544,7 @@ def test_the_phone_shows_the_picture_first_and_never_scrolls_sideways(
         page.locator(f"#tab-{tab}").tap()
         assert page.locator(f"#panel-{tab}").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate("document.documentElement.scrollHeight") <= 844
         wide = page.evaluate(
             "name => document.getElementById(name).scrollWidth - document.getElementById(name).clientWidth",
             f"panel-{tab}",

@@ -15,12 +15,12 @@ from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 from webrtc_fakes import PATIENCE_S, FakeSession, served, until
 
-from chromium import find_chromium
+from chromium import HEADLESS, find_chromium
 from mien.frames import VideoFrame
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-FLAGS = ["--headless=new", "--no-sandbox", "--enable-unsafe-swiftshader"]
+FLAGS = [*HEADLESS, "--enable-unsafe-swiftshader"]
 SIDE = 128
 PATIENCE_MS = PATIENCE_S * 1000
 

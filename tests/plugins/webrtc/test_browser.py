@@ -12,20 +12,14 @@ import pytest_asyncio
 from playwright.async_api import Page, async_playwright
 from webrtc_fakes import PATIENCE_S, FakeEngine, showing, until
 
-from chromium import find_chromium
+from chromium import CAMERA, HEADLESS, find_chromium
 from mien.config import load_config
 from mien.frames import AudioFrame, VideoFrame
 from mien_webrtc.gateway import WebGateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--enable-features=WebRtcHideLocalIpsWithMdns",
-]
+FLAGS = [*HEADLESS, *CAMERA, "--enable-features=WebRtcHideLocalIpsWithMdns"]
 
 CONNECT = """
 async ([kind, codec]) => {
