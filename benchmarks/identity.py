@@ -7,7 +7,6 @@ network is not part of the project; it is read from the assets folder.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -23,6 +22,7 @@ from mien.frames import Bytes, FaceParams, Float, VideoFrame
 from mien.stage import Kind, Landmarker, Renderer
 from mien.testing.context import FakeContext
 from mien_mediapipe.landmarker import MediaPipeLandmarker
+from mien_photo import takes
 
 NETWORK = "mobilefacenet_112.onnx"
 PORTRAITS = ("stock-emotions-a-3.jpg", "sad_happy1.png", "lp_s9.jpg", "sad_full4.jpeg")
@@ -63,24 +63,12 @@ def performed(path: Path) -> list[Move]:
     tracker = LandmarkTracker()
     tracker.open(context)
     moves: list[Move] = []
-    for index, (pixels, at_ns) in enumerate(_frames(path)):
+    for index, (pixels, at_ns) in enumerate(takes.frames(path)):
         tracked = tracker.process(VideoFrame(pixels, at_ns, index=index))
         moves.append((tracked.params, tracked.subject, at_ns))
     tracker.close()
     context.close()
     return moves
-
-
-def _frames(path: Path) -> Iterator[tuple[Bytes, int]]:
-    capture = cv2.VideoCapture(str(path))
-    frame_ns = int(1e9 / (capture.get(cv2.CAP_PROP_FPS) or 25))
-    at_ns = 0
-    while True:
-        read, frame = capture.read()
-        if not read:
-            return
-        yield np.ascontiguousarray(frame[..., ::-1]), at_ns
-        at_ns += frame_ns
 
 
 def similarity(

@@ -13,7 +13,8 @@ resample move the lower bounds by 0.2 dB and the upper ones by 0.7.
 
 The driver is seen as live: landmarks, and the skin compared with the picture that the driver was met in, the first
 frame (`mien.face.skin_motion`); as driver and portrait are one person, hair and neck follow, too (`detail_around`).
-`gap_landmarks` is what landmarks alone close. The light is the portrait's in both.
+`gap_landmarks` is what landmarks alone close. The light is the portrait's in both; `gap_light` is as `gap_closed`, but
+with the light `driver`: what changed of the light on the driver's skin since the first frame, of each frame by itself.
 
 What a package shows of itself over other people's expressions is compared with its portrait by a face recognition
 network (`identity.py`), where the assets folder is there.
@@ -50,6 +51,8 @@ from mien.face import retargeting
 from mien.face.camera import Camera
 from mien.face.enrolment import enrol
 from mien.face.fitting import Fit, Fitter
+from mien.face.light import relative_light
+from mien.face.lighting import Lighting
 from mien.face.model import load_model
 from mien.face.skin_motion import SkinMotion
 from mien.face.subject import Subject
@@ -58,7 +61,7 @@ from mien.stage import Kind
 from mien.testing.context import FakeContext
 from mien_mediapipe.landmarker import MediaPipeLandmarker
 from mien_mediapipe.segmenter import SelfieSegmenter
-from mien_photo import crop
+from mien_photo import crop, takes
 from mien_photo.maker import PhotoMaker
 from mien_photo.renderer import PhotoRenderer
 from mien_raster.rasterizer import NumbaRasterizer
@@ -73,6 +76,8 @@ CLIPS = (
 )
 SIZE = 512
 INTERVAL_NS = 40_000_000
+APART_NS = 1_000_000_000
+"""Between frames that are not to be smoothed with each other."""
 MOST_FRAMES = 40
 SERVICES = {
     Kind.LANDMARKER: MediaPipeLandmarker,
@@ -114,17 +119,6 @@ def opened(avatar: Avatar) -> tuple[PhotoRenderer, FakeContext]:
     return renderer, context
 
 
-def frames_of(path: Path) -> list[Bytes]:
-    """All frames, RGB."""
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while True:
-        read, frame = capture.read()
-        if not read:
-            return frames
-        frames.append(np.ascontiguousarray(frame[..., ::-1]))
-
-
 def face_box(points: Float) -> tuple[slice, slice]:
     x0, y0 = np.floor(points[:, :2].min(axis=0)).astype(int).clip(0, SIZE - 8)
     x1, y1 = np.ceil(points[:, :2].max(axis=0)).astype(int).clip(8, SIZE)
@@ -154,7 +148,7 @@ def posed(fit: Fit, index: int) -> FaceParams:
 
 
 def reenact(path: Path, costs: Costs) -> dict[str, float]:
-    frames = frames_of(path)
+    frames = [picture for picture, _ in takes.frames(path)]
     landmarker = MediaPipeLandmarker()
     landmarker.open(FakeContext())
     first = landmarker.detect_still(frames[0])[0].points
@@ -177,9 +171,13 @@ def reenact(path: Path, costs: Costs) -> dict[str, float]:
     at_first = met * (SIZE / crop.SIDE)
     skin = SkinMotion(model)
     skin.learn(large, met, fitter, at_rest(subject))
+    lighting = Lighting(model)
+    lighting.see(large, met, fitter.posed(subject.neutral), at_rest(subject), 0)
+    lighting.keep(calm=True)
+    lighting.learn()
     chosen = np.linspace(0.9 * len(frames), len(frames) - 1, min(MOST_FRAMES, len(frames) // 10)).astype(int)
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    found: dict[str, list[float]] = {"psnr": [], "plain": [], "ssim": [], "copy": [], "flow": []}
+    found: dict[str, list[float]] = {"psnr": [], "plain": [], "lit": [], "ssim": [], "copy": [], "flow": []}
     for index in chosen:
         large = cut(frames[index])
         faces = landmarker.detect_still(large)
@@ -198,11 +196,15 @@ def reenact(path: Path, costs: Costs) -> dict[str, float]:
         started = time.process_time()
         drawn = renderer.process(face).pixels
         costs.render.append(time.process_time() - started)
+        posed_points = fitter.posed(fit.expression)
+        light = lighting.see(large, steadied, posed_points, fit, (int(index) + 1) * APART_NS)
+        lit = renderer.process(replace(face, light=relative_light(light, lighting.rest))).pixels
         plain = renderer.process(posed(fitted(fitter, faces[0].points), int(index))).pixels
         points = faces[0].points * (SIZE / crop.SIDE)
         box = face_box(points)
         found["psnr"].append(psnr(drawn[box], true[box]))
         found["plain"].append(psnr(plain[box], true[box]))
+        found["lit"].append(psnr(lit[box], true[box]))
         found["ssim"].append(
             float(structural_similarity(drawn[box], true[box], channel_axis=2, data_range=255))
         )
@@ -218,13 +220,18 @@ def reenact(path: Path, costs: Costs) -> dict[str, float]:
     context.close()
     landmarker.close()
     mean = {name: statistics.fmean(values) for name, values in found.items()}
+
+    def closed(name: str) -> float:
+        return round((mean[name] - mean["copy"]) / (mean["flow"] - mean["copy"]), 3)
+
     return {
         "psnr_face": round(mean["psnr"], 2),
         "ssim_face": round(mean["ssim"], 3),
         "psnr_copy": round(mean["copy"], 2),
         "psnr_flow": round(mean["flow"], 2),
-        "gap_closed": round((mean["psnr"] - mean["copy"]) / (mean["flow"] - mean["copy"]), 3),
-        "gap_landmarks": round((mean["plain"] - mean["copy"]) / (mean["flow"] - mean["copy"]), 3),
+        "gap_closed": closed("psnr"),
+        "gap_landmarks": closed("plain"),
+        "gap_light": closed("lit"),
         "frames": len(found["psnr"]),
     }
 
@@ -378,6 +385,7 @@ def main() -> None:
         "psnr_flow",
         "gap_closed",
         "gap_landmarks",
+        "gap_light",
     ):
         table.add_column(heading, justify="left" if heading == "clip" else "right")
     for name, row in result["clips"].items():

@@ -33,10 +33,10 @@ from mien.face.camera import Camera, rotation_matrix
 from mien.face.model import load_model
 from mien.frames import Float
 from mien.plugins import Registry
+from mien.render.fragments import empty_fragments
 from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.stage import Kind, Rasterizer
 from mien.testing.context import FakeContext
-from mien_raster.rasterizer import empty_fragments
 from reference import Reference
 
 TRIANGLES = 18_000

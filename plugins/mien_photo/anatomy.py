@@ -14,19 +14,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from mien.errors import PluginError
-from mien.face.model import INNER_LIPS, LIDS, OUTER_LIPS, Embedding, FaceModel, Region, both_ways
+from mien.face.model import FACE_OVAL, INNER_LIPS, LIDS, OUTER_LIPS, Embedding, FaceModel, Region, both_ways
 from mien.face.normals import vertex_normals
 from mien.face.outline import enclosed
 from mien.face.rig import INDEX
 from mien.frames import Float
+from mien_photo.fading import fade
 
 Ints = NDArray[np.int32]
-
-FACE_OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
-"""MediaPipe's points around the face, clockwise in the picture from the top."""
 
 MOUTH_UPPER, MOUTH_LOWER = both_ways(INNER_LIPS, 308)
 LEFT_LOWER, LEFT_UPPER = (points[::-1] for points in both_ways(LIDS[0], 362))
@@ -41,6 +36,9 @@ BROWS = ((285, 295, 282, 283, 276), (46, 53, 52, 65, 55))
 
 IRIS = ((473, 474, 475, 476, 477), (468, 469, 470, 471, 472))
 """Centre and rim, the subject's left eye, then the right."""
+
+OUTSIDE = 0.5
+"""Around the mouth, skin whose normal has more of z than this is outside, not the inside of a lip."""
 
 _FADE_CM = 1.6
 _WINDOW_CM = 1.9
@@ -183,7 +181,7 @@ class _Dissection:
         x *= np.maximum(facing, np.where(within, np.clip(distance - 0.8, 0, 1), 0))
         # The neck below the chin looks to the front as well, but doesn't go with the face.
         x[self.neck] = 0
-        return np.asarray(x * x * (3 - 2 * x), np.float32)
+        return fade(x)
 
     def _embedding(self, points: tuple[int, ...]) -> Embedding:
         source = self.model.landmarks
@@ -243,12 +241,13 @@ class _Dissection:
             above = self._goes_with_skull(points, up[:, 0], above)
         reach = np.where(above, _distance_to_curve(points, up), _distance_to_curve(points, low))
         limit = np.where(above, up_cm, down_cm)
-        level = np.clip(1 - reach / limit, 0, 1)
-        level = level * level * (3 - 2 * level)
+        level = fade(1 - reach / limit)
         if deep:
             place = np.interp(points[:, 0], up[:, 0], np.arange(len(up)))
             edge = (up + low)[np.round(place).astype(int)] / 2
-            behind = points[:, 2] < edge[:, 2] - 0.06
+            # The hollow under the lower lip lies as far back, but looks to the front.
+            outside = vertex_normals(self.mean, self.triangles)[:, 2] > OUTSIDE
+            behind = (points[:, 2] < edge[:, 2] - 0.06) & ~outside
             beside = (points[:, 0] > up[0, 0]) & (points[:, 0] < up[-1, 0])
             level[behind & beside & (np.abs(points[:, 1] - edge[:, 1]) < 1.4)] = 1.0
         # Beyond the corners nothing opens.
@@ -305,6 +304,3 @@ def _distance_to_curve(points: NDArray[np.float64], curve: Float) -> NDArray[np.
         [curve[:-1] + (curve[1:] - curve[:-1]) * step for step in np.arange(6) / 6] + [curve[-1:]]
     )
     return np.asarray(cKDTree(dense).query(points)[0])
-
-
-BLINKS = (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"])

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mien.face.rig import INDEX
 from mien.frames import Float
 from mien_photo.anatomy import Opening
 
@@ -25,6 +26,16 @@ _PARTED_CM = _F(0.04)
 _SLACK_CM = _F(0.05)
 """What trackers report for closed lips is rarely exactly closed."""
 _LEAST_CM = _F(0.15)
+_PUCKER, _FUNNEL = INDEX["mouthPucker"], INDEX["mouthFunnel"]
+_ROUND_BY_FUNNEL = _F(0.55)
+_WHOLLY_ROUND = _F(0.9)
+"""A little pucker is in most speech, and rounds nothing."""
+_ROUNDS_FROM, _ROUNDS_OVER = _F(0.3), _F(0.55)
+"""Rounded lips meet towards the corners: from here on, in halves of the mouth's width, and over so much of it."""
+_ROUNDED_LEAVES = _F(0.01)
+"""Of an opening's height, where lips that are wholly round meet: what they had can be told from it again."""
+_MOST_UNROUNDED = _F(2.0)
+"""Times the portrait's own opening: where its round lips met, hardly anything tells how they part."""
 _WIDEST_LIDS = _F(1.7)
 """In openings of the portrait: eyes go no wider."""
 
@@ -76,6 +87,12 @@ def _open_share(gap_basis: Float, expression: Float, blink: int, out: Float) -> 
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def roundness(expression: Float) -> np.float32:
+    """(52,) weights -> 0 to 1, how much the lips are rounded, and put forward with it."""
+    return _F(smooth((expression[_PUCKER] + _ROUND_BY_FUNNEL * expression[_FUNNEL]) / _WHOLLY_ROUND))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def _without_slack(aperture: np.float32) -> np.float32:
     """Closes what is all but closed; leaves the rest alone."""
     return _F(aperture * smooth(aperture / _SLACK_CM))
@@ -86,13 +103,15 @@ def lips(
     gap_basis: Float,
     gap: Float,
     model_gap: Float,
+    rounded_then: np.float32,
     expression: Float,
     wanted: Float,
     reveal: Float,
     line: Float,
 ) -> None:
     """wanted: (P,) cm, how far they are to be apart; reveal: (P,) 0 to 1, how much of the inner lips is seen;
-    line: (P,) how dark the line of closed lips is. gap, model_gap: see `mien_photo.posing.Edges`.
+    line: (P,) how dark the line of closed lips is. gap, model_gap: see `mien_photo.posing.Edges`;
+    rounded_then: the `roundness` of the portrait's own expression, which `gap` has already.
     """
     _model_aperture(gap_basis, expression, wanted)
     count = wanted.shape[0]
@@ -100,11 +119,17 @@ def lips(
     for i in range(count):
         wanted[i] = _without_slack(wanted[i])
         mean += wanted[i] / _F(count)
-        reference += model_gap[i] / _F(count)
+        reference += _without_slack(model_gap[i]) / _F(count)
     # The person's own deviation from the model belongs to the opening of the portrait and vanishes with it.
     share = min(max(mean / max(reference, _LEAST_CM), _F(0)), _F(1))
+    rounded = roundness(expression)
     for i in range(count):
         wanted[i] = max(wanted[i] + (gap[i] - _without_slack(model_gap[i])) * share, _F(0))
+        aside = abs(_F(2 * i - (count - 1))) / _F(count - 1)
+        meeting = smooth((aside - _ROUNDS_FROM) / _ROUNDS_OVER)
+        left = _F(1) + _ROUNDED_LEAVES - rounded * meeting
+        left_then = _F(1) + _ROUNDED_LEAVES - rounded_then * meeting
+        wanted[i] *= min(left / left_then, _MOST_UNROUNDED)
         was_open = smooth(gap[i] / _F(0.2))
         closing = was_open * (_F(1) - smooth(wanted[i] / max(gap[i], _F(0.05))))
         reveal[i] = max(smooth((wanted[i] - gap[i]) / _F(0.35)), closing)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.frames import Bytes, Float
 from mien.stage import Background
+from mien_photo.fading import fade
 
 _BLUR = 1 / 40
 """Standard deviation of the blur, heights."""
@@ -79,8 +80,7 @@ def framed(plate: Bytes, beside: tuple[Bytes, Bytes], width: int, height: int) -
     beyond = np.maximum(*np.meshgrid(beyond_x, beyond_y)) / side
     wide = sharp.astype(np.float32)
     for sigma, end in _SOFTER:
-        weight = np.clip(beyond / end, 0, 1)[..., None]
-        wide += (_soft(wide, sigma * side) - wide) * (weight * weight * (3 - 2 * weight))
+        wide += (_soft(wide, sigma * side) - wide) * fade(beyond / end)[..., None]
     return np.asarray(np.clip(wide + 0.5, 0, 255), np.uint8)
 
 

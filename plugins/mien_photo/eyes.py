@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien.face.camera import Camera
 from mien.face.model import gaze_rotation
 from mien.frames import Bytes, Float
+from mien_photo.fading import fade
 
 PATCH = (112, 160)
 """Rows and columns of the white's texture."""
@@ -20,6 +21,12 @@ IRIS = 96
 IRIS_REACH = 1.3
 
 ToPatch = Callable[[Float], Float]
+
+_DARKEST = 0.72
+"""Of the usual brightness of a white: what is darker is none."""
+
+_TYPICAL = 0.08
+"""Weight of the typical white among those near by: these are of the corners, which are darker than the middle."""
 
 SHADOW_CM = 0.2
 SHADOW = 0.3
@@ -179,13 +186,17 @@ def _white(lit: Float, solid: Bytes, disc: Bytes, opening: Bytes) -> Float:
         base = np.array([205, 195, 188], np.float32) * 0.8
         return np.broadcast_to(base, lit.shape).astype(np.float32)
     luminance = lit @ np.array([0.299, 0.587, 0.114], np.float32)
-    bright = seen & (luminance >= np.percentile(luminance[seen], 30))
-    typical = 0.93 * np.median(lit[bright], axis=0)
+    # Roots of lashes lie at the edge: they belong to the lid, not to the white that is seen when it moves.
+    usual = float(np.median(luminance[seen]))
+    plain = seen & (luminance > _DARKEST * usual)
+    seen = plain if plain.sum() >= 20 else seen
+    bright = seen & (luminance >= np.percentile(luminance[seen], 50))
+    typical = 0.97 * np.median(lit[bright], axis=0)
     # A wide Gaussian average of what is seen, drawn to the typical white where nothing is near.
     weight = seen.astype(np.float32)
     sigma = PATCH[1] / 14
-    total = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None] + 0.03
-    mean = (cv2.GaussianBlur(lit * weight[..., None], (0, 0), sigma) + 0.03 * typical) / total
+    total = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None] + _TYPICAL
+    mean = (cv2.GaussianBlur(lit * weight[..., None], (0, 0), sigma) + _TYPICAL * typical) / total
     soft = cv2.GaussianBlur(weight, (0, 0), 1.2)[..., None]
     keep = np.clip(soft * 2 - 1, 0, 1) * seen[..., None]
     keep = cv2.GaussianBlur(keep[..., 0] if keep.ndim == 3 else keep, (0, 0), 0.8)[..., None]
@@ -252,8 +263,7 @@ def _iris(
     # Small eyes are blurred into their whites: the pupil and the rim get their darkness back.
     dark = 1 - 0.25 * np.exp(-((rho / 0.3) ** 2)) - 0.12 * np.exp(-(((rho - 0.93) / 0.12) ** 2))
     colour *= dark[..., None]
-    alpha = np.clip((1.06 - rho) / 0.16, 0, 1)
-    alpha = alpha * alpha * (3 - 2 * alpha)
+    alpha = fade((1.06 - rho) / 0.16)
     return np.concatenate(
         [_bytes(colour), _bytes(np.asarray(alpha[..., None] * 255, np.float32))], axis=2
     ), _bytes(spark)

@@ -1,13 +1,12 @@
 """The rest of the picture as a coarse surface in space: hair and neck go with the head, shoulders stay.
 
-A regular grid over the source, each node with a depth, a share of the head's turning and a share of its
-shift, and bound to the face so that cheeks and chin pull their surroundings along.
+A grid over the source, regular but for a line around the face; each node with a depth, a share of the head's turning
+and one of its shift, and bound to the face so that cheeks and chin pull their surroundings along.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ from mien.frames import Float
 from mien.stage import Fragments
 from mien_photo import hair
 from mien_photo.eyes import View
+from mien_photo.fading import fade
 
 Ints = NDArray[np.int32]
 
@@ -27,10 +27,18 @@ _ROUND = 1.0
 its outline, like that of any ball, hardly moves when the head turns.
 """
 _MOST_ROUND_CM = 6.0
-_EDGE, _JUMP_CM = 0.6, 1.5
+_RIM = 0.3
+"""How many nodes off the skin the line lies that nodes are moved onto: no jaw is quite where the model has it."""
+_THINNEST = 0.1
+"""Of a cell's usual area, the least that moving its nodes may leave of it."""
+_EDGE, _JAW_EDGE, _JUMP_CM = 0.6, 0.9, 1.5
 """Where the surface drops by more, it drops so many nodes behind the edge: what is stretched there when the head turns
-is what lies behind it, not the edge of jaw or ear.
+is what lies behind it, not the edge of ear or jaw. Ears go back themselves, so theirs is the nearer one.
 """
+_JAW = 0.15
+"""In face heights: from so far below the middle of the face on its outline is the jaw's."""
+_PULLED = 0.13
+"""In face heights: how far the skin pulls its surroundings along."""
 _STIFF, _SOFT = 0.03, 0.08
 """In face heights: around the face all goes with it, then less and less. Less than that would show the jaw twice."""
 
@@ -55,12 +63,14 @@ class Grid:
     @property
     def triangles(self) -> Ints:
         """(T, 3), both ways round irrelevant: drawn without culling."""
-        columns = len(self.still) // self.rows
-        index = np.arange(len(self.still), dtype=np.int32).reshape(self.rows, columns)
-        a, b, c, d = (
-            part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:])
-        )
-        return np.asarray(np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)]), np.int32)
+        return halves(self.rows, len(self.still) // self.rows)
+
+
+def halves(rows: int, columns: int) -> Ints:
+    """(T, 3) triangles of a grid's nodes, two a cell; all the same way round."""
+    index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    a, b, c, d = (part.ravel() for part in (index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]))
+    return np.asarray(np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)]), np.int32)
 
 
 def build(
@@ -86,15 +96,19 @@ def build(
     scale = depth_cm.shape[0] / side
     step = side / (_NODES - 1)
     axis = (np.arange(-_BEYOND, _NODES + _BEYOND) * step).astype(np.float32)
-    x, y = (part.ravel() for part in np.meshgrid(axis, axis))
-    still = np.stack([x, y], axis=1)
+    off, nearest = _off_skin(face)
+    regular = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    still = aligned(regular, halves(len(axis), len(axis)), off, scale, step)
+    x, y = still.T
 
     outline = oval * np.float32(scale) - 0.5
     up = view.rotation[:2, 1] * np.array([1, -1], np.float32)
     bald = head.triangle[0] >= 0
     px_cm = float(np.median(depth_cm[bald])) / (view.camera.focal * scale)
     depth, known = hair.inflated(depth_cm, bald, person, outline, up, px_cm)
-    filled = _continued(_fronted(depth, known, _EDGE * scale * step), known, px_cm)
+    low = _below(depth.shape, outline, up) > _JAW * face_height * scale
+    of_jaw, of_ear = (_fronted(depth, known, edge * scale * step) for edge in (_JAW_EDGE, _EDGE))
+    filled = _continued(np.where(low, of_jaw, of_ear), known, px_cm)
     column = np.clip((x * scale).astype(int), 0, depth_cm.shape[1] - 1)
     row = np.clip((y * scale).astype(int), 0, depth_cm.shape[0] - 1)
     depth = filled[row, column]
@@ -104,23 +118,68 @@ def build(
     )
     in_head = np.asarray((seen - view.translation) @ view.rotation, np.float32)
 
-    bound, weights = _bind(face, face_triangles, row, column, reach=0.13 * face_height * scale)
+    beyond = np.maximum(off[row, column], 0) / scale / face_height
+    bound, weights = _bind(face, face_triangles, nearest[row, column], beyond / _PULLED)
     below = (y - chin[1]) / face_height
     beside = np.abs(x - chin[0]) / face_height
     # The neck goes with the head as far as it is bare; a collar doesn't, and shoulders never do.
     reach = float(np.clip(neck + 0.35, 0.42, 0.6))
-    turn = _fade(1 - (below + 0.15) / reach)
-    turn *= 1 - _fade((below + 0.45) / 0.6) * _fade((beside - 0.2) / 0.6)
+    turn = fade(1 - (below + 0.15) / reach)
+    turn *= 1 - fade((below + 0.45) / 0.6) * fade((beside - 0.2) / 0.6)
     border = np.minimum(x, side - x) / (0.10 * side)
-    turn = np.maximum(turn, _fade(1 - (_beyond(face, row, column) / scale / face_height - _STIFF) / _SOFT))
-    shift = _fade(1 - (below - 0.05) / max((side - chin[1]) / face_height - 0.1, 0.5))
-    shift *= np.where(below > 0, _fade(border * 0.5 + 0.5 * _fade(1 - below * 2)), 1)
+    turn = np.maximum(turn, fade(1 - (beyond - _STIFF) / _SOFT))
+    shift = fade(1 - (below - 0.05) / max((side - chin[1]) / face_height - 0.1, 0.5))
+    shift *= np.where(below > 0, fade(border * 0.5 + 0.5 * fade(1 - below * 2)), 1)
     return Grid(len(axis), still, in_head, turn, np.maximum(shift, turn), bound, weights)
 
 
-def _fade(x: Any) -> Float:
-    t = np.clip(x, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+def _off_skin(face: Fragments) -> tuple[Float, Ints]:
+    """(h, w) px from the outer outline of the skin, negative within it (also in mouth and eyes), and the skin's pixel
+    that is nearest to each.
+    """
+    skin = face.triangle[0] >= 0
+    outside, label = cv2.distanceTransformWithLabels(
+        (~skin).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros(int(label.max()) + 1, np.int32)
+    table[label[skin]] = np.flatnonzero(skin)
+    outlines, _ = cv2.findContours(skin.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    whole = cv2.drawContours(np.zeros(skin.shape, np.uint8), outlines, -1, 1, cv2.FILLED)
+    inside = cv2.distanceTransform(whole, cv2.DIST_L2, 5)
+    return np.asarray(np.where(whole > 0, -inside, outside), np.float32), table[label]
+
+
+def aligned(still: Float, triangles: Ints, off: Float, scale: float, step: float) -> Float:
+    """The nodes, (G, 2) px of the source, those next to the outline of the skin moved onto a line around it: what is
+    stretched when the head turns begins along that line, and not with each cell somewhere else. Where a triangle,
+    (T, 3), would turn over or all but vanish, one of its nodes stays.
+
+    off: (h, w) px from the outline, `scale` px per px of the source; step: px of the source between nodes.
+    """
+    smooth = cv2.GaussianBlur(off, (0, 0), 0.3 * step * scale)
+    down, across = np.gradient(smooth)
+    at = np.ascontiguousarray((still * scale - 0.5)[None], np.float32)
+    lacking, nx, ny = (
+        cv2.remap(part, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+        for part in (smooth / (step * scale) - _RIM, across, down)
+    )
+    # So many that they are neighbours of each other, whichever way the line goes.
+    near = np.abs(lacking) <= 0.5 * (np.abs(nx) + np.abs(ny))
+    move = -np.where(near, lacking * step, 0)[:, None] * np.stack([nx, ny], axis=1)
+    usual = _areas(still[triangles])
+    while (left := _areas((still + move)[triangles]) / usual).min() <= _THINNEST:
+        # Of three on the line the middle one: the line goes on along the side between the other two.
+        nodes = triangles[left.argmin()]
+        ends = (still + move)[np.stack([np.roll(nodes, 1), np.roll(nodes, 2)])]
+        opposite = np.linalg.norm(ends[1] - ends[0], axis=1)
+        move[nodes[np.where(move[nodes].any(axis=1), opposite, -1).argmax()]] = 0
+    return np.asarray(still + move, np.float32)
+
+
+def _areas(corners: Float) -> Float:
+    """(T, 3, 2) -> (T,), positive for those of a grid that is regular."""
+    (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    return np.asarray((by * ax - bx * ay) / -2, np.float32)
 
 
 def _continued(depth: Float, known: NDArray[np.bool_], px_cm: float) -> Float:
@@ -143,6 +202,13 @@ def _continued(depth: Float, known: NDArray[np.bool_], px_cm: float) -> Float:
     return np.asarray(far + (near - far) * inside + behind, np.float32)
 
 
+def _below(shape: tuple[int, ...], oval: Float, up: Float) -> Float:
+    """How far each pixel lies below the middle of the oval, (P, 2) px, if `up`, (2,) px, is upwards; px."""
+    y, x = np.indices(shape, np.float32)
+    middle, forward = oval.mean(axis=0), up / max(float(np.linalg.norm(up)), 1e-6)
+    return np.asarray((middle[0] - x) * forward[0] + (middle[1] - y) * forward[1], np.float32)
+
+
 def _fronted(depth: Float, known: NDArray[np.bool_], reach: float) -> Float:
     """The surface with what is in front reaching `reach` px further over what is far behind it."""
     size = 2 * round(reach) + 1
@@ -152,25 +218,10 @@ def _fronted(depth: Float, known: NDArray[np.bool_], reach: float) -> Float:
     return np.asarray(np.where(depth - near > _JUMP_CM, near, depth), np.float32)
 
 
-def _beyond(face: Fragments, row: Ints, column: Ints) -> Float:
-    """How far each node lies off the skin, px of it."""
-    known = face.triangle[0] >= 0
-    return np.asarray(
-        cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)[row, column], np.float32
-    )
-
-
-def _bind(face: Fragments, triangles: Ints, row: Ints, column: Ints, reach: float) -> tuple[Ints, Float]:
-    """Nearest point of the skin for each node; weights fade with the distance from it (`reach` px)."""
-    known = face.triangle[0] >= 0
-    distance, label = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    table = np.zeros(int(label.max()) + 1, np.int64)
-    table[label[known]] = np.flatnonzero(known)
-    at = table[label[row, column]]
-    triangle = face.triangle[0].ravel()[at]
-    first = face.barycentric[0].reshape(-1, 2)[at]
+def _bind(face: Fragments, triangles: Ints, nearest: Ints, away: Float) -> tuple[Ints, Float]:
+    """nearest: (G,) pixels of `face`, where each node hangs on the skin; away: (G,) how far from it, in its reach."""
+    triangle = face.triangle[0].ravel()[nearest]
+    first = face.barycentric[0].reshape(-1, 2)[nearest]
     weights = np.concatenate([first, 1 - first.sum(axis=1, keepdims=True)], axis=1)
-    fade = np.exp(-((distance[row, column] / reach) ** 2))
-    return triangles[triangle].astype(np.int32), np.asarray(weights * fade[:, None], np.float32)
+    pull = np.exp(-(away**2))
+    return triangles[triangle].astype(np.int32), np.asarray(weights * pull[:, None], np.float32)

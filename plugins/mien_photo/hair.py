@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.frames import Float
+from mien_photo.fading import fade
 
 _RAYS = 360
 _ANGLES = np.arange(_RAYS) * (2 * np.pi / _RAYS)
 _MOST = 1.6
 """Hair reaches this many times as far as the skull at the most: what goes on beyond is something else."""
-_UPPER, _LOWER = np.radians([80.0, 125.0])
-"""Off the upward direction: hair beside the ears counts less and less, below them neck and shoulders begin."""
+_UPPER, _LOWER = np.radians([40.0, 75.0])
+"""Off the upward direction: at the temples hair counts less and less; what stands out below them is an ear, which would
+get long, then neck and shoulders.
+"""
 _SMOOTH_RAYS = 6.0
 _FACE = 0.95
 """Of the way from the middle to the outline of the face: within it everything stays as the model has it."""
@@ -47,8 +50,7 @@ def inflated(
     rays = np.asarray(turned, np.float32)
     face = _along(rays, oval - middle) * _FACE
     skull = np.maximum(_reach(head, middle, rays, np.zeros(_RAYS, np.float32)), face + 1)
-    off = np.clip((_LOWER - np.minimum(_ANGLES, 2 * np.pi - _ANGLES)) / (_LOWER - _UPPER), 0, 1)
-    counts = off * off * (3 - 2 * off)
+    counts = fade((_LOWER - np.minimum(_ANGLES, 2 * np.pi - _ANGLES)) / (_LOWER - _UPPER))
     further = np.clip(_reach(person, middle, rays, skull * np.float32(0.97)) / skull, 1, _MOST)
     ends = skull * (1 + (further - 1) * counts)
 

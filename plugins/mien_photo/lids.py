@@ -8,6 +8,7 @@ import numpy as np
 from mien.frames import Bytes, Float
 from mien_photo.matte import continued
 
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _AROUND = 0.9
 """How far around an eye its skin is looked for, in widths of the eye."""
 _PAINTED = np.array([0.3, 0.75, 0.25])
@@ -20,6 +21,13 @@ _SHADE = 0.95
 """Lids are a little darker than the skin below the eye, ..."""
 _SHADOW = 0.3
 """... and by so much of the difference where what lies above the eye is darker: in a deep socket."""
+_BRIGHTENED = 0.5
+"""Power: how much of what skin next to lashes and brow lacks of the brightness of that below the eye lids get back."""
+_HUE, _MOST_HUE = 0.5, 0.15
+"""How much of the hue of what lies above the eye lids have, and its most: it is shaded, painted, or reddish."""
+_BULGE = (0.12, 0.06, 0.05)
+_CREASE = (0.21, 0.05, -0.12)
+"""What lids are shaped like: how far above the lashes and how wide, in widths of the eye, how bright or dark."""
 
 
 def bare(image: Bytes, eyes: list[Float]) -> Bytes:
@@ -52,8 +60,9 @@ def _paint(image: Bytes, outline: Float) -> None:
     known = 1 - cv2.dilate(eye, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))).astype(
         np.float32
     )
-    brightness = own @ np.array([0.299, 0.587, 0.114], np.float32)
-    below, above = (brightness[place] for place in _beside(local, size, part.shape[:2]))
+    brightness = own @ _LUMA
+    places = _beside(local, size, part.shape[:2])
+    below, above = (brightness[place] for place in places)
     if not below.size or not above.size:
         return
     usual = max(float(np.median(below)), 1.0)
@@ -61,7 +70,12 @@ def _paint(image: Bytes, outline: Float) -> None:
     share = brightness / usual
     known *= _ramp(share, _DARKEST, _DARK) * _ramp(-share, -_BRIGHTEST, -_BRIGHT)
     soft = max(size / 12, 0.5)
-    skin = cv2.GaussianBlur(continued(own, known), (0, 0), soft) * shade
+    skin = cv2.GaussianBlur(continued(own, known), (0, 0), soft)
+    skin *= (
+        shade
+        * _tone(skin, eye, usual, np.median(own[places[1]].reshape(-1, 3), axis=0))
+        * _shape(eye, size)[..., None]
+    )
 
     beside, over, under = _PAINTED * size
     box = np.zeros(part.shape[:2], np.float32)
@@ -83,6 +97,32 @@ def _beside(outline: Float, size: float, shape: tuple[int, ...]) -> tuple[tuple[
     below = slice(int(bottom + 0.2 * size), min(int(bottom + 0.6 * size) + 1, shape[0]))
     above = slice(max(int(top - 0.3 * size), 0), max(int(top - 0.12 * size), 0) + 1)
     return (below, columns), (above, columns)
+
+
+def _tone(skin: Float, eye: Bytes, usual: float, above: Float) -> Float:
+    """(3,) what makes of skin that goes on from around the eye that of a lid.
+
+    usual: brightness of the skin below the eye; above: (3,) colour between its lashes and the brow.
+    """
+    middle = np.median(skin[eye > 0], axis=0) if eye.any() else np.median(skin, axis=(0, 1))
+    level = max(float(middle @ _LUMA), 1.0)
+    hue = (above / max(float(above @ _LUMA), 1.0)) / np.maximum(middle / level, 1e-3)
+    tinted = np.clip(hue**_HUE, 1 - _MOST_HUE, 1 + _MOST_HUE)
+    return np.asarray(tinted * (usual / max(level, 0.5 * usual)) ** _BRIGHTENED, np.float32)
+
+
+def _shape(eye: Bytes, size: float) -> Float:
+    """eye: (h, w) uint8, 1 inside -> (h, w) what the round lid and the crease over it do to its brightness."""
+    columns = np.flatnonzero(eye.any(axis=0))
+    if not len(columns):
+        return np.ones(eye.shape, np.float32)
+    edge = np.interp(np.arange(eye.shape[1]), columns, eye.argmax(axis=0)[columns])
+    edge = cv2.GaussianBlur(edge[None].astype(np.float32), (0, 0), max(size / 12, 0.5))
+    height = (edge - np.arange(eye.shape[0], dtype=np.float32)[:, None]) / size
+    middle = (np.arange(eye.shape[1]) - columns.mean()) / size
+    along = np.clip(1.5 - 2 * np.abs(middle), 0, 1)
+    shaped = [strength * np.exp(-(((height - at) / wide) ** 2)) for at, wide, strength in (_BULGE, _CREASE)]
+    return np.asarray(1 + np.sum(shaped, axis=0) * along, np.float32)
 
 
 def _ramp(value: Float, start: float, end: float) -> Float:

@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.face.rig import INDEX
+from mien.face.normals import vertex_normals
+from mien.face.rig import BLINKS, INDEX
 from mien.frames import Float
-from mien_photo.anatomy import BLINKS, BROWS, LIP_LOWER, LIP_UPPER, MOUTH_LOWER, MOUTH_UPPER, Opening, Skin
+from mien_photo.anatomy import (
+    BROWS,
+    LIP_LOWER,
+    LIP_UPPER,
+    MOUTH_LOWER,
+    MOUTH_UPPER,
+    OUTSIDE,
+    Opening,
+    Skin,
+)
 from mien_photo.apertures import model_aperture, open_share
 from mien_photo.eyes import View
 from mien_photo.posing import Edges, Likeness
@@ -37,7 +47,8 @@ def likeness_of(
     """neutral, expressed: (K, 3) the skin at rest and as in the portrait; points: (478, 2+) px there."""
     source_xy = view.project(expressed)
     mouth, left, right = skin.openings
-    hidden_xy, is_inner = _inner_lips(mouth, expressed, source_xy, points, smile_of(expression))
+    outside = vertex_normals(expressed, skin.triangles)[mouth.rows, 2] > OUTSIDE
+    hidden_xy, is_inner = _inner_lips(mouth, expressed, source_xy, points, smile_of(expression), outside)
     source_xy[mouth.rows[is_inner]] = hidden_xy[is_inner]
     return Likeness(
         neutral=np.ascontiguousarray(neutral, np.float32),
@@ -55,9 +66,17 @@ def likeness_of(
 
 
 def _inner_lips(
-    mouth: Opening, expressed: Float, source_xy: Float, points: Float, stretched: float
+    mouth: Opening,
+    expressed: Float,
+    source_xy: Float,
+    points: Float,
+    stretched: float,
+    outside: NDArray[np.bool_],
 ) -> tuple[Float, NDArray[np.bool_]]:
-    """Where inside and edge of the lips find the colour of their visible red, and which are the inside."""
+    """Where inside and edge of the lips find the colour of their visible red, and which are the inside.
+
+    outside: (A,) which of the mouth's rows look to the front.
+    """
     upper = mouth.pull > 0
     column = mouth.column
 
@@ -81,7 +100,7 @@ def _inner_lips(
         mouth.lower.apply(expressed)[_nearest(column)],
     )
     between = (column > 0.3) & (column < len(MOUTH_UPPER) - 1.3)
-    is_inner = between & (edge[:, 2] - expressed[mouth.rows, 2] > 0.06)
+    is_inner = between & ~outside & (edge[:, 2] - expressed[mouth.rows, 2] > 0.06)
     wanted = np.where(
         is_inner,
         _INNER_SHARE + 0.5 * np.clip(mouth.reach / 1.2, 0, 1),

@@ -12,7 +12,7 @@ from mien.avatar.package import AvatarContent
 from mien.errors import MediaError, NoFaceError
 from mien.face.camera import Camera, rotation_matrix
 from mien.face.enrolment import enrol
-from mien.face.model import FaceModel, PosedFace, Region, load_model
+from mien.face.model import FACE_OVAL, FaceModel, PosedFace, Region, load_model
 from mien.face.subject import Subject
 from mien.frames import Bytes, Float
 from mien.stage import Context, FaceLandmarks, Fragments, Kind, Landmarker, Maker, Rasterizer, Segmenter
@@ -188,7 +188,7 @@ class _Portrait:
             face,
             skin.triangles,
             cv2.resize(alpha, depth.shape[::-1], interpolation=cv2.INTER_AREA) > 0.5,
-            self.points[list(anatomy.FACE_OVAL), :2],
+            self.points[list(FACE_OVAL), :2],
             self.points[152, :2],
             height,
             self._bare_neck(height),

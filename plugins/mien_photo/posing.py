@@ -11,9 +11,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mien.face.chart import Lookup
+from mien.face.rig import BLINKS
 from mien.frames import Float
 from mien_photo import apertures
-from mien_photo.anatomy import BLINKS, Skin
+from mien_photo.anatomy import Skin
 
 Ints = NDArray[np.int32]
 
@@ -28,6 +29,8 @@ _LIFT_CM = 0.07
 """How far the upper edge comes to the front where edges meet, so that one of them hides the other."""
 _SMOOTH_LIDS = 0.93
 """How much of what lay above an open eye is left out on the closed lid: hairs of the brow would be streaks."""
+_LID_ROOM_CM = 0.35
+"""How far above a lid at rest the skin is drawn down with it, beyond the margin of every opening."""
 _FAR = 6.0
 
 
@@ -64,18 +67,23 @@ class SkinPose:
 
     vertices: (K, 3) cm, head space; source_xy: (K, 2) px; line: (K, 3) how dark the line is
     that meeting edges draw, the distance from the edge in widths of the line, and how much of the skin's
-    detail is smoothed away; all are overwritten by the next `update`.
+    detail is smoothed away; all are overwritten by the next `update`. drawn_out_cm: of mouth and eyes, how much
+    higher than at rest skin reaches that follows the upper edge; the mouth's is always 0, no lip goes up so far.
     """
 
-    def __init__(self, skin: Skin, likeness: Likeness, chart: Lookup) -> None:
-        """chart: where the model's skin lies on the lattice of `FaceParams.detail`."""
+    def __init__(self, skin: Skin, likeness: Likeness, chart: Lookup, expression: Float) -> None:
+        """chart: where the model's skin lies on the lattice of `FaceParams.detail`; expression: (52,) the portrait's
+        own.
+        """
         self._skin = skin
         self._likeness = likeness
         self._chart = chart
+        self._rounded = np.float32(apertures.roundness(np.array(expression, np.float32)))
         self.vertices = likeness.neutral.copy()
         self.source_xy = likeness.source_xy.copy()
         self.line = np.zeros((len(likeness.neutral), 3), np.float32)
         self.line[:, 1] = _FAR
+        self.drawn_out_cm = [0.0, 0.0, 0.0]
         for k, opening in enumerate(skin.openings):
             width = np.where((opening.pull < 0) & (k > 0), np.float32(_LASHES_CM), np.float32(_LINE_CM))
             self.line[opening.rows, 1] = np.minimum(opening.reach / width, _FAR)
@@ -91,11 +99,13 @@ class SkinPose:
             _slide(detail.reshape(-1, 2), self._chart.node, self._chart.weight, self.vertices)
         for k, (opening, edges) in enumerate(zip(skin.openings, likeness.edges, strict=True)):
             wanted, reveal, line, change = self._along[k]
-            own = opening.gap_basis, edges.gap, edges.model_gap, expression
+            own = opening.gap_basis, edges.gap, edges.model_gap
             if k == 0:
-                apertures.lips(*own, wanted, reveal, line)
+                apertures.lips(*own, self._rounded, expression, wanted, reveal, line)
             else:
-                apertures.lids(*own, BLINKS[k - 1], self._lashes[k], wanted, reveal, line)
+                apertures.lids(*own, expression, BLINKS[k - 1], self._lashes[k], wanted, reveal, line)
+                way = _LID_ROOM_CM + max(float((edges.gap - wanted).max()), 0.0)
+                self.drawn_out_cm[k] = way * float(reveal[0])
             widest = apertures.widening(
                 wanted, opening.upper.vertices, opening.upper.weights, opening.lower.vertices,
                 opening.lower.weights, self.vertices, change,

@@ -12,15 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from mien.face.light import HARMONIC_SCALE, front, harmonics
-from mien.frames import Bytes, Float
-
-Ints = NDArray[np.int32]
+from mien.frames import Float
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FRONT = harmonics(front()).mean(axis=0)
@@ -95,7 +91,6 @@ def relight(light: Float, exposure: Exposure) -> Relight | None:
     form, brightest = polynomial(light @ _LUMA), np.float32(exposure.brightest)
     around = limited(np.float32(bright), brightest)
     tint = np.exp(_CAST * np.tanh(np.log(mean / bright) / _CAST))
-    tint *= exposure.hue ** max(1 - float(around), 0.0)
     flat = np.abs(form[1:]).max() < _SAME
     if flat and abs(around - 1) < _SAME and np.abs(tint - 1).max() < _SAME:
         return None
@@ -111,59 +106,3 @@ def limited(value: np.float32, brightest: np.float32) -> np.float32:
         return np.float32(one + room * np.tanh((value - one) / room))
     room = one / _DARKEST - one
     return np.float32(one / (one + room * np.tanh((one / max(value, np.float32(0.02)) - one) / room)))
-
-
-def apply_to_person(
-    factor: Float, tint: Float, person: Bytes, spans: Ints, straight: bool, picture: Bytes
-) -> None:
-    """Multiply the person in picture (H, W, 3) by factor (h, w), interpolated, and tint (3,), in proportion to alpha:
-    person (H, W, 4), or fully where `straight`.
-
-    spans: (bands, 2), first and last (excluded) column of `factor` where the person is, see `warp.spans`.
-    """
-    height, width = picture.shape[:2]
-    rows, columns = factor.shape
-    filled = spans[spans[:, 0] < spans[:, 1]]
-    if not len(filled):
-        return
-    bands = np.flatnonzero(spans[:, 0] < spans[:, 1])
-    top, bottom = rows * bands[0] // len(spans), rows * (bands[-1] + 1) // len(spans)
-    left, right = int(filled[:, 0].min()), int(filled[:, 1].max())
-    coarse = np.empty((bottom - top, right - left, 3), np.float32)
-    _coloured(factor, tint, person, spans, straight, top, left, coarse)
-    x0, x1 = left * width // columns, right * width // columns
-    y0, y1 = top * height // rows, bottom * height // rows
-    part = picture[y0:y1, x0:x1]
-    times = cv2.resize(coarse, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-    cv2.multiply(part, times, dst=part, dtype=cv2.CV_8U)
-
-
-@njit(
-    "void(Array(f4,2,'C',readonly=True),Array(f4,1,'C',readonly=True),Array(u1,3,'C',readonly=True),"
-    "Array(i4,2,'C',readonly=True),b1,i8,i8,f4[:,:,::1])",
-    cache=True,
-    nogil=True,
-    fastmath=True,
-)
-def _coloured(
-    factor: Float, tint: Float, person: Bytes, spans: Ints, straight: bool, top: int, left: int, out: Float
-) -> None:
-    """out: (h, w, 3), what to multiply with, from row `top` and column `left` of `factor` on."""
-    one, full = np.float32(1), np.float32(255)
-    rows, bands = factor.shape[0], spans.shape[0]
-    down, across = person.shape[0] / rows, person.shape[1] / factor.shape[1]
-    t0, t1, t2 = tint[0], tint[1], tint[2]
-    for y in range(out.shape[0]):
-        row = int((top + y + 0.5) * down)
-        band = min((top + y) * bands // rows, bands - 1)
-        first, last = spans[band, 0] - left, spans[band, 1] - left
-        for x in range(out.shape[1]):
-            share = one
-            if not (first <= x < last):
-                share = np.float32(0)
-            elif not straight:
-                share = np.float32(person[row, int((left + x + 0.5) * across), 3]) / full
-            lit, rest = share * factor[top + y, left + x], one - share
-            out[y, x, 0] = rest + lit * t0
-            out[y, x, 1] = rest + lit * t1
-            out[y, x, 2] = rest + lit * t2

@@ -15,9 +15,10 @@ from mien.face.model import gaze_rotation, load_model
 from mien.face.normals import vertex_normals
 from mien.frames import BufferPool, Bytes, FaceParams, Float, VideoFrame
 from mien.render.composition import apart, over
+from mien.render.fragments import empty_fragments
 from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.stage import Background, Context, Fragments, Kind, Rasterizer, Renderer
-from mien_photo import backdrop, lids, package, relighting, shading, teeth, warp, window
+from mien_photo import apertures, backdrop, lids, package, relighting, shading, teeth, tongue, warp, window
 from mien_photo.anatomy import Opening, Skin, skin_of
 from mien_photo.package import PhotoAvatar
 from mien_photo.posing import SkinPose
@@ -171,7 +172,7 @@ class _Picture:
         subject = photo.subject
         self.home = rotation_matrix(subject.rest_rotation)
         self.portrait_pose = pose_matrix(self.home, subject.rest_translation)
-        self.face = SkinPose(skin, photo.likeness, chart)
+        self.face = SkinPose(skin, photo.likeness, chart, subject.neutral)
         self.face.update(np.array(subject.neutral))
         self.portrait_skin = self.face.vertices.copy()
         eyes = [opening.outline(self.face.source_xy) * (self.used / 4) for opening in skin.openings[1:]]
@@ -194,6 +195,7 @@ class _Picture:
         self.arch = photo.arch.packed()
         self.palette = photo.palette.packed()
         self.rows = tuple(np.array(row) for row in photo.rows)
+        self.tongue = tongue.Tongue(photo.arch, photo.palette, skin.openings[0])
         self.eyes = [
             (
                 np.array([*eye.centre, eye.radius, eye.iris_radius], np.float32),
@@ -216,8 +218,8 @@ class _Picture:
         self.map = np.empty((height, width, 2), np.float32)
         self.soft_map = np.empty_like(self.map)
         self.factor = np.empty((height, width), np.float32)
-        self.grid_hits = _fragments(height, width)
-        self.skin_hits = _fragments(height, width)
+        self.grid_hits = empty_fragments(1, height, width)
+        self.skin_hits = empty_fragments(1, height, width)
 
     def behind(self, background: Background) -> Bytes:
         """What `background` looks like, (H, W, 3). It can take as long as several frames, so the last one is kept; of
@@ -259,9 +261,13 @@ class _Picture:
         np.copyto(picture, self.back)
         alpha = self.alpha_pool.take() if self.transparent else None
         self._paint(picture, alpha)
+        out = self.tongue.out(expression, face.vertices)
         for k, frame in enumerate(self.windows):
-            if frame.place(self.lens, pose, face.vertices, _MARGIN_CM[k]):
-                self._open(k, frame, pose, expression, stance, picture)
+            more_cm = face.drawn_out_cm[k], self.tongue.below_cm(out) if k == 0 else 0.0
+            if frame.place(self.lens, pose, face.vertices, _MARGIN_CM[k], more_cm):
+                drawn = self._open(k, frame, pose, expression, stance, picture)
+                if k == 0 and out > 0:
+                    self._stick_out(frame, drawn, pose, expression, out, picture)
         self._shade(stance, light, picture)
         return picture, alpha
 
@@ -276,22 +282,19 @@ class _Picture:
             self.shaded,
         )  # fmt: skip
         left, top, right, bottom = self.shaded.tolist()
-        if left >= right and relit is None:
-            return
         height, width = self.factor.shape
+        if relit is not None:
+            left, top, right, bottom = 0, 0, width, height
+        elif left >= right:
+            return
         left, top = max(left - _SOFT, 0), max(top - _SOFT, 0)
         right, bottom = min(right + _SOFT, width), min(bottom + _SOFT, height)
-        if left < right:
-            part = self.factor[top:bottom, left:right]
-            cv2.blur(part, (_SOFT, _SOFT), dst=part, borderType=cv2.BORDER_REPLICATE)
-        if relit is None:
-            shading.apply(
-                self.factor, left, top, right, bottom, self.warped, self.spans, self.transparent, picture
-            )
-            return
-        relighting.apply_to_person(
-            self.factor, relit.tint, self.warped, self.spans, self.transparent, picture
-        )
+        part = self.factor[top:bottom, left:right]
+        cv2.blur(part, (_SOFT, _SOFT), dst=part, borderType=cv2.BORDER_REPLICATE)
+        shading.apply(
+            self.factor, change.tint, self.exposure.hue, left, top, right, bottom, self.warped, self.spans,
+            self.transparent, picture,
+        )  # fmt: skip
 
     def _place(self, pose: Float, resting: Float) -> None:
         """Where grid and skin are in clip space."""
@@ -350,8 +353,10 @@ class _Picture:
 
     def _open(
         self, k: int, frame: _Window, pose: Float, expression: Float, stance: Stance, picture: Bytes
-    ) -> None:
-        """Draw one opening at full resolution."""
+    ) -> tuple[Fragments, Float, Float, Float]:
+        """Draw one opening at full resolution. Returns a buffer for fragments of its size, what was gathered, and the
+        first and last row of the opening, see `window.gather` and `window.edges`; until the next frame.
+        """
         face, samples = self.face, self.samples
         hits, gathered, inside, top, bottom = frame.buffers(samples)
         lens = frame.lens(self.camera, samples)
@@ -367,12 +372,9 @@ class _Picture:
         window.edges(gathered, top, bottom)
         corner = np.array([frame.left, frame.top], np.float32)
         if k == 0:
-            jaw = np.append(expression @ self.photo.arch.jaw, expression @ self.photo.arch.tilt).astype(
-                np.float32
-            )
             window.inside_mouth(
-                gathered, top, bottom, corner, pose, self.lens, self.arch, jaw, self.arc, self.rows[0],
-                self.rows[1], self.palette, inside,
+                gathered, top, bottom, corner, pose, self.lens, self.arch, self._jaw(expression),
+                apertures.roundness(expression), self.arc, self.rows[0], self.rows[1], self.palette, inside,
             )  # fmt: skip
         else:
             ball, box, white, iris, glint, own = self.eyes[k - 1]
@@ -393,6 +395,33 @@ class _Picture:
             frame.top,
             picture,
         )
+        return hits, gathered, top, bottom
+
+    def _jaw(self, expression: Float) -> Float:
+        """(4,) how far the lower teeth are moved, and their tilt; see `teeth.Arch`."""
+        arch = self.photo.arch
+        return np.append(expression @ arch.jaw, expression @ arch.tilt).astype(np.float32)
+
+    def _stick_out(
+        self,
+        frame: _Window,
+        drawn: tuple[Fragments, Float, Float, Float],
+        pose: Float,
+        expression: Float,
+        out: float,
+        picture: Bytes,
+    ) -> None:
+        """Lay the tongue over the mouth that has just been drawn in `frame`; drawn: what `_open` returned."""
+        hits, gathered, top, bottom = drawn
+        points, look = self.tongue.laid_out(out, self._jaw(expression), self.face.vertices)
+        clip = np.empty((len(points), 4), np.float32)
+        to_clip(points, pose, frame.lens(self.camera, self.samples), clip)
+        height, width = frame.height * self.samples, frame.width * self.samples
+        self.rasterizer.rasterize(clip[None], self.tongue.triangles, height, width, cull=False, out=hits)
+        tongue.lay(
+            hits.triangle[0], hits.barycentric[0], self.tongue.triangles, look, gathered, top, bottom,
+            self.samples, np.float32(-pose[2, 3] / self.lens[2]), frame.left, frame.top, picture,
+        )  # fmt: skip
 
 
 class _Window:
@@ -410,12 +439,14 @@ class _Window:
         self.left = self.top = self.width = self.height = 0
         self._room = 0
 
-    def place(self, lens: Float, pose: Float, vertices: Float, margin_cm: float) -> bool:
-        """Around the opening as posed; False when it lies outside of the picture."""
+    def place(
+        self, lens: Float, pose: Float, vertices: Float, margin_cm: float, more_cm: tuple[float, float]
+    ) -> bool:
+        """Around the opening as posed, above and below it by `more_cm`; False when it lies outside of the picture."""
         upper, lower, box = self._opening.upper, self._opening.lower, self._box
         window.bounds(
             upper.vertices, upper.weights, lower.vertices, lower.weights, vertices, pose, lens,
-            np.float32(margin_cm), box,
+            np.float32(margin_cm), np.float32(more_cm[0]), np.float32(more_cm[1]), box,
         )  # fmt: skip
         left, top, right, bottom = box.tolist()
         self.left, self.top = max(left, 0), max(top, 0)
@@ -464,11 +495,3 @@ class _Window:
 
 def _both_sides(triangles: Ints) -> Ints:
     return np.ascontiguousarray(np.concatenate([triangles, triangles[:, ::-1]]))
-
-
-def _fragments(height: int, width: int) -> Fragments:
-    return Fragments(
-        np.empty((1, height, width), np.int32),
-        np.empty((1, height, width, 2), np.float32),
-        np.empty((1, height, width), np.float32),
-    )

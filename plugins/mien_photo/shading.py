@@ -20,6 +20,7 @@ from mien.face.normals import vertex_normals
 from mien.frames import Bytes, Float
 from mien_photo.anatomy import Skin
 from mien_photo.relighting import AS_IT_IS, Relight, limited, polynomial
+from mien_photo.warp import band_of
 
 Ints = NDArray[np.int32]
 
@@ -202,6 +203,8 @@ def spread(
 @njit(cache=True, nogil=True, fastmath=True)
 def apply(
     factor: Float,
+    tint: Float,
+    hue: Float,
     left: int,
     top: int,
     right: int,
@@ -211,7 +214,8 @@ def apply(
     straight: bool,
     picture: Bytes,
 ) -> None:
-    """Multiply picture (H, W, 3) uint8 by factor (h, w), interpolated between the centres of its pixels.
+    """Multiply picture (H, W, 3) uint8 by factor (h, w), interpolated between the centres of its pixels, and by tint,
+    (3,); what gets darker also by hue, (3,), to the power of how much (its first order), see `relighting.Exposure`.
 
     In proportion to the alpha of person (H, W, 4), or fully where `straight`: the factor is blurred, and the background
     has no part in it.
@@ -221,13 +225,15 @@ def apply(
     height, width = picture.shape[0], picture.shape[1]
     rows, columns = factor.shape
     bands = spans.shape[0]
-    one, half = np.float32(1.0), np.float32(0.5)
+    one, half, white = np.float32(1.0), np.float32(0.5), np.float32(255.0)
+    cast = max(abs(tint[0] - one), abs(tint[1] - one), abs(tint[2] - one))
+    r, g, b = hue[0] - one, hue[1] - one, hue[2] - one
     down, across = np.float32(rows / height), np.float32(columns / width)
     for y in range(int(top / down), min(int(bottom / down) + 1, height)):
         fy = min(max((np.float32(y) + half) * down - half, np.float32(0)), np.float32(rows - 1.001))
         j = int(fy)
         v = fy - np.float32(j)
-        band = ((y + 1) * bands - 1) // height
+        band = band_of(y, height, bands)
         first, last = int(max(left, spans[band, 0]) / across), int(min(right, spans[band, 1]) / across) + 1
         for x in range(first, min(last, width)):
             fx = min(max((np.float32(x) + half) * across - half, np.float32(0)), np.float32(columns - 1.001))
@@ -236,15 +242,18 @@ def apply(
             above = factor[j, i] + u * (factor[j, i + 1] - factor[j, i])
             below = factor[j + 1, i] + u * (factor[j + 1, i + 1] - factor[j + 1, i])
             value = above + v * (below - above)
-            if not straight:
-                value = one + (value - one) * np.float32(person[y, x, 3]) / np.float32(255.0)
-            if abs(value - one) > _SAME:
-                for k in range(3):
-                    lit = np.float32(picture[y, x, k]) * value + half
-                    picture[y, x, k] = np.uint8(min(lit, np.float32(255.0)))
+            share = one if straight else np.float32(person[y, x, 3]) / white
+            if share * max(abs(value - one), cast) <= _SAME:
+                continue
+            rest, lit = one - share, share * value
+            dark = max(one - value, np.float32(0))  # hue ** dark, as far as its first power
+            for k, shift in enumerate((r, g, b)):
+                times = rest + lit * tint[k] * (one + dark * shift)
+                picture[y, x, k] = np.uint8(min(np.float32(picture[y, x, k]) * times + half, white))
 
 
 def warm() -> None:
     """Compile the kernel that a picture of nothing doesn't reach."""
     person, spans = np.zeros((4, 4, 4), np.uint8), np.zeros((1, 2), np.int32)
-    apply(np.ones((2, 2), np.float32), 0, 0, 2, 2, person, spans, False, person[..., :3].copy())
+    one = np.ones((2, 2), np.float32)
+    apply(one, AS_IT_IS.tint, AS_IT_IS.tint, 0, 0, 2, 2, person, spans, False, person[..., :3].copy())

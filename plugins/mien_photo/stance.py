@@ -18,8 +18,8 @@ _SHIFT_KNEE_CM = 4.0
 _SHIFT_END_CM = 7.0
 _DEPTH_KNEE = 0.06
 _DEPTH_END = 0.16
-_GAZE_KNEE = np.radians([26.0, 16.0])
-_GAZE_END = np.radians([38.0, 25.0])
+_GAZE_KNEE = np.radians(30.0)
+_GAZE_END = np.radians(40.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ def _bent(value: Any, knee: Any, end: Any) -> Float:
 
 
 class Limits:
-    """Keeps poses near the portrait's. Beyond the knees they bend softly; nothing ever breaks."""
+    """Keeps poses near the portrait's. Beyond the knees they bend softly; nothing ever breaks: what isn't finite is as
+    in the portrait.
+    """
 
     def __init__(self, subject: Subject, pivot: Float) -> None:
         """pivot: (3,) cm, head space, where the head turns on the neck."""
@@ -53,6 +55,7 @@ class Limits:
         self._pivot = np.asarray(pivot, np.float32)
         facing = float(np.arctan2(self._rest[0, 2], self._rest[2, 2]))
         self._side = float(np.clip(facing / _THREE_QUARTER, -1, 1))
+        self._looking = _bent(subject.rest_gaze, _GAZE_KNEE, _GAZE_END)
         self._home = self._rest @ self._pivot + subject.rest_translation
 
     def stance(self, params: FaceParams) -> Stance:
@@ -81,7 +84,8 @@ class Limits:
             away = away * float(_bent(far, _SHIFT_KNEE_CM, _SHIFT_END_CM)) / far
         depth = float(np.exp(_bent(np.log(ratio), _DEPTH_KNEE, _DEPTH_END)))
         place = np.append(self._home[:2] + away, self._home[2]) * depth
-        gaze = _bent(np.nan_to_num(params.gaze - self._subject.rest_gaze), _GAZE_KNEE, _GAZE_END)
+        gaze = np.where(np.isfinite(params.gaze), params.gaze, self._subject.rest_gaze)
+        gaze = _bent(gaze, _GAZE_KNEE, _GAZE_END) - self._looking
         return Stance(
             np.ascontiguousarray(rotation, np.float32),
             np.asarray(place - rotation @ self._pivot, np.float32),

@@ -19,6 +19,7 @@ from mien.face.model import FaceModel
 from mien.face.subject import Subject
 from mien.frames import Float
 from mien.render.projection import to_clip
+from mien_photo.fading import fade
 
 _FADE = 0.8
 """Outer share of the rim in which the grid goes over to its own ways."""
@@ -32,11 +33,11 @@ class Surroundings:
         from scipy.spatial import Delaunay, QhullError
 
         basis = LandmarkBasis.of(model)
-        self._base = basis.shape(subject.identity, subject.offsets)[:MESH]
-        self._expression = np.ascontiguousarray(basis.expression.transpose(0, 2, 1)[:, :MESH])
-        self._resting = self._rim(subject.neutral)
+        base = basis.shape(subject.identity, subject.offsets)[:MESH]
+        expression = np.ascontiguousarray(basis.expression.transpose(0, 2, 1)[:, :MESH])
+        posed = base + np.tensordot(subject.neutral, expression, 1)
         rotation = rotation_matrix(subject.rest_rotation)
-        placed = self._resting @ rotation.T + subject.rest_translation
+        placed = with_rim(np.asarray(posed, np.float32)) @ rotation.T + subject.rest_translation
         seen = with_rim(subject.camera.project(np.asarray(placed[:MESH], np.float32))).astype(np.float64)
         try:
             net = Delaunay(seen)
@@ -51,19 +52,25 @@ class Surroundings:
         triangle, at = triangle[self._nodes], at[self._nodes]
         turn = net.transform[triangle]
         two = np.einsum("nij,nj->ni", turn[:, :2], at - turn[:, 2])
-        self._shares = np.column_stack([two, 1 - two.sum(axis=1)])[..., None].astype(np.float32)
-        self._corners = net.simplices[triangle]
-        charted = with_rim(basis.mean[:MESH, :2])[self._corners]
-        self._chart = Lookup.of((charted * self._shares).sum(axis=1))
-        out = (np.where(self._corners < MESH, 0, 1) * self._shares[..., 0]).sum(axis=1)
-        left = np.clip((1 - out) / _FADE, 0, 1)
-        self._weights = np.asarray(left * left * (3 - 2 * left), np.float32)[:, None]
-        away = -(placed[self._corners, 2:] * self._shares).sum(axis=1)
+        shares = np.column_stack([two, 1 - two.sum(axis=1)])[..., None].astype(np.float32)
+        corners = net.simplices[triangle]
+
+        def at_nodes(points: Float) -> Float:
+            return np.asarray((points[corners] * shares).sum(axis=1), np.float32)
+
+        self._chart = Lookup.of(at_nodes(with_rim(basis.mean[:MESH, :2])))
+        out = (np.where(corners < MESH, 0, 1) * shares[..., 0]).sum(axis=1)
+        self._weights = fade((1 - out) / _FADE)[:, None]
+        away = -at_nodes(placed[:, 2:])
         camera = subject.camera
         ray = np.column_stack(
             [(at - (camera.cx, camera.cy)) * (1, -1) / camera.focal, np.full(len(at), -1.0)]
         )
-        self._places = np.asarray((ray * away - subject.rest_translation) @ rotation, np.float32)
+        # The rim goes with the oval in proportion, so what an expression does to a node is the same on any face.
+        unmoved = with_rim(np.zeros((MESH, 3), np.float32))
+        self._moves = np.stack([at_nodes(with_rim(one) - unmoved) for one in expression])
+        resting = (ray * away - subject.rest_translation) @ rotation
+        self._places = np.asarray(resting - np.tensordot(subject.neutral, self._moves, 1), np.float32)
         self._clip = np.empty((len(at), 4), np.float32)
 
     def follow(
@@ -73,8 +80,7 @@ class Surroundings:
 
         share: 0 to 1, how far; pose: (3, 4) of the head; lens: (5,), see `projection.lens_of`.
         """
-        moved = self._rim(expression) - self._resting
-        places = self._places + (moved[self._corners] * self._shares).sum(axis=1)
+        places = self._places + np.tensordot(expression, self._moves, 1)
         places[:, :2] += self._chart(detail)
         clip = self._clip
         to_clip(places, pose, lens, clip)
@@ -83,8 +89,3 @@ class Surroundings:
         depth, weight = near[:, 3:], self._weights * np.float32(share)
         near[:, :2] += weight * (clip[:, :2] * (depth / np.maximum(clip[:, 3:], np.float32(1))) - near[:, :2])
         grid[self._nodes] = near
-
-    def _rim(self, expression: Float) -> Float:
-        """(52,) -> (MESH + 36, 3) cm, head space."""
-        posed = self._base + np.tensordot(expression, self._expression, 1)
-        return np.asarray(with_rim(np.asarray(posed, np.float32)), np.float32)

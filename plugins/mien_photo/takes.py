@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from mien.drive.demo import demo_motion
 from mien.drive.sources import demo_subject
 from mien.driver import Driver
 from mien.errors import MediaError, NoFaceError
+from mien.face.choosing import farthest_apart
 from mien.face.retargeting import Reference, absolute_params
 from mien.face.subject import Subject
 from mien.frames import Bytes, FaceParams, Float, VideoFrame
@@ -71,7 +73,7 @@ def filmed(path: Path, tracker: Tracker, instants: int, seconds: float) -> Take:
     """The first `seconds` of a clip, tracked frame by frame as live. Raises `MediaError`, `NoFaceError`."""
     moves: list[Move] = []
     square: crop.Square | None = None
-    for index, (pixels, at_ns) in enumerate(_frames(path, seconds)):
+    for index, (pixels, at_ns) in enumerate(frames(path, seconds)):
         tracked = tracker.process(VideoFrame(pixels, at_ns, index=index))
         moves.append(Move(tracked.params, tracked.subject, at_ns))
         if square is None and tracked.landmarks is not None:
@@ -83,7 +85,7 @@ def filmed(path: Path, tracker: Tracker, instants: int, seconds: float) -> Take:
         )
     chosen = _telling(moves, instants)
     seen = [
-        _head(pixels, square) for index, (pixels, _) in enumerate(_frames(path, seconds)) if index in chosen
+        _head(pixels, square) for index, (pixels, _) in enumerate(frames(path, seconds)) if index in chosen
     ]
     return Take(path.stem, tuple(moves), chosen, tuple(seen))
 
@@ -99,19 +101,22 @@ def perform(take: Take, subject: Subject, renderer: Renderer) -> list[Bytes]:
     return pictures
 
 
-def _frames(path: Path, seconds: float) -> Iterator[tuple[Bytes, int]]:
+def frames(path: Path, seconds: float = math.inf) -> Iterator[tuple[Bytes, int]]:
+    """The pictures of the first `seconds` of a clip, RGB, each with its time in ns. Raises `MediaError`."""
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
         raise MediaError(f"{path} cannot be read as a video. Give a clip, for example an MP4.")
     frame_ns = int(NS_PER_S / (capture.get(cv2.CAP_PROP_FPS) or _FPS))
     at_ns = 0
-    while at_ns < seconds * NS_PER_S:
-        read, frame = capture.read()
-        if not read:
-            break
-        yield np.ascontiguousarray(frame[..., ::-1]), at_ns
-        at_ns += frame_ns
-    capture.release()
+    try:
+        while at_ns < seconds * NS_PER_S:
+            read, frame = capture.read()
+            if not read:
+                break
+            yield np.ascontiguousarray(frame[..., ::-1]), at_ns
+            at_ns += frame_ns
+    finally:
+        capture.release()
 
 
 def _head(picture: Bytes, square: crop.Square) -> Bytes:
@@ -124,12 +129,8 @@ def _telling(moves: list[Move], count: int) -> tuple[int, ...]:
     """Instants as unlike each other as the performance has them, in order: where something can go wrong."""
     known = [i for i, move in enumerate(moves) if move.params is not None]
     where = np.stack([_features(moves[i].params) for i in known])
-    chosen = [int(np.argmin(np.linalg.norm(where - np.median(where, axis=0), axis=1)))]
-    away = np.linalg.norm(where - where[chosen[0]], axis=1)
-    while len(chosen) < min(count, len(known)):
-        chosen.append(int(away.argmax()))
-        away = np.minimum(away, np.linalg.norm(where - where[chosen[-1]], axis=1))
-    return tuple(sorted({known[i] for i in chosen}))
+    chosen = farthest_apart(where - np.median(where, axis=0), count)
+    return tuple(sorted(known[i] for i in chosen))
 
 
 def _features(params: FaceParams | None) -> Float:

@@ -12,8 +12,9 @@ from mien.face.model import FaceModel, load_model
 from mien.face.subject import Subject
 from mien.frames import DETAIL, FaceParams, Float
 from mien.render import composition, projection
+from mien.render.fragments import empty_fragments
 from mien.stage import Fragments, Kind, Rasterizer
-from mien_photo import package, shading
+from mien_photo import package, shading, tongue
 from mien_photo.anatomy import skin_of
 from mien_photo.eyes import IRIS, PATCH, Eye, View
 from mien_photo.grid import Grid
@@ -29,6 +30,7 @@ def warm() -> None:
     projection.warm()
     composition.warm()
     shading.warm()
+    tongue.warm()
     content = blank(load_model())
     consent = Consent("nobody is shown", "nobody", "public-domain", "2025-01-01")
     context = PlainContext(
@@ -108,11 +110,8 @@ class _EverywhereFirst(Rasterizer):
         cull: bool = True,
         out: Fragments | None = None,
     ) -> Fragments:
-        shape = (len(positions), height, width)
         if out is None:
-            out = Fragments(
-                np.empty(shape, np.int32), np.empty((*shape, 2), np.float32), np.empty(shape, np.float32)
-            )
+            out = empty_fragments(len(positions), height, width)
         out.triangle[:] = 0
         out.barycentric[:] = 1 / 3
         out.depth[:] = 0

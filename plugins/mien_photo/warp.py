@@ -139,7 +139,8 @@ def spans(source_xy: Float, support: Bytes, out: Ints) -> None:
     """First and last (excluded) column in which each band of rows shows anything of the person.
 
     source_xy: (h, w, 2), see `compose_map`; support: a quarter of the source's size, not 0 where the person
-    is or is near. out: (bands, 2), first >= last where a band is empty.
+    is or is near. out: (bands, 2), first >= last where a band is empty; which rows of a picture are a band's, `band_of`
+    says.
     """
     height, width = source_xy.shape[0], source_xy.shape[1]
     bands = out.shape[0]
@@ -152,3 +153,9 @@ def spans(source_xy: Float, support: Bytes, out: Ints) -> None:
                 if support[j, i] != 0:
                     first, last = min(first, x), max(last, x + 1)
         out[band, 0], out[band, 1] = first, last
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def band_of(row: int, height: int, bands: int) -> int:
+    """The band of rows of a picture that a row of it is in: band k begins at row height * k // bands."""
+    return ((row + 1) * bands - 1) // height

@@ -21,6 +21,10 @@ Ints = NDArray[np.int32]
 _F = np.float32
 _FOLD_PX = _F(6.0)
 _TEETH_BEHIND_CM = _F(0.14)
+_FORWARD_CM = _F(0.75)
+"""By how much more rounded lips stand before them."""
+_EDGE_ON = _F(0.06)
+"""Square of the cosine at which the line of sight meets the eyeball below which no iris is seen wholly."""
 _LIT_CM = _F(0.5)
 """An opening this wide lets all light in that there will be."""
 
@@ -95,9 +99,12 @@ def bounds(
     pose: Float,
     lens: Float,
     margin_cm: np.float32,
+    above_cm: np.float32,
+    below_cm: np.float32,
     out: Ints,
 ) -> None:
-    """out: (4,) px of the picture, left, top, right, bottom around an opening and `margin_cm` more.
+    """out: (4,) px of the picture, left, top, right, bottom around an opening and `margin_cm` more, above and below it
+    also `above_cm` and `below_cm`.
 
     upper, lower: (P, 3) vertices along its edges, with weights; vertices: (K, 3) cm; pose: (3, 4) of the head.
     """
@@ -119,9 +126,10 @@ def bounds(
         py = lens[4] - k_px * (pose[1, 0] * x + pose[1, 1] * y + pose[1, 2] * z + pose[1, 3])
         left, right, top, bottom = min(left, px), max(right, px), min(top, py), max(bottom, py)
         away += depth / _F(count)
-    margin = margin_cm * lens[2] / max(away, _F(1.0))
-    out[0], out[1] = np.int32(np.floor(left - margin)), np.int32(np.floor(top - margin))
-    out[2], out[3] = np.int32(np.ceil(right + margin)), np.int32(np.ceil(bottom + margin))
+    scale = lens[2] / max(away, _F(1.0))
+    margin = margin_cm * scale
+    out[0], out[1] = np.int32(np.floor(left - margin)), np.int32(np.floor(top - margin - above_cm * scale))
+    out[2], out[3] = np.int32(np.ceil(right + margin)), np.int32(np.ceil(bottom + margin + below_cm * scale))
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -162,9 +170,9 @@ def _bilinear(picture: Bytes, x: np.float32, y: np.float32, out: Float) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _through(gap: np.float32) -> np.float32:
-    """Share of the light that falls through a slit `gap` cm wide on what lies behind it (its view factor)."""
-    return _F(gap / np.sqrt(gap * gap + _F(4.0) * _TEETH_BEHIND_CM * _TEETH_BEHIND_CM))
+def _through(gap: np.float32, behind: np.float32) -> np.float32:
+    """Share of the light that falls through a slit `gap` cm wide on what lies `behind` it (its view factor)."""
+    return _F(gap / np.sqrt(gap * gap + _F(4.0) * behind * behind))
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -177,6 +185,7 @@ def inside_mouth(
     lens: Float,
     arch: Float,
     jaw: Float,
+    rounded: np.float32,
     arc: Float,
     upper: Bytes,
     lower: Bytes,
@@ -186,7 +195,8 @@ def inside_mouth(
     """out: (h, w, 3) colours 0 to 255 where `gathered` says opening.
 
     corner: (2,) px of the window in the picture; arch: (7,) see `teeth.Arch.packed`; jaw: (4,) cm moved
-    and tilt; arc: (N,) length of the arch over x; palette: (4, 3) tooth, gum, tongue, dark.
+    and tilt; rounded: see `apertures.roundness`; arc: (N,) length of the arch over x; palette: (4, 3) tooth, gum,
+    tongue, dark.
     """
     height, width = out.shape[0], out.shape[1]
     texel = np.empty(4, np.float32)
@@ -204,7 +214,8 @@ def inside_mouth(
             first, last = min(first, _F(x)), _F(x)
     opened = min(widest / arch[5], _F(1.0))
     ambient = _F(0.72) + _F(0.28) * opened * (_F(2.0) - opened)
-    full = _F(1.0) / _through(min(arch[5], _LIT_CM))
+    full = _F(1.0) / _through(min(arch[5], _LIT_CM), _TEETH_BEHIND_CM)
+    behind = _TEETH_BEHIND_CM + _FORWARD_CM * rounded
     # Light that comes through lips and cheeks is red; in a grey picture it is grey.
     warm = _F(1.0) - min((palette[2, 0] - palette[2, 1]) / max(palette[2, 0], _F(1.0)), _F(0.25))
     for x in range(width):
@@ -212,7 +223,7 @@ def inside_mouth(
             continue
         # Light comes in along the whole slit, most of it right in front.
         gap = _F(0.6) * (bottom[x] - top[x]) * cm + _F(0.4) * widest
-        entering = min(_through(gap) * full, _F(1.0))
+        entering = min(_through(gap, behind) * full, _F(1.0))
         entering *= ambient
         overcast = _F(1.0) - min(gap / _LIT_CM, _F(1.0))
         for y in range(max(int(top[x]) - 1, 0), min(int(bottom[x]) + 2, height)):
@@ -381,7 +392,9 @@ def inside_eye(
                     _F((_F(0.5) - ly / reach * _F(0.5)) * iris.shape[0]),
                     texel,
                 )
-                share = texel[3] / _F(255.0)
+                # Where the ball turns away, the lids' corner is drawn over it, not an iris drawn out.
+                turned = max(root, _F(0.0)) / (a * radius * radius) / _EDGE_ON
+                share = texel[3] / _F(255.0) * min(turned, _F(1.0))
                 r += share * (texel[0] - r)
                 g += share * (texel[1] - g)
                 bl += share * (texel[2] - bl)

@@ -14,6 +14,7 @@ from mien.render.fragments import (
     check_positions,
     check_texture,
     check_triangles,
+    empty_fragments,
 )
 from mien.stage import Context, Fragments, Rasterizer
 from mien_raster.antialiasing import antialias, opposite_corners
@@ -169,15 +170,6 @@ class NumbaRasterizer(Rasterizer):
         if not triangles.flags.writeable:
             self._neighbours = triangles, across
         return across
-
-
-def empty_fragments(batch: int, height: int, width: int) -> Fragments:
-    """Buffers for `rasterize(..., out=)`, contents undefined."""
-    return Fragments(
-        np.empty((batch, height, width), np.int32),
-        np.empty((batch, height, width, 2), np.float32),
-        np.empty((batch, height, width), np.float32),
-    )
 
 
 def _clip_space(positions: Float) -> Float:

@@ -25,6 +25,15 @@ def unpacked(pixels: Float) -> Fragments:
     return Fragments(triangle, np.ascontiguousarray(pixels[..., :2], np.float32), depth.astype(np.float32))
 
 
+def empty_fragments(batch: int, height: int, width: int) -> Fragments:
+    """Buffers for `rasterize(..., out=)`, contents undefined."""
+    return Fragments(
+        np.empty((batch, height, width), np.int32),
+        np.empty((batch, height, width, 2), np.float32),
+        np.empty((batch, height, width), np.float32),
+    )
+
+
 BOUNDARIES = ("wrap", "clamp", "zero")
 """What lies beyond a texture, see `mien.stage.Rasterizer.texture`."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from mien.face.model import EYES, LIDS, FaceModel, Region, gaze_rotation
-from mien.face.rig import INDEX
+from mien.face.rig import BLINKS
 from mien.frames import FaceParams, Float
 
 CHANNELS = 4
@@ -23,7 +23,6 @@ IRIS = float(np.radians(27.0))
 _SOFT = 0.03
 _AROUND_CM = (0.5, 1.0)
 """Skin that near to a lid's rim moves with it altogether, and no longer."""
-_BLINKS = (INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"])
 
 
 def lid_shares(model: FaceModel) -> Float:
@@ -41,7 +40,7 @@ def lid_shares(model: FaceModel) -> Float:
 
 def closures(params: FaceParams, shares: Float) -> Float:
     """shares: (V, 2), see `lid_shares` -> (V,) float32, closure at each vertex."""
-    shut = np.clip(params.expression[list(_BLINKS)], 0, 1)
+    shut = np.clip(params.expression[list(BLINKS)], 0, 1)
     return np.asarray(shares @ shut, np.float32)
 
 

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from mien.face.model import load_model
-from mien.face.rig import INDEX
+from mien.face.rig import BLINKS, INDEX
 from mien_photo import apertures
-from mien_photo.anatomy import BLINKS, skin_of
+from mien_photo.anatomy import skin_of
 from mien_photo.window import edges
 
 pytestmark = pytest.mark.plugin
+
+PLAIN = np.float32(0)
+"""How round the lips of a portrait are that purses nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +51,52 @@ def test_lips_seal_whatever_the_portrait_shows_and_open_as_it_does(openings, own
     gap = np.full(count, own, np.float32)
     wanted, reveal, line = np.empty((3, count), np.float32)
     model_gap = apertures.model_aperture(mouth, weights(jawOpen=0.2 if own else 0.0))
-    apertures.lips(mouth.gap_basis, gap, model_gap, weights(), wanted, reveal, line)
+    apertures.lips(mouth.gap_basis, gap, model_gap, PLAIN, weights(), wanted, reveal, line)
     assert wanted.max() == 0
     assert (line.max() > 0.4) == (own > 0), "where teeth were, a line is drawn"
     if own:
-        apertures.lips(mouth.gap_basis, gap, model_gap, weights(jawOpen=0.2), wanted, reveal, line)
+        apertures.lips(mouth.gap_basis, gap, model_gap, PLAIN, weights(jawOpen=0.2), wanted, reveal, line)
         np.testing.assert_allclose(wanted[3:-3], own, atol=0.02)
+
+
+def test_rounded_lips_meet_towards_the_corners(openings):
+    """What is left open is narrow and round; its height stays what the jaw says."""
+    mouth = openings[0]
+    count = mouth.gap_basis.shape[1]
+    none = np.zeros(count, np.float32)
+    plain, rounded = weights(jawOpen=0.3), weights(jawOpen=0.3, mouthPucker=0.9)
+    wanted, reveal, line = np.empty((3, count), np.float32)
+    apertures.lips(mouth.gap_basis, none, none, PLAIN, rounded, wanted, reveal, line)
+    expected = apertures.model_aperture(mouth, rounded)
+    assert apertures.roundness(plain) == 0
+    assert wanted[count // 2] == pytest.approx(expected[count // 2], rel=1e-4)
+    assert wanted[[1, -2]].max() < 0.2 * expected[[1, -2]].min()
+    assert (np.diff(wanted[: count // 2 + 1]) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("pucker", [0.4, 0.7, 1.0])
+def test_a_portrait_with_rounded_lips_is_itself_at_its_own_expression(openings, pucker):
+    mouth = openings[0]
+    own, plain = weights(jawOpen=0.3, mouthPucker=pucker), weights(jawOpen=0.3)
+    model_gap = apertures.model_aperture(mouth, own)
+    count = len(model_gap)
+    gap = np.asarray(0.3 + 0.4 * np.sin(np.linspace(0, np.pi, count)), np.float32)
+    wanted, reveal, line = np.empty((3, count), np.float32)
+    then = np.float32(apertures.roundness(own))
+    apertures.lips(mouth.gap_basis, gap, model_gap, then, own, wanted, reveal, line)
+    np.testing.assert_allclose(wanted, gap, atol=1e-5)
+    apertures.lips(mouth.gap_basis, gap, model_gap, then, plain, wanted, reveal, line)
+    assert wanted[[1, -2]].min() > gap[[1, -2]].max(), "unrounded, they part towards the corners"
+    assert wanted.max() < 4
+
+
+def test_the_hollow_under_the_lower_lip_is_no_inside_of_a_lip(openings):
+    from mien.face.normals import vertex_normals
+
+    skin = skin_of(load_model())
+    mean, mouth = load_model().mean[skin.vertices], openings[0]
+    outside = vertex_normals(mean, skin.triangles)[mouth.rows, 2] > 0.5
+    assert np.abs(mouth.pull[outside & (mouth.reach > 0.8)]).max() < 0.3
 
 
 def test_lashes_darken_only_what_closes(openings):

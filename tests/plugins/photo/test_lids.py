@@ -58,3 +58,23 @@ def test_all_in_the_dark_it_stays_dark():
     picture, outline = eye()
     dark = np.asarray(picture * np.array([0.1, 0.1, 0.1, 1]), np.uint8)
     assert lids.bare(dark, [outline])[..., :3].max() <= dark[..., :3].max()
+
+
+def test_lids_of_statues_are_grey():
+    picture, outline = eye(0.6)
+    grey = np.asarray(picture[..., :3].mean(axis=2), np.uint8)
+    stone = np.dstack([grey, grey, grey, picture[..., 3]])
+    found = lids.bare(stone, [outline])[..., :3]
+    assert np.ptp(found.astype(int), axis=2).max() <= 1
+
+
+def test_a_lid_is_round_and_has_a_crease():
+    """Bright over the lashes, darker further up, between the corners of the eye."""
+    opening = np.zeros((60, 80), np.uint8)
+    cv2.ellipse(opening, (40, 40), (20, 8), 0, 0, 360, 1, -1)
+    shape = lids._shape(opening, 40.0)
+    lashes = 32
+    assert shape[lashes - 5, 40] > 1.02
+    assert shape[lashes - 9, 40] < 0.95
+    np.testing.assert_allclose(shape[:, 5], 1, atol=1e-6)
+    np.testing.assert_array_equal(lids._shape(np.zeros_like(opening), 40.0), 1)

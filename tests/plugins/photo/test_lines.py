@@ -72,17 +72,18 @@ def test_lashes_lie_over_the_lower_lid_of_a_shut_eye(avatar) -> None:
 
     model = load_model(avatar.content.face_model)
     skin = skin_of(model)
-    pose = SkinPose(
-        skin, package.unpack(avatar.content, model, skin).likeness, Lookup.of(model.mean[skin.vertices])
-    )
+    photo = package.unpack(avatar.content, model, skin)
+    pose = SkinPose(skin, photo.likeness, Lookup.of(model.mean[skin.vertices]), photo.subject.neutral)
     weights = np.zeros(52, np.float32)
     left = skin.openings[1]
     below = left.rows[(left.pull < 0) & (left.reach < 0.1)]
     pose.update(weights)
     assert pose.line[below, 0].max() < 0.05, "none on an open eye"
+    assert max(pose.drawn_out_cm) < 0.05
     weights[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1
     pose.update(weights)
     dark = pose.line[below, 0]
     assert dark.max() > 0.4
+    assert min(pose.drawn_out_cm[1:]) > 0.8, "skin is drawn down as far as the eye was open, and more"
     outer = left.column[(left.pull < 0) & (left.reach < 0.1)] > 4
     assert dark[outer].mean() > dark[~outer].mean(), "denser towards the temple"

@@ -7,11 +7,13 @@ import pytest
 
 from mien.face.light import ambient, front, harmonics
 from mien.frames import FaceParams, Float
-from mien_photo.relighting import Exposure, apply_to_person, limited, polynomial, relight
+from mien_photo.relighting import Exposure, limited, polynomial, relight
+from mien_photo.shading import apply
 
 pytestmark = pytest.mark.plugin
 
-USUAL = Exposure(1.5, np.ones(3, np.float32))
+WHITE = np.ones(3, np.float32)
+USUAL = Exposure(1.5, WHITE)
 
 
 def at_rest(avatar, light: Float) -> FaceParams:
@@ -49,14 +51,22 @@ def test_a_bright_portrait_has_little_room_and_no_lamp_is_neon():
     assert np.abs(np.log(red.tint)).max() <= 0.091
 
 
+def darkened(grey: np.ndarray, hue: Float) -> np.ndarray:
+    """(3,) what a pixel of that colour becomes in seven tenths of the light."""
+    picture = np.tile(grey.astype(np.uint8), (8, 8, 1))
+    whole = np.array([[0, 8]], np.int32)
+    person = np.full((8, 8, 4), 255, np.uint8)
+    apply(np.full((8, 8), 0.7, np.float32), WHITE, hue, 0, 0, 8, 8, person, whole, False, picture)
+    return picture[4, 4].astype(float)
+
+
 def test_pale_skin_gets_its_colour_back_in_less_light():
-    pale = Exposure.of(np.tile(np.array([245, 225, 215], np.float32), (50, 1)))
-    darker = relight(ambient(0.7), pale)
-    assert darker is not None
-    assert darker.tint[0] > 1.01 > 0.99 > darker.tint[2]
-    marble = relight(ambient(0.7), Exposure.of(np.full((50, 3), 225, np.float32)))
-    assert marble is not None
-    np.testing.assert_allclose(marble.tint, 1, atol=1e-3)
+    skin = np.array([245, 225, 215], np.float32)
+    change = darkened(skin, Exposure.of(np.tile(skin, (50, 1))).hue) / (0.7 * skin)
+    assert change[0] > 1.01 > 0.99 > change[2]
+    marble = np.full(3, 225, np.float32)
+    same = darkened(marble, Exposure.of(np.tile(marble, (50, 1))).hue)
+    np.testing.assert_allclose(same, 0.7 * marble, atol=0.6)
 
 
 def test_only_the_person_is_lit():
@@ -67,7 +77,7 @@ def test_only_the_person_is_lit():
     factor = np.full((8, 8), 1.2, np.float32)
     spans = np.array([[1, 6], [8, 0]], np.int32)
     tint = np.array([1, 1, 0.9], np.float32)
-    apply_to_person(factor, tint, person, spans, False, picture)
+    apply(factor, tint, WHITE, 0, 0, 8, 8, person, spans, False, picture)
     np.testing.assert_allclose(picture[3, 7], [120, 120, 108], atol=1)
     assert (picture[:, :3] == 100).all()
     assert (picture[:, 13:] == 100).all()
@@ -78,8 +88,23 @@ def test_nobody_in_the_picture_is_no_error():
     picture = np.full((16, 16, 3), 100, np.uint8)
     nothing = np.array([[8, 0]], np.int32)
     one = np.ones((8, 8), np.float32)
-    apply_to_person(one, np.ones(3, np.float32), np.zeros((16, 16, 4), np.uint8), nothing, False, picture)
+    nobody = np.zeros((16, 16, 4), np.uint8)
+    apply(one, WHITE, WHITE, 0, 0, 8, 8, nobody, nothing, False, picture)
     assert (picture == 100).all()
+
+
+def test_light_falls_on_the_rows_that_were_painted_and_no_others():
+    """With a map of 170 rows under a picture of 512 bands begin at different rows of either."""
+    factor = np.full((170, 3), 1.2, np.float32)
+    person = np.full((512, 9, 4), 255, np.uint8)
+    bands = 16
+    for band in range(bands):
+        picture = np.full((512, 9, 3), 100, np.uint8)
+        spans = np.tile(np.array([3, 0], np.int32), (bands, 1))
+        spans[band] = 0, 3
+        apply(factor, WHITE, WHITE, 0, 0, 3, 170, person, spans, False, picture)
+        lit = np.flatnonzero(picture[:, 4, 0] != 100)
+        assert lit.tolist() == list(range(512 * band // bands, 512 * (band + 1) // bands))
 
 
 def test_the_face_gets_brighter_on_the_side_that_the_driver_is_lit_from(avatar, rendering):

@@ -172,8 +172,8 @@ def test_hair_keeps_its_outline_when_the_head_moves(avatar, rendering):
     top, left, right = outline(params)
     up = rotation_matrix(np.radians([-20.0, 0.0, 0.0])) @ rotation_matrix(params.rotation)
     assert outline(replace(params, rotation=axis_angle(up)))[0] < top + 21
-    assert outline(turned(params, 20))[2] > right - 18
-    assert outline(turned(params, -20))[1] < left + 18
+    assert outline(turned(params, 20))[2] > right - 20
+    assert outline(turned(params, -20))[1] < left + 20
 
 
 def test_shoulders_stay_when_the_head_turns(avatar, rendering):

@@ -18,6 +18,7 @@ SIDE = 256
 FROM_THE_LEFT = np.array([3, 0, 0.4, 0.9, 0, 0, 0, 0, 0], np.float32)
 """Ambient light, some from the front, more from the right side of the picture: the subject's left."""
 STRAIGHT = np.eye(3, dtype=np.float32)
+WHITE = np.ones(3, np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_only_the_lit_part_of_the_picture_is_touched():
     person = np.full((16, 16, 4), 255, np.uint8)
     person[:, 8, 3] = 0
     everywhere = np.array([[0, 8]], np.int32)
-    apply(factor, *box.tolist(), person, everywhere, False, picture)
+    apply(factor, WHITE, WHITE, *box.tolist(), person, everywhere, False, picture)
     assert (picture[7:9, 7] == 120).all()
     assert (picture[:, 8] == 100).all(), "the background"
     assert (picture[:3] == 100).all()

@@ -89,4 +89,4 @@ def test_a_clip_that_is_none_is_named(tmp_path):
     path = tmp_path / "clip.mp4"
     path.write_text("no video")
     with pytest.raises(MediaError, match=r"clip\.mp4"):
-        list(takes._frames(path, 1.0))
+        list(takes.frames(path, 1.0))

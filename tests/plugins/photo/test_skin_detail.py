@@ -20,7 +20,7 @@ def pose(avatar):
     model = load_model(avatar.content.face_model)
     skin = skin_of(model)
     photo = package.unpack(avatar.content, model, skin)
-    return SkinPose(skin, photo.likeness, Lookup.of(model.mean[skin.vertices]))
+    return SkinPose(skin, photo.likeness, Lookup.of(model.mean[skin.vertices]), photo.subject.neutral)
 
 
 def lifted(cm):

@@ -8,8 +8,9 @@ from raster_oracle import oracle
 
 from mien.errors import ConfigError
 from mien.face.camera import Camera
+from mien.render.fragments import empty_fragments
 from mien.testing.context import FakeContext
-from mien_raster.rasterizer import NumbaRasterizer, empty_fragments, warm
+from mien_raster.rasterizer import NumbaRasterizer, warm
 
 pytestmark = pytest.mark.plugin
 

@@ -12,9 +12,10 @@ import torch
 
 from mien.errors import DeviceError
 from mien.face.camera import Camera
+from mien.render.fragments import empty_fragments
 from mien.testing.context import FakeContext
 from mien_nvdiffrast.rasterizer import NvdiffrastRasterizer
-from mien_raster.rasterizer import NumbaRasterizer, empty_fragments
+from mien_raster.rasterizer import NumbaRasterizer
 
 pytestmark = [pytest.mark.plugin, pytest.mark.torch]
 
