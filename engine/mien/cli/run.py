@@ -45,7 +45,9 @@ def run(
     out: Annotated[
         list[str] | None,
         typer.Option(
-            "--out", metavar="web|virtualcam|PATH", help="Where it goes; may be repeated (default: web)."
+            "--out",
+            metavar="web|virtualcam|virtualmic|vmc://HOST:PORT|PATH",
+            help="Where it goes; may be repeated (default: web).",
         ),
     ] = None,
     size: Size = None,
