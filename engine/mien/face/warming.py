@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from mien.render import projection
+from mien.render import composition, projection
 from mien.voice import resample
 
 _WITH_KERNELS = ("mien.face.tracker", "mien.face.offline.tracking", "mien.face.offline.overlay")
@@ -16,4 +16,5 @@ def warm() -> None:
     for module in _WITH_KERNELS:
         import_module(module)
     projection.warm()
+    composition.warm()
     resample.warm()
