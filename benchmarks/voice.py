@@ -341,9 +341,8 @@ def main() -> None:
         result["av_offset_ms"] = in_chromium()
     if arguments.adaptation:
         result["adaptation"] = adapted(arguments.data, arguments.cache)
-    result["machine"] = machine() | {
-        "load_before": load
-    }  # offsets in Chromium are those of a busy machine, then
+    # A machine that is busy already spoils the offsets in Chromium, which nothing scales.
+    result["machine"] = machine() | {"load_before": load}
     _table(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")

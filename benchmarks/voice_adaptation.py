@@ -51,8 +51,10 @@ def adaptation(
             network = Path(folder) / "adapted.onnx"
             runtime = Registry.discover().create(Kind.RUNTIME)
             runtime.open(FakeContext())
-            export(net, network, runtime, {})
-            runtime.close()
+            try:
+                export(net, network, runtime, {})
+            finally:
+                runtime.close()
             before.append(judge(None, unheard))
             after.append(judge(network, unheard))
     return {
