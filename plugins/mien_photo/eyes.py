@@ -13,6 +13,7 @@ from mien.face.camera import Camera
 from mien.face.model import gaze_rotation
 from mien.frames import Bytes, Float
 from mien_photo.fading import fade
+from mien_photo.luma import LUMA
 
 PATCH = (112, 160)
 """Rows and columns of the white's texture."""
@@ -165,7 +166,7 @@ def _disc(view: View, centre: Float, radius: float, gaze: Float, reach: float, t
 
 def _glint(patch: Float, within: Bytes) -> Float:
     """(PATCH) float32: what small bright spots on the iris add to it."""
-    luminance = patch @ np.array([0.299, 0.587, 0.114], np.float32)
+    luminance = patch @ LUMA
     filled = np.where(within > 0, luminance, 0).astype(np.uint8)
     size = max(PATCH[1] // 9 | 1, 3)
     opened = cv2.morphologyEx(
@@ -185,7 +186,7 @@ def _white(lit: Float, solid: Bytes, disc: Bytes, opening: Bytes) -> Float:
     if seen.sum() < 8:
         base = np.array([205, 195, 188], np.float32) * 0.8
         return np.broadcast_to(base, lit.shape).astype(np.float32)
-    luminance = lit @ np.array([0.299, 0.587, 0.114], np.float32)
+    luminance = lit @ LUMA
     # Roots of lashes lie at the edge: they belong to the lid, not to the white that is seen when it moves.
     usual = float(np.median(luminance[seen]))
     plain = seen & (luminance > _DARKEST * usual)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.face.outline import doubled_areas
 from mien.frames import Float
 from mien.stage import Fragments
 from mien_photo import hair
@@ -166,20 +167,14 @@ def aligned(still: Float, triangles: Ints, off: Float, scale: float, step: float
     # So many that they are neighbours of each other, whichever way the line goes.
     near = np.abs(lacking) <= 0.5 * (np.abs(nx) + np.abs(ny))
     move = -np.where(near, lacking * step, 0)[:, None] * np.stack([nx, ny], axis=1)
-    usual = _areas(still[triangles])
-    while (left := _areas((still + move)[triangles]) / usual).min() <= _THINNEST:
+    usual = doubled_areas(still, triangles)
+    while (left := doubled_areas(still + move, triangles) / usual).min() <= _THINNEST:
         # Of three on the line the middle one: the line goes on along the side between the other two.
         nodes = triangles[left.argmin()]
         ends = (still + move)[np.stack([np.roll(nodes, 1), np.roll(nodes, 2)])]
         opposite = np.linalg.norm(ends[1] - ends[0], axis=1)
         move[nodes[np.where(move[nodes].any(axis=1), opposite, -1).argmax()]] = 0
     return np.asarray(still + move, np.float32)
-
-
-def _areas(corners: Float) -> Float:
-    """(T, 3, 2) -> (T,), positive for those of a grid that is regular."""
-    (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
-    return np.asarray((by * ax - bx * ay) / -2, np.float32)
 
 
 def _continued(depth: Float, known: NDArray[np.bool_], px_cm: float) -> Float:

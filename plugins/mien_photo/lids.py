@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from mien.frames import Bytes, Float
+from mien_photo.luma import LUMA
 from mien_photo.matte import continued
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _AROUND = 0.9
 """How far around an eye its skin is looked for, in widths of the eye."""
 _PAINTED = np.array([0.3, 0.75, 0.25])
@@ -60,7 +60,7 @@ def _paint(image: Bytes, outline: Float) -> None:
     known = 1 - cv2.dilate(eye, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))).astype(
         np.float32
     )
-    brightness = own @ _LUMA
+    brightness = own @ LUMA
     places = _beside(local, size, part.shape[:2])
     below, above = (brightness[place] for place in places)
     if not below.size or not above.size:
@@ -105,8 +105,8 @@ def _tone(skin: Float, eye: Bytes, usual: float, above: Float) -> Float:
     usual: brightness of the skin below the eye; above: (3,) colour between its lashes and the brow.
     """
     middle = np.median(skin[eye > 0], axis=0) if eye.any() else np.median(skin, axis=(0, 1))
-    level = max(float(middle @ _LUMA), 1.0)
-    hue = (above / max(float(above @ _LUMA), 1.0)) / np.maximum(middle / level, 1e-3)
+    level = max(float(middle @ LUMA), 1.0)
+    hue = (above / max(float(above @ LUMA), 1.0)) / np.maximum(middle / level, 1e-3)
     tinted = np.clip(hue**_HUE, 1 - _MOST_HUE, 1 + _MOST_HUE)
     return np.asarray(tinted * (usual / max(level, 0.5 * usual)) ** _BRIGHTENED, np.float32)
 

@@ -17,8 +17,8 @@ from numba import njit
 
 from mien.face.light import HARMONIC_SCALE, front, harmonics
 from mien.frames import Float
+from mien_photo.luma import LUMA
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FRONT = harmonics(front()).mean(axis=0)
 _DARKEST = np.float32(0.6)
 """Less and the shadows of a compressed portrait show its blocks."""
@@ -74,8 +74,8 @@ class Exposure:
             return cls(_LEAST_BRIGHTEST, np.ones(3, np.float32))
         bright = float(np.percentile(skin.max(axis=1), 95))
         usual = np.maximum(np.median(skin, axis=0), 1)
-        pale = np.clip((float(usual @ _LUMA) - _DEEP) / (_PALE - _DEEP), 0, 1)
-        hue = (usual / float(usual @ _LUMA)) ** (_RETURN * pale)
+        pale = np.clip((float(usual @ LUMA) - _DEEP) / (_PALE - _DEEP), 0, 1)
+        hue = (usual / float(usual @ LUMA)) ** (_RETURN * pale)
         return cls(
             float(np.clip(_WHITE / max(bright, 1.0), _LEAST_BRIGHTEST, _BRIGHTEST)),
             np.asarray(hue, np.float32),
@@ -87,8 +87,8 @@ def relight(light: Float, exposure: Exposure) -> Relight | None:
     if not light.any() or not np.isfinite(light).all():
         return None
     mean = np.maximum(_FRONT @ light, 0.05)
-    bright = float(mean @ _LUMA)
-    form, brightest = polynomial(light @ _LUMA), np.float32(exposure.brightest)
+    bright = float(mean @ LUMA)
+    form, brightest = polynomial(light @ LUMA), np.float32(exposure.brightest)
     around = limited(np.float32(bright), brightest)
     tint = np.exp(_CAST * np.tanh(np.log(mean / bright) / _CAST))
     flat = np.abs(form[1:]).max() < _SAME

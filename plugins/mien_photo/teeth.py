@@ -15,6 +15,7 @@ from mien.face.model import FaceModel, Region
 from mien.face.rig import INDEX
 from mien.frames import Bytes, Float
 from mien_photo.eyes import View
+from mien_photo.luma import LUMA
 
 ROW = (96, 384)
 """Rows and columns of a picture of teeth."""
@@ -30,7 +31,6 @@ _RISE_UPPER = (0.0, 0.07, 0.0, 0.09, 0.13, 0.16)
 _RISE_LOWER = (0.0, 0.0, -0.02, 0.05, 0.10, 0.14)
 """How far the biting edge of each tooth lies behind the foremost, cm."""
 _HEIGHTS = (1.02, 0.92, 1.0, 0.86, 0.8, 0.75)
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SKIN_TINT = np.array([1.22, 0.95, 0.78], np.float32)
 """Of a cheek in white light, at a luminance of 1."""
 _LAMP = np.array([[0.97, 0.8, 0.75], [1.25, 1.1, 1.0]], np.float32)
@@ -133,25 +133,24 @@ def well_lit(smile: Smile, palette: Palette, opened: float) -> bool:
 
     opened: cm.
     """
-    return opened > _LEAST_SMILE_CM and float(smile.colour @ _LUMA) > 0.85 * float(palette.tooth @ _LUMA)
+    return opened > _LEAST_SMILE_CM and float(smile.colour @ LUMA) > 0.85 * float(palette.tooth @ LUMA)
 
 
 def palette_of(white: Float, lip: Float, skin: Float) -> Palette:
     """white: of the eyes, lip, skin: (3,) typical colours of the portrait."""
-    luma = _LUMA
-    bright = float(np.clip(0.5 * (white @ luma) + 0.72 * (skin @ luma), 110, 226))
+    bright = float(np.clip(0.5 * (white @ LUMA) + 0.72 * (skin @ LUMA), 110, 226))
     # The tint of the light: the white of an eye shows it, but small, in the lid's shadow and bluish; so does skin,
     # less its own. Teeth are a little yellow.
-    shown = np.clip(white / max(float(white @ luma), 1.0), 0.85, 1.15) ** 0.3
-    shown *= np.clip(skin / max(float(skin @ luma), 1.0) / _SKIN_TINT, *_LAMP) ** 0.7
-    tooth = bright * shown / float(shown @ luma) * np.array([1.04, 1.0, 0.91], np.float32)
-    level = float(np.clip(skin @ luma, 40, 220)) / 150
+    shown = np.clip(white / max(float(white @ LUMA), 1.0), 0.85, 1.15) ** 0.3
+    shown *= np.clip(skin / max(float(skin @ LUMA), 1.0) / _SKIN_TINT, *_LAMP) ** 0.7
+    tooth = bright * shown / float(shown @ LUMA) * np.array([1.04, 1.0, 0.91], np.float32)
+    level = float(np.clip(skin @ LUMA, 40, 220)) / 150
     gum = 0.5 * lip + 0.35 * np.array([175, 95, 92], np.float32) * level
     tongue = 0.43 * lip + 0.52 * np.array([165, 82, 78], np.float32) * level
     dark = np.array([30, 11, 10], np.float32) * (0.4 + 0.6 * level)
     # A drawing in grey has a grey mouth.
-    chroma = float(np.clip(np.ptp(skin) / max(float(skin @ luma), 1.0) / 0.25, 0, 1))
-    colours = [np.asarray(c + (c @ luma - c) * (1 - chroma), np.float32) for c in (tooth, gum, tongue, dark)]
+    chroma = float(np.clip(np.ptp(skin) / max(float(skin @ LUMA), 1.0) / 0.25, 0, 1))
+    colours = [np.asarray(c + (c @ LUMA - c) * (1 - chroma), np.float32) for c in (tooth, gum, tongue, dark)]
     return Palette(*colours)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mien.face.outline import doubled_areas
 from mien.render.fragments import empty_fragments
-from mien_photo.grid import _areas, _off_skin, aligned, halves
+from mien_photo.grid import _off_skin, aligned, halves
 
 pytestmark = pytest.mark.plugin
 
@@ -54,4 +55,4 @@ def test_no_cell_turns_over(bay):
     shown &= (np.abs(y - 84) > bay / 2) | (x < 77)
     found = aligned(still, triangles, skin(shown), SCALE, STEP)
     assert (found != still).any()
-    assert _areas(found[triangles]).min() > 0.09 * STEP**2 / 2
+    assert (doubled_areas(found, triangles) / doubled_areas(still, triangles)).min() > 0.09
