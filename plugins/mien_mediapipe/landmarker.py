@@ -7,7 +7,7 @@ import cv2
 from mien.errors import PluginError
 from mien.frames import Bytes
 from mien.stage import Context, FaceLandmarks, Landmarker
-from mien_mediapipe.face_detector import FaceDetector, Range, distinct
+from mien_mediapipe.face_detector import Detection, FaceDetector, Range, distinct
 from mien_mediapipe.face_mesh import FaceMesh
 from mien_mediapipe.region import Region
 from mien_mediapipe.still import StillSearch
@@ -51,6 +51,8 @@ class MediaPipeLandmarker(Landmarker):
         self._region: Region | None = None
         self._last: Region | None = None
         self._since_look = 0
+        self._found: list[Detection] = []
+        """What the look under way found so far."""
         self._faces = 0
 
     @property
@@ -61,9 +63,8 @@ class MediaPipeLandmarker(Landmarker):
     def detect(self, pixels: Bytes) -> list[FaceLandmarks]:
         """The followed face, or nothing. See `mien.stage.Landmarker`."""
         self._since_look += 1
-        followed = self._region is not None
-        if followed and self._since_look >= _LOOK_EVERY:
-            self._look(pixels)
+        if self._region is not None and self._since_look >= _LOOK_EVERY:
+            self._glance(pixels)
         face = self._follow(pixels)
         if face is None and self._look(pixels):
             face = self._follow(pixels)
@@ -91,10 +92,21 @@ class MediaPipeLandmarker(Landmarker):
         self._last = self._region
         return FaceLandmarks(points, score)
 
+    def _glance(self, pixels: Bytes) -> None:
+        """Look at the whole picture beside the face that is followed: with one detector in each picture, as both
+        together would make one in every `_LOOK_EVERY` late.
+        """
+        self._found += self._detectors[self._since_look - _LOOK_EVERY].find(pixels)
+        if self._since_look - _LOOK_EVERY == len(self._detectors) - 1:
+            self._choose(self._found)
+
     def _look(self, pixels: Bytes) -> bool:
         """Look at the whole picture; choose whom to follow. True when there is somebody."""
-        self._since_look = 0
-        found = [one for detector in self._detectors for one in detector.find(pixels)]
+        return self._choose([one for detector in self._detectors for one in detector.find(pixels)])
+
+    def _choose(self, found: list[Detection]) -> bool:
+        """Of what the detectors found in a look, whom to follow. True when there is somebody."""
+        self._since_look, self._found = 0, []
         regions = [one.region for one in distinct(found)]
         self._faces = len(regions)
         if self._region is not None:

@@ -229,19 +229,25 @@ def apply(
     cast = max(abs(tint[0] - one), abs(tint[1] - one), abs(tint[2] - one))
     r, g, b = hue[0] - one, hue[1] - one, hue[2] - one
     down, across = np.float32(rows / height), np.float32(columns / width)
+    # Where each column of the picture lies in a row of factors, and that row between two others: for all px at once.
+    at, between = np.empty(width, np.uintp), np.empty(width, np.float32)
+    for x in range(width):
+        fx = min(max((np.float32(x) + half) * across - half, np.float32(0)), np.float32(columns - 1.001))
+        at[x] = np.uintp(fx)
+        between[x] = fx - np.float32(at[x])
+    row = np.empty(columns, np.float32)
     for y in range(int(top / down), min(int(bottom / down) + 1, height)):
         fy = min(max((np.float32(y) + half) * down - half, np.float32(0)), np.float32(rows - 1.001))
         j = int(fy)
         v = fy - np.float32(j)
         band = band_of(y, height, bands)
         first, last = int(max(left, spans[band, 0]) / across), int(min(right, spans[band, 1]) / across) + 1
+        if first >= last:
+            continue
+        for i in range(columns):
+            row[i] = factor[j, i] + v * (factor[j + 1, i] - factor[j, i])
         for x in range(first, min(last, width)):
-            fx = min(max((np.float32(x) + half) * across - half, np.float32(0)), np.float32(columns - 1.001))
-            i = int(fx)
-            u = fx - np.float32(i)
-            above = factor[j, i] + u * (factor[j, i + 1] - factor[j, i])
-            below = factor[j + 1, i] + u * (factor[j + 1, i + 1] - factor[j + 1, i])
-            value = above + v * (below - above)
+            value = row[at[x]] + between[x] * (row[at[x] + np.uintp(1)] - row[at[x]])
             share = one if straight else np.float32(person[y, x, 3]) / white
             if share * max(abs(value - one), cast) <= _SAME:
                 continue

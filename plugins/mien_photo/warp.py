@@ -135,6 +135,14 @@ def compose_map(
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _shows(source_xy: Float, y: int, x: int, support: Bytes) -> bool:
+    """Whether that place of the picture may show something of the person, see `spans`."""
+    j = min(max(int(source_xy[y, x, 1] * np.float32(0.25)), 0), support.shape[0] - 1)
+    i = min(max(int(source_xy[y, x, 0] * np.float32(0.25)), 0), support.shape[1] - 1)
+    return bool(support[j, i] != 0)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def spans(source_xy: Float, support: Bytes, out: Ints) -> None:
     """First and last (excluded) column in which each band of rows shows anything of the person.
 
@@ -147,11 +155,17 @@ def spans(source_xy: Float, support: Bytes, out: Ints) -> None:
     for band in range(bands):
         first, last = width, 0
         for y in range(height * band // bands, min(height * (band + 1) // bands + 1, height)):
-            for x in range(width):
-                j = min(max(int(source_xy[y, x, 1] * np.float32(0.25)), 0), support.shape[0] - 1)
-                i = min(max(int(source_xy[y, x, 0] * np.float32(0.25)), 0), support.shape[1] - 1)
-                if support[j, i] != 0:
-                    first, last = min(first, x), max(last, x + 1)
+            # From both sides inwards, as far as it is not known yet: most of a person is never looked at.
+            x = 0
+            while x < first and not _shows(source_xy, y, x, support):
+                x += 1
+            first = x
+            if first == width:
+                continue
+            x = width
+            while x > last and not _shows(source_xy, y, x - 1, support):
+                x -= 1
+            last = x
         out[band, 0], out[band, 1] = first, last
 
 

@@ -33,7 +33,7 @@ def to_i420(pixels: Bytes) -> av.VideoFrame:
     """
     height, width = pixels.shape[0] & ~1, pixels.shape[1] & ~1
     planar = cv2.cvtColor(np.ascontiguousarray(pixels[:height, :width]), cv2.COLOR_RGB2YUV_I420)
-    return av.VideoFrame.from_ndarray(planar, format="yuv420p")
+    return av.VideoFrame.from_numpy_buffer(planar, format="yuv420p")  # copying would take as long again
 
 
 class LibavEncoder(Encoder):

@@ -18,6 +18,7 @@ from mien.face.landmark_basis import MESH, LandmarkBasis
 from mien.face.model import FACE_OVAL, INNER_LIPS, LIDS, FaceModel
 from mien.face.outline import doubled_areas
 from mien.face.rig import INDEX
+from mien.face.skin_kernels import weighted_sums
 from mien.frames import DETAIL, Float
 
 Ints = NDArray[np.int32]
@@ -66,8 +67,7 @@ class Lookup:
 
     def __call__(self, lattice: Float) -> Float:
         """lattice: (ROWS, COLUMNS, C) or (ROWS * COLUMNS, C) -> (P, C) float32."""
-        values = lattice.reshape(ROWS * COLUMNS, -1)[self.node]
-        return np.asarray((values * self.weight[..., None]).sum(axis=1), np.float32)
+        return weighted(lattice.reshape(ROWS * COLUMNS, -1), self.node, self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,13 @@ def _made(model: FaceModel) -> Chart:
         (nodes < MESH).all(axis=1),
         Lookup.of(points[:MESH].astype(np.float32)),
     )
+
+
+def weighted(values: Float, index: Ints, weight: Float) -> Float:
+    """values: (N, C); index and weight: (M, K) -> (M, C) float32, sums of some of them."""
+    out = np.empty((len(index), values.shape[1]), np.float32)
+    weighted_sums(np.ascontiguousarray(values, np.float32), index, weight, out)
+    return out
 
 
 def with_rim(points: Float) -> Float:

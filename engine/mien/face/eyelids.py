@@ -1,8 +1,12 @@
 """How far the lids are closed, from their distance relative to that person's open eyes."""
 
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+# The kernel is typed by its numba signature.
+
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from mien.face.camera import Camera
 from mien.face.landmark_basis import LID_PAIRS
@@ -31,12 +35,12 @@ class Eyelids:
 
     def __init__(self, base: Float, basis: Float) -> None:
         """base: (478, 3) neutral landmarks, cm; basis: (52, 3, 478) expression basis at the landmarks."""
-        self._pairs = np.array([side[:3] for side in LID_PAIRS])
-        self._upper, self._lower = self._pairs[:, :, 0], self._pairs[:, :, 1]
+        self._pairs = np.array([side[:3] for side in LID_PAIRS], np.int32)
         looks = [INDEX[f"eyeLook{way}{side}"] for side in _SIDES for way in ("Down", "Up", "In", "Out")]
-        self._looks = np.array(looks)
-        self._open = base[self._pairs]
-        self._moved = np.moveaxis(basis[self._looks][:, :, self._pairs], (0, 1), (4, 3))
+        self._looks = np.array(looks, np.int32)
+        self._open = np.ascontiguousarray(base[self._pairs], np.float32)
+        moved = np.moveaxis(basis[self._looks][:, :, self._pairs], (0, 1), (4, 3))
+        self._moved = np.ascontiguousarray(moved, np.float32)
         self.closed_share = np.full(2, _CLOSED_SHARE, np.float32)
 
     def closed(
@@ -46,10 +50,56 @@ class Eyelids:
 
         Lids that follow the gaze down are not closing: the open eye is that of the same eyeLook weights.
         """
-        open_lids = self._open + self._moved @ expression[self._looks]
-        seen = camera.project(np.asarray(open_lids @ rotation.T + translation, np.float32))
-        open_px = np.linalg.norm(seen[:, :, 0] - seen[:, :, 1], axis=-1).mean(axis=1)
-        px = np.linalg.norm(points[self._upper] - points[self._lower], axis=-1).mean(axis=1)
-        share = px / np.maximum(open_px, 1e-3)
-        closure = (1 - share) / (1 - self.closed_share)
-        return np.asarray(np.clip((closure - _QUIET) / (_FULL - _QUIET), 0, 1), np.float32)
+        closed = np.empty(2, np.float32)
+        _closure(
+            points, self._pairs, self._open, self._moved, self._looks, expression, rotation, translation,
+            np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy), self.closed_share, closed,
+        )  # fmt: skip
+        return closed
+
+
+_R1, _R2 = "Array(f4,1,'C',readonly=True)", "Array(f4,2,'C',readonly=True)"
+_R4, _R5 = "Array(f4,4,'C',readonly=True)", "Array(f4,5,'C',readonly=True)"
+_I1, _I3 = "Array(i4,1,'C',readonly=True)", "Array(i4,3,'C',readonly=True)"
+
+
+@njit(
+    f"void({_R2},{_I3},{_R4},{_R5},{_I1},{_R1},{_R2},{_R1},f4,f4,f4,{_R1},f4[::1])",
+    cache=True, nogil=True, fastmath=True, error_model="numpy",
+)  # fmt: skip
+def _closure(
+    points, pairs, opened, moved, looks, expression, rotation, translation, focal, cx, cy, closed_share, out
+):  # pragma: no cover - compiled
+    """out (2,): how far each eye is closed.
+
+    points: (478, 2) px; pairs: (2, P, 2) an upper and a lower landmark each; opened: (2, P, 2, 3) where they lie in the
+    open eye, cm, and moved: (2, P, 2, 3, looks) by how much the eyeLook shapes move them; looks: their indices.
+    """
+    at = np.empty((2, 2), np.float32)
+    for eye in range(pairs.shape[0]):
+        expected, found = np.float32(0), np.float32(0)
+        for p in range(pairs.shape[1]):
+            for k in range(2):
+                x, y, z = opened[eye, p, k, 0], opened[eye, p, k, 1], opened[eye, p, k, 2]
+                for i in range(looks.shape[0]):
+                    w = expression[looks[i]]
+                    x += w * moved[eye, p, k, 0, i]
+                    y += w * moved[eye, p, k, 1, i]
+                    z += w * moved[eye, p, k, 2, i]
+                depth = -(rotation[2, 0] * x + rotation[2, 1] * y + rotation[2, 2] * z + translation[2])
+                scale = focal / depth
+                at[k, 0] = cx + scale * (
+                    rotation[0, 0] * x + rotation[0, 1] * y + rotation[0, 2] * z + translation[0]
+                )
+                at[k, 1] = cy - scale * (
+                    rotation[1, 0] * x + rotation[1, 1] * y + rotation[1, 2] * z + translation[1]
+                )
+            expected += np.sqrt((at[0, 0] - at[1, 0]) ** 2 + (at[0, 1] - at[1, 1]) ** 2)
+            upper, lower = pairs[eye, p, 0], pairs[eye, p, 1]
+            dx, dy = points[upper, 0] - points[lower, 0], points[upper, 1] - points[lower, 1]
+            found += np.sqrt(dx * dx + dy * dy)
+        share = found / max(expected, np.float32(1e-3) * np.float32(pairs.shape[1]))
+        closure = (1 - share) / (1 - closed_share[eye])
+        out[eye] = min(
+            max((closure - np.float32(_QUIET)) / np.float32(_FULL - _QUIET), np.float32(0)), np.float32(1)
+        )

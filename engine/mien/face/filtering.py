@@ -9,12 +9,16 @@ first. The noise is estimated while running, from the quietest part of what is s
 Times are capture times: the same input gives the same output, live or offline.
 """
 
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+# The kernel is typed by its numba signature.
+
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 
 from mien.clock import NS_PER_S
 from mien.face.camera import axis_angle, rotation_matrix
@@ -25,6 +29,8 @@ _QUIET_SHARE = 0.3
 _QUIET_TO_SIGMA = 0.943
 """That quantile of |x[t] - 2 x[t-1] + x[t-2]| for white noise of deviation 1."""
 _ADAPT_RATE = 0.04
+_LOUDER = math.exp(_ADAPT_RATE * _QUIET_SHARE)
+_SOFTER = math.exp(_ADAPT_RATE * (_QUIET_SHARE - 1))
 _NOISE_RANGE = (0.4, 3.0)
 """How far the estimate may go from the noise that is assumed at first."""
 
@@ -51,49 +57,62 @@ class GatedFilter:
 
     def reset(self) -> None:
         """Forget everything but the noise assumed at first."""
-        self._state: Float | None = None
-        self._seen: list[Float] = []
+        self._state = np.zeros(self._channels, np.float32)
+        self._before = np.zeros((2, self._channels), np.float32)
         self._noise = np.full(1 if self._joint else self._channels, self._smoothing.noise, np.float32)
+        self.restart()
 
     def restart(self) -> None:
         """Let the next value through as it is."""
-        self._state = None
-        self._seen.clear()
+        self._count = 0
 
     @property
     def noise(self) -> Float:
         """The noise estimate, (channels,) or (1,)."""
-        return self._noise
+        return self._noise.copy()
 
     def __call__(self, value: Float, elapsed_s: float) -> Float:
         """value: (channels,) -> the same, smoothed. elapsed_s: since the value before."""
-        self._learn(value)
-        if self._state is None:
-            self._state = np.array(value, np.float32)
+        smoothing = self._smoothing
+        low, high = (factor * smoothing.noise for factor in _NOISE_RANGE)
+        _step(
+            np.ascontiguousarray(value, np.float32), self._count, self._joint,
+            1 - math.exp(-elapsed_s / smoothing.time_s), smoothing.gate, low, high,
+            self._before, self._noise, self._state,
+        )  # fmt: skip
+        self._count = min(self._count + 1, 2)
+        return self._state.copy()
+
+
+@njit(
+    "void(Array(f4,1,'C',readonly=True),i8,b1,f8,f8,f8,f8,f4[:,::1],f4[::1],f4[::1])",
+    cache=True, nogil=True, fastmath=True, error_model="numpy",
+)  # fmt: skip
+def _step(value, count, joint, quiet, gate, low, high, before, noise, state):  # pragma: no cover - compiled
+    """state (C,): drawn towards `value` (C,), which the noise (C,) or, when joint, (1,) is learned from, too.
+
+    count: how many values came before, of which the last two are in `before` (2, C); quiet: gain within the noise.
+    """
+    channels = value.shape[0]
+    bends = sizes = 0.0
+    if joint:
+        for i in range(channels):
+            bends += (before[0, i] - 2 * before[1, i] + value[i]) ** 2
+            sizes += (value[i] - state[i]) ** 2
+    for i in range(channels):
+        own = 0 if joint else i
+        if count > 1 and (i == 0 or not joint):
+            bend = np.sqrt(bends / channels) if joint else abs(before[0, i] - 2 * before[1, i] + value[i])
+            rate = _LOUDER if bend > noise[own] * _QUIET_TO_SIGMA else _SOFTER
+            noise[own] = min(max(noise[own] * rate, low), high)
+        if count > 0:
+            off = value[i] - state[i]
+            size = np.sqrt(sizes) if joint else abs(off)
+            motion = (size / (gate * noise[own])) ** 4
+            state[i] += (quiet + (1 - quiet) * motion / (1 + motion)) * off
         else:
-            innovation = value - self._state
-            self._state = self._state + self._gain(innovation, elapsed_s) * innovation
-        return np.array(self._state, np.float32)
-
-    def _gain(self, innovation: Float, elapsed_s: float) -> Float:
-        size = np.sqrt((innovation**2).sum(keepdims=True)) if self._joint else np.abs(innovation)
-        quiet = 1 - np.exp(-elapsed_s / self._smoothing.time_s)
-        motion = (size / (self._smoothing.gate * self._noise)) ** 4
-        return np.asarray(quiet + (1 - quiet) * motion / (1 + motion), np.float32)
-
-    def _learn(self, value: Float) -> None:
-        self._seen.append(np.array(value, np.float32))
-        if len(self._seen) < 3:
-            return
-        first, second, third = self._seen
-        del self._seen[0]
-        bend = np.abs(first - 2 * second + third)
-        if self._joint:
-            bend = np.sqrt((bend**2).mean(keepdims=True))
-        above = bend > self._noise * _QUIET_TO_SIGMA
-        change = np.where(above, _QUIET_SHARE, _QUIET_SHARE - 1) * _ADAPT_RATE
-        low, high = (factor * self._smoothing.noise for factor in _NOISE_RANGE)
-        self._noise = np.clip(self._noise * np.exp(change), low, high).astype(np.float32)
+            state[i] = value[i]
+        before[0, i], before[1, i] = before[1, i], value[i]
 
 
 _ROTATION = Smoothing(noise=0.0035)

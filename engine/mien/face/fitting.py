@@ -13,7 +13,15 @@ import numpy as np
 
 from mien.face.camera import Camera, axis_angle, rotation_matrix
 from mien.face.eyelids import Eyelids
-from mien.face.fitting_kernels import POSE, normal_equations, project, rotate_left, solve_boxed
+from mien.face.fitting_kernels import (
+    POSE,
+    add_priors,
+    follow_corners,
+    normal_equations,
+    project,
+    rotate_left,
+    solve_boxed,
+)
 from mien.face.gaze import LIMBUS, Edges, gaze_of
 from mien.face.iris import Irises
 from mien.face.landmark_basis import (
@@ -100,9 +108,10 @@ _LANDMARK_RIDGE: Float = by_stem(
 """(52,) weight per shape: landmarks say little about some, and some are mistaken for others."""
 UNSEEN = names_mask("eyeLook", "tongueOut")
 """eyeLook follows from the irises; no landmark shows a tongue."""
+_SEEN: Float = (~UNSEEN).astype(np.float32)
 _LIDS = names_mask("eyeBlink", "eyeWide", "eyeSquint")
 """What sets the height of the open eye at rest."""
-_CORNERS = np.array([point for side in EYE_CORNERS for point in side])
+_CORNERS = np.array([point for side in EYE_CORNERS for point in side], np.int32)
 _TO_CORNERS = np.array([0.76, 0.27], np.float32)
 """How far the eyeballs go along with the corners of the eyes, aside and up: what suits the drawn people best that
 `benchmarks/gaze.py` tunes by; it measures with others.
@@ -265,12 +274,12 @@ class Fitter:
         deeper than the skin, beside the eyes: between the fit and the corners they are nearest to the
         truth. Less so upwards: corners are found higher when the eyes look up.
         """
-        expected = self.base[_CORNERS] @ self._rotation.T + self._translation
-        camera = self.camera
-        cm_per_px = -expected[:, 2:] / np.float32(camera.focal)
-        found = (seen[_CORNERS] - np.array([camera.cx, camera.cy], np.float32)) * [1, -1] * cm_per_px
-        moved = (_TO_CORNERS * (found - expected[:, :2]).mean(axis=0)) @ self._rotation[:2]
-        return np.asarray(self.eye_centres + moved, np.float32)
+        camera, centres = self.camera, self.eye_centres.copy()
+        follow_corners(
+            seen, self.base, _CORNERS, np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
+            self._rotation, self._translation, _TO_CORNERS, centres,
+        )  # fmt: skip
+        return centres
 
     def _edges(self, seen: Float, sight: Sight) -> Edges:
         """The irises in the picture, looked for under the gaze of the frame before."""
@@ -295,9 +304,8 @@ class Fitter:
         self._hold_look()
 
     def _hold_look(self) -> None:
-        look = eye_look(self._gaze)
-        self._low[:EXPRESSIONS] = np.where(UNSEEN, look, 0)
-        self._high[:EXPRESSIONS] = np.where(UNSEEN, look, 1)
+        self._low[:EXPRESSIONS] = look = eye_look(self._gaze)
+        np.add(look, _SEEN, out=self._high[:EXPRESSIONS])
 
     def _iterate(self, seen: Float, before: Float, steadiness: np.float32) -> None:
         expression, camera = self._expression, self.camera
@@ -311,11 +319,8 @@ class Fitter:
         x = np.zeros(_UNKNOWNS, np.float32)
         x[:EXPRESSIONS] = expression
         # From increments to absolute weights, so that priors and the box are about the weights.
-        self._right += self._matrix @ x
-        diagonal = self._matrix.reshape(-1)[:: _UNKNOWNS + 1]
-        diagonal[:EXPRESSIONS] += self._ridge + steadiness
-        diagonal[EXPRESSIONS:] += np.float32(self.tuning.pose_damping)
-        self._right[:EXPRESSIONS] += steadiness * before
+        damping = np.float32(self.tuning.pose_damping)
+        add_priors(self._matrix, self._right, expression, before, self._ridge, steadiness, damping)
         # Lips cannot close further than the jaw has opened them.
         self._high[_MOUTH_CLOSE] = max(float(expression[_JAW_OPEN]), 0.0)
         solve_boxed(self._matrix, self._right, x, self._low, self._high, self._factor, self._work, self._held)

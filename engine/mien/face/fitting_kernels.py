@@ -20,7 +20,7 @@ _FAST = {"cache": True, "nogil": True, "fastmath": True, "error_model": "numpy"}
 _F1, _F2, _F3 = "f4[::1]", "f4[:,::1]", "f4[:,:,::1]"
 _R1, _R2 = "Array(f4,1,'C',readonly=True)", "Array(f4,2,'C',readonly=True)"
 _R3 = "Array(f4,3,'C',readonly=True)"
-_I2 = "Array(i4,2,'C',readonly=True)"
+_I1, _I2 = "Array(i4,1,'C',readonly=True)", "Array(i4,2,'C',readonly=True)"
 
 
 @njit(f"void({_F2},{_F1})", **_FAST)
@@ -155,12 +155,40 @@ def normal_equations(
         for r in range(rows):
             s += jacobian[a, r] * residual[r]
         right[a] = s
-        for b in range(a + 1):
+        # Four at a time, so that what is read of the one counts for all.
+        for b in range(0, a - 2, 4):
+            s0, s1, s2, s3 = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+            for r in range(rows):
+                j = jacobian[a, r]
+                s0 += j * jacobian[b, r]
+                s1 += j * jacobian[b + 1, r]
+                s2 += j * jacobian[b + 2, r]
+                s3 += j * jacobian[b + 3, r]
+            matrix[a, b], matrix[a, b + 1], matrix[a, b + 2], matrix[a, b + 3] = s0, s1, s2, s3
+            matrix[b, a], matrix[b + 1, a], matrix[b + 2, a], matrix[b + 3, a] = s0, s1, s2, s3
+        for b in range((a + 1) // 4 * 4, a + 1):
             s = np.float32(0)
             for r in range(rows):
                 s += jacobian[a, r] * jacobian[b, r]
             matrix[a, b] = s
             matrix[b, a] = s
+
+
+@njit(f"void({_F2},{_F1},{_R1},{_R1},{_R1},f4,f4)", **_FAST)
+def add_priors(matrix, right, expression, before, ridge, steadiness, damping):  # pragma: no cover - compiled
+    """Turn the increments of `normal_equations` into weights, from `expression` (E,), and draw these to zero by `ridge`
+    (E,) and to those of the frame `before` (E,) by `steadiness`; the increments of the pose to zero by `damping`.
+    """
+    shapes = expression.shape[0]
+    for a in range(right.shape[0]):
+        for b in range(shapes):
+            right[a] += matrix[a, b] * expression[b]
+    for a in range(right.shape[0]):
+        if a < shapes:
+            right[a] += steadiness * before[a]
+            matrix[a, a] += ridge[a] + steadiness
+        else:
+            matrix[a, a] += damping
 
 
 @njit(f"f4({_R2},{_R2},{_R3},{_R1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2})", **_FAST)
@@ -345,3 +373,27 @@ def iris_direction(
     z = rotation[0, 2] * mx + rotation[1, 2] * my + rotation[2, 2] * mz
     out[0] = np.arctan2(x, z)
     out[1] = np.arctan2(y, np.sqrt(x * x + z * z))
+
+
+@njit(f"void({_R2},{_R2},{_I1},f4,f4,f4,{_R2},{_R1},{_R1},{_F2})", **_FAST)
+def follow_corners(
+    points, base, corners, focal, cx, cy, rotation, translation, share, centres
+):  # pragma: no cover - compiled
+    """Move `centres` (N, 3) cm, head space, by a `share` (2,), across and up in the picture, of how far the corners are
+    seen from where the pose has them. points: (L, 2) px; base: (L, 3) cm; corners: which of these.
+    """
+    across, up = np.float32(0), np.float32(0)
+    for c in range(corners.shape[0]):
+        p = corners[c]
+        px, py, pz = base[p, 0], base[p, 1], base[p, 2]
+        x = rotation[0, 0] * px + rotation[0, 1] * py + rotation[0, 2] * pz + translation[0]
+        y = rotation[1, 0] * px + rotation[1, 1] * py + rotation[1, 2] * pz + translation[1]
+        z = rotation[2, 0] * px + rotation[2, 1] * py + rotation[2, 2] * pz + translation[2]
+        cm_per_px = -z / focal
+        across += (points[p, 0] - cx) * cm_per_px - x
+        up += (cy - points[p, 1]) * cm_per_px - y
+    across *= share[0] / corners.shape[0]
+    up *= share[1] / corners.shape[0]
+    for n in range(centres.shape[0]):
+        for k in range(3):
+            centres[n, k] += across * rotation[0, k] + up * rotation[1, k]

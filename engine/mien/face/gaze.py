@@ -1,11 +1,14 @@
 """Gaze from the irises: a ball in the head, and where on it the iris centre is seen."""
 
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+# Kernels are typed by their numba signatures.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import dist
 
 import numpy as np
+from numba import njit
 
 from mien.face.camera import Camera
 from mien.face.fitting_kernels import iris_direction
@@ -42,7 +45,7 @@ that are placed by them, go along with the eyes by a quarter of their turn. Foun
 measured by."""
 LIMBUS = 0.454
 """Radius of the iris' edge, in radii of the eyeball: the sine of 27 degrees."""
-_LIMITS = (np.radians(50.0), np.radians(40.0))
+_LIMITS = (float(np.radians(50.0)), float(np.radians(40.0)))
 _SHUT, _OPEN = 0.10, 0.22
 """Lid distance, of the eye's width, below which an iris is guessed, and above which it is seen."""
 _BLINKING = (0.40, 0.75)
@@ -88,59 +91,90 @@ def gaze_of(
     which the network guesses an iris that sinks with the lid; ahead: (2,) the person's gaze at rest, from
     which others are exaggerated. edges: where the picture itself shows the irises, if it was looked at.
     """
-    gaze = np.empty((2, 2), np.float32)
-    trust = np.empty(2, np.float32)
+    at, sure = (_NOWHERE, _NOWHERE) if edges is None else (edges.at, edges.sure)
     if edges is not None and edges.eye_radius is not None:
         # However large an eyeball is, its front lies where the lids are.
         eye_centres = eye_centres - np.array([0, 0, edges.eye_radius - eye_radius], np.float32)
         eye_radius = edges.eye_radius
-    reach = np.float32(IRIS_DEPTH * eye_radius)
-    for eye, (iris, lids, corners) in enumerate(zip(IRISES, LID_PAIRS, EYE_CORNERS, strict=True)):
-        if not np.isfinite(points[iris]).all():
-            gaze[eye], trust[eye] = before[eye], 0
-            continue
-        trust[eye] = _visible(points, lids, corners) * _open(float(closed[eye]))
-        iris_direction(
-            points[iris], np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
-            rotation, translation, eye_centres[eye], reach, gaze[eye],
-        )  # fmt: skip
-    gaze = _exaggerated(gaze - ahead, GAINS) + ahead
-    if edges is not None:
-        shown = np.empty(2, np.float32)
-        for eye in np.flatnonzero(edges.sure.any(axis=1)):
-            iris_direction(
-                edges.at[eye], np.float32(camera.focal), np.float32(camera.cx), np.float32(camera.cy),
-                rotation, translation, eye_centres[eye], reach, shown,
-            )  # fmt: skip
-            gaze[eye] += edges.sure[eye] * (_exaggerated(shown - ahead, EDGE_GAINS) + ahead - gaze[eye])
-    # A shut eye follows the open one, relative to where both were; with both shut all is held.
-    moved = gaze - before
-    total = float(trust.sum())
-    if total < 1e-3:
-        return before
-    common = (trust[:, None] * moved).sum(axis=0) / total
-    moved = trust[:, None] * moved + (1 - trust[:, None]) * common
-    moved *= min(total, 1.0)
-    gaze = before + moved
-    mean = gaze.mean(axis=0)
-    gaze += np.array(_TOGETHER, np.float32) * (mean - gaze)
-    return np.asarray(np.clip(gaze, [-_LIMITS[0], -_LIMITS[1]], _LIMITS), np.float32)
+    gaze = np.empty((2, 2), np.float32)
+    _find(
+        np.ascontiguousarray(points, np.float32), np.float32(camera.focal), np.float32(camera.cx),
+        np.float32(camera.cy), rotation, translation, eye_centres, np.float32(IRIS_DEPTH * eye_radius), before, closed,
+        ahead, at, sure, gaze,
+    )  # fmt: skip
+    return gaze
 
 
-def _exaggerated(gaze: Float, gains: Gains) -> Float:
-    """What irises show, relative to rest -> what the eyes do, (..., 2)."""
-    up = np.where(gaze[..., 1:] > 0, np.float32(gains.up), np.float32(gains.down))
-    return np.asarray(gaze * np.concatenate([np.full_like(up, gains.aside), up], axis=-1), np.float32)
+_NOWHERE = np.zeros((2, 2), np.float32)
+_IRISES, _CORNERS = tuple(IRISES), tuple(EYE_CORNERS)
+_LIDS = tuple(side[:3] for side in LID_PAIRS)
+_ASIDE_UP_DOWN = (GAINS.aside, GAINS.up, GAINS.down)
+_EDGE_ASIDE_UP_DOWN = (EDGE_GAINS.aside, EDGE_GAINS.up, EDGE_GAINS.down)
+_R1, _R2 = "Array(f4,1,'C',readonly=True)", "Array(f4,2,'C',readonly=True)"
+_PAIR = "UniTuple(i8,2)"
+_EXACT = {"cache": True, "nogil": True, "error_model": "numpy"}
+"""Not `fastmath`: an iris may be nowhere."""
 
 
-def _visible(points: Float, lids: tuple[tuple[int, int], ...], corners: tuple[int, int]) -> float:
+@njit("f8(f4,i8,UniTuple(f8,3))", **_EXACT)
+def _exaggerated(gaze, axis, gains):  # pragma: no cover - compiled
+    """What irises show, relative to rest -> what the eyes do, in yaw (axis 0) or pitch. gains: aside, up, down."""
+    return gaze * gains[0 if axis == 0 else (1 if gaze > 0 else 2)]
+
+
+@njit(f"f8({_R2},{_PAIR})", **_EXACT)
+def _apart(points, pair):  # pragma: no cover - compiled
+    a, b = pair
+    return np.hypot(points[a, 0] - points[b, 0], points[a, 1] - points[b, 1])
+
+
+@njit(f"f8({_R2},UniTuple({_PAIR},3),{_PAIR})", **_EXACT)
+def _visible(points, lids, corners):  # pragma: no cover - compiled
     """0: the lids hide the iris, 1: they don't."""
-    width = dist(points[corners[0]].tolist(), points[corners[1]].tolist())
-    apart = sum(dist(points[upper].tolist(), points[lower].tolist()) for upper, lower in lids[:3]) / 3
+    width = _apart(points, corners)
+    apart = (_apart(points, lids[0]) + _apart(points, lids[1]) + _apart(points, lids[2])) / 3
     share = (apart / max(width, 1e-6) - _SHUT) / (_OPEN - _SHUT)
     return min(max(share, 0.0), 1.0)
 
 
-def _open(closed: float) -> float:
-    low, high = _BLINKING
-    return min(max((high - closed) / (high - low), _LEAK), 1.0)
+@njit("f8(f4)", **_EXACT)
+def _open(closed):  # pragma: no cover - compiled
+    return min(max((_BLINKING[1] - closed) / (_BLINKING[1] - _BLINKING[0]), _LEAK), 1.0)
+
+
+@njit(f"void({_R2},f4,f4,f4,{_R2},{_R1},{_R2},f4,{_R2},{_R1},{_R1},{_R2},{_R2},f4[:,::1])", **_EXACT)
+def _find(
+    points, focal, cx, cy, rotation, translation, centres, reach, before, closed, ahead, at, sure, out
+):  # pragma: no cover - compiled
+    """out (2, 2): see `gaze_of`. centres: (2, 3); reach: cm from them to the middle of an iris; at, sure: `Edges`."""
+    trust = np.empty(2, np.float32)
+    shown = np.empty(2, np.float32)
+    for eye in range(2):
+        iris = _IRISES[eye]
+        if np.isfinite(points[iris, 0]) and np.isfinite(points[iris, 1]):
+            trust[eye] = _visible(points, _LIDS[eye], _CORNERS[eye]) * _open(closed[eye])
+            iris_direction(points[iris], focal, cx, cy, rotation, translation, centres[eye], reach, out[eye])
+        else:
+            out[eye], trust[eye] = before[eye], 0
+        for axis in range(2):
+            out[eye, axis] = ahead[axis] + _exaggerated(out[eye, axis] - ahead[axis], axis, _ASIDE_UP_DOWN)
+        if sure[eye, 0] != 0 or sure[eye, 1] != 0:
+            iris_direction(at[eye], focal, cx, cy, rotation, translation, centres[eye], reach, shown)
+            for axis in range(2):
+                edge = ahead[axis] + _exaggerated(shown[axis] - ahead[axis], axis, _EDGE_ASIDE_UP_DOWN)
+                out[eye, axis] += sure[eye, axis] * (edge - out[eye, axis])
+    # A shut eye follows the open one, relative to where both were; with both shut all is held.
+    total = trust[0] + trust[1]
+    if total < 1e-3:
+        out[:] = before
+        return
+    for axis in range(2):
+        left, right = out[0, axis] - before[0, axis], out[1, axis] - before[1, axis]
+        common = (trust[0] * left + trust[1] * right) / total
+        some = min(total, 1.0)
+        left = before[0, axis] + (trust[0] * left + (1 - trust[0]) * common) * some
+        right = before[1, axis] + (trust[1] * right + (1 - trust[1]) * common) * some
+        mean = (left + right) / 2
+        limit = _LIMITS[axis]
+        out[0, axis] = min(max(left + _TOGETHER[axis] * (mean - left), -limit), limit)
+        out[1, axis] = min(max(right + _TOGETHER[axis] * (mean - right), -limit), limit)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
+from math import cos, sin
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,7 @@ class FaceModel:
 
 def gaze_rotation(yaw: float, pitch: float) -> Float:
     """(3, 3) float32 that turns the optical axis +z by yaw (to the subject's left) and pitch (up)."""
-    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    cy, sy, cp, sp = cos(yaw), sin(yaw), cos(pitch), sin(pitch)
     return np.array([[cy, -sy * sp, sy * cp], [0, cp, sp], [-sy, -cy * sp, cy * cp]], np.float32)
 
 

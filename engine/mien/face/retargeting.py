@@ -110,17 +110,19 @@ def head_angles(matrix: Float) -> Float:
 def eye_look(gaze: Float) -> Float:
     """(2, 2) gaze, radians -> (52,) float32 with the eight eyeLook weights, which make the lids follow."""
     weights = np.zeros(EXPRESSIONS, np.float32)
-    for eye, side, outwards in ((gaze[0], "Left", 1.0), (gaze[1], "Right", -1.0)):
-        yaw, pitch = float(eye[0]) * outwards / _FULL_LOOK[0], float(eye[1]) / _FULL_LOOK[1]
-        weights[INDEX[f"eyeLookOut{side}"]] = min(max(yaw, 0.0), 1.0)
-        weights[INDEX[f"eyeLookIn{side}"]] = min(max(-yaw, 0.0), 1.0)
-        weights[INDEX[f"eyeLookUp{side}"]] = min(max(pitch, 0.0), 1.0)
-        weights[INDEX[f"eyeLookDown{side}"]] = min(max(-pitch, 0.0), 1.0)
+    looks = []
+    for (yaw, pitch), outwards in zip(gaze.tolist(), (1.0, -1.0), strict=True):
+        out, up = yaw * outwards / _FULL_LOOK[0], pitch / _FULL_LOOK[1]
+        looks += [min(max(way, 0.0), 1.0) for way in (out, -out, up, -up)]
+    weights[_LOOKS] = looks
     return weights
 
 
 _FULL_LOOK = (36 * _DEG, 27 * _DEG)
 """The yaw and pitch at which an eyeLook shape is at 1."""
+_LOOKS = np.array(
+    [INDEX[f"eyeLook{way}{side}"] for side in ("Left", "Right") for way in ("Out", "In", "Up", "Down")]
+)
 
 
 # --- a person's rest ----------------------------------------------------------------------------------

@@ -27,6 +27,14 @@ def shrink(pixels, left, top, factor, out):  # pragma: no cover - compiled
     step = 2 if factor > 2 else 1
     count = (factor + step - 1) // step
     scale = np.float32(1.0 / (1020.0 * count * count))
+    if factor == 1 and min(left, top) >= 0 and left + out.shape[1] <= width and top + out.shape[0] <= height:
+        # The usual case; without the borders to look at, the compiler does several px at once.
+        for y in range(out.shape[0]):
+            line = pixels[top + y, left : left + out.shape[1]]
+            for x in range(out.shape[1]):
+                bright = np.int32(line[x, 0]) + 2 * np.int32(line[x, 1]) + np.int32(line[x, 2])
+                out[y, x] = np.float32(bright) * scale
+        return
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             total = 0
@@ -83,6 +91,16 @@ def with_slopes(picture, out):  # pragma: no cover - compiled
             out[y, x, 0] = picture[y, x]
             out[y, x, 1] = (picture[y, min(x + 1, width - 1)] - picture[y, max(x - 1, 0)]) * half
             out[y, x, 2] = (picture[below, x] - picture[above, x]) * half
+
+
+@njit(f"void({_R2},{_I2},{_R2},{_F2})", **_FAST)
+def weighted_sums(values, index, weight, out):  # pragma: no cover - compiled
+    """out (M, C): of `values` (N, C) those of `index` (M, K), each times its `weight` (M, K)."""
+    out[:] = 0
+    for m in range(index.shape[0]):
+        for k in range(index.shape[1]):
+            for c in range(values.shape[1]):
+                out[m, c] += weight[m, k] * values[index[m, k], c]
 
 
 @njit(f"void({_F2},{_I2},{_R2},{_F2})", **_FAST)
@@ -177,6 +195,14 @@ def accumulate(
         for k in range(4):
             for s in range(SUMS):
                 out[nodes[k], s] += sums[k, s]
+
+
+@njit(f"void({_R2},f4,f4,f4,{_F1})", **_FAST)
+def believe(sums, unlike, alike, least, trust):  # pragma: no cover - compiled
+    """trust (nodes,): `least` where what `accumulate` compared differs by a share of `unlike`, 1 where by `alike`."""
+    for n in range(sums.shape[0]):
+        off = sums[n, 5] / max(sums[n, 6], np.float32(1e-6))
+        trust[n] = min(max((unlike - off) / (unlike - alike), least), np.float32(1))
 
 
 @njit(f"void({_F2},{_F1},i8,f4,f4,i8,{_F2},{_F2})", **_FAST)

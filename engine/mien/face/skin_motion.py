@@ -19,13 +19,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.face.camera import rotation_matrix
-from mien.face.chart import COLUMNS, PIXEL_CM, ROWS, Chart, with_rim
+from mien.face.chart import COLUMNS, PIXEL_CM, ROWS, Chart, weighted, with_rim
 from mien.face.fitting import Fit, Fitter
 from mien.face.landmark_basis import MESH
 from mien.face.lips import parted
 from mien.face.model import INNER_LIPS, LIDS, FaceModel
 from mien.face.outline import doubled_areas
-from mien.face.skin_kernels import SUMS, accumulate, even_out, halve, places, read, relax, shrink, with_slopes
+from mien.face.skin_kernels import (
+    SUMS,
+    accumulate,
+    believe,
+    even_out,
+    halve,
+    places,
+    read,
+    relax,
+    shrink,
+    with_slopes,
+)
 from mien.face.subject import Subject
 from mien.frames import DETAIL, Bytes, Float
 
@@ -46,9 +57,9 @@ _CARRIED = np.float32(0.7)
 """How much of the frame before's bend a frame starts from: skin moves little from frame to frame, and what was found
 wrong fades.
 """
-_UNLIKE, _ALIKE = 0.9, 0.4
+_UNLIKE, _ALIKE = np.float32(0.9), np.float32(0.4)
 """Squared difference over squared contrast at which a node is not, and is, to be trusted."""
-_LEAST_TRUST = 0.05
+_LEAST_TRUST = np.float32(0.05)
 _GRAZING, _FACING = 0.15, 0.45
 """Share of its area on the chart that a triangle shows: below it says nothing, from there on all it can."""
 _MOST_CM, _MOST_RIM_CM = 0.8, 1.0
@@ -240,19 +251,15 @@ class SkinMotion:
                     view.pictures[k], self._at[k], _SCALES[k], unit, COLUMNS, level.cell, level.weight, visible,
                     self._kept[k], _TOLERANCE, self._shift, self._sums,
                 )  # fmt: skip
-                unlike = self._sums[:, 5] / np.maximum(self._sums[:, 6], np.float32(1e-6))
                 if k or turn:
-                    trust = np.clip((_UNLIKE - unlike) / (_UNLIKE - _ALIKE), _LEAST_TRUST, 1).astype(
-                        np.float32
-                    )
+                    believe(self._sums, _UNLIKE, _ALIKE, _LEAST_TRUST, trust)
                 relax(self._sums, trust, COLUMNS, _STIFFNESS[k], _PULL, _SWEEPS, self._before, self._shift)
             wrong, energy = float(self._sums[:, 5].sum()), float(self._sums[:, 6].sum())
         self.likeness = max(1 - wrong / max(energy, 1e-6), 0.0)
 
     def _on_nodes(self, rimmed: Float) -> Float:
         """(504, 2) px, of landmarks `with_rim` -> (nodes, 2) px."""
-        corners = rimmed[self._chart.nodes]
-        return np.asarray((corners * self._chart.shares[..., None]).sum(axis=1), np.float32)
+        return weighted(rimmed, self._chart.nodes, self._chart.shares)
 
     def _beyond(self, nodes: Float, fitter: Fitter, fit: Fit) -> Float:
         """(nodes, 2) px where skin is -> (nodes, 2) cm, how far that is from where `fit` has it."""

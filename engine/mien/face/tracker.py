@@ -130,13 +130,15 @@ class LandmarkTracker(Tracker):
 def _elsewhere(points: Float, last: Float) -> bool:
     """Whether the face jumped between two pictures, as one person's hardly does. Both: (478, 3) px."""
     size, before = _size(points), _size(last)
-    moved = float(np.linalg.norm(points[:, :2].mean(axis=0) - last[:, :2].mean(axis=0)))
+    across, down = np.ascontiguousarray((points[:, :2] - last[:, :2]).T)
+    moved = math.hypot(across.mean(), down.mean())
     return moved > _JUMP * before or max(size, before) > _OTHER_SIZE * min(size, before)
 
 
 def _size(points: Float) -> float:
     """The longer side of the box around them, px."""
-    return float(np.ptp(points[:, :2], axis=0).max())
+    across, down = np.ascontiguousarray(points.T[:2])  # along which numpy is fast
+    return max(float(across.max() - across.min()), float(down.max() - down.min()))
 
 
 def _params(fit: Fit, known: Acquaintance, score: float, frame: VideoFrame) -> FaceParams:

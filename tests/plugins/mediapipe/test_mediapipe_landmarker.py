@@ -9,9 +9,10 @@ import pytest
 from mediapipe_pictures import canvas, portrait, tight_crop
 
 from mien.errors import PluginError
-from mien.frames import Float
+from mien.frames import Bytes, Float
 from mien.stage import FaceLandmarks
 from mien.testing.context import FakeContext
+from mien_mediapipe.face_detector import Detection, FaceDetector
 from mien_mediapipe.landmarker import MediaPipeLandmarker
 
 pytestmark = pytest.mark.plugin
@@ -109,6 +110,25 @@ def test_a_much_larger_face_takes_over_within_a_second(landmarker: MediaPipeLand
     seen = [_nose(landmarker.detect(both))[0] for _ in range(30)]
     assert seen[0] < 400
     assert seen[-1] > 500
+
+
+def test_beside_a_followed_face_a_picture_has_one_detector_to_bear(
+    landmarker: MediaPipeLandmarker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = canvas(500, 500, (20, 20, 450))
+    landmarker.detect(picture)
+    calls: list[int] = []
+    find = FaceDetector.find
+
+    def counted(detector: FaceDetector, pixels: Bytes) -> list[Detection]:
+        calls[-1] += 1
+        return find(detector, pixels)
+
+    monkeypatch.setattr(FaceDetector, "find", counted)
+    for _ in range(27):
+        calls.append(0)
+        landmarker.detect(picture)
+    assert (sum(calls), max(calls)) == (2, 1)
 
 
 def test_an_equal_face_does_not_take_over(landmarker: MediaPipeLandmarker) -> None:
