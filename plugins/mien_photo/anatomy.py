@@ -41,6 +41,8 @@ OUTSIDE = 0.5
 """Around the mouth, skin whose normal has more of z than this is outside, not the inside of a lip."""
 
 _FADE_CM = 1.6
+_UNDER_CM = 0.4
+"""So far beyond the oval skin that faces down ends: a portrait shows the neck there, which would go with the jaw."""
 _WINDOW_CM = 1.9
 _IN_FRONT_CM = 4.2
 
@@ -146,7 +148,7 @@ class _Dissection:
             starts=counts[sparse.starts].astype(np.int32),
             rows=np.ascontiguousarray(self.new[sparse.rows[inside]]),
             deltas=np.ascontiguousarray(sparse.deltas[inside]),
-            presence=self._presence(),
+            presence=self._presence() * self._in_sight(),
             openings=(
                 self._opening(MOUTH_UPPER, MOUTH_LOWER, up_cm=0.9, down_cm=1.1),
                 self._opening(LEFT_UPPER, LEFT_LOWER, up_cm=0.85, down_cm=0.6),
@@ -168,12 +170,7 @@ class _Dissection:
 
     def _presence(self) -> Float:
         """1 inside the oval seen from the front, fading over `_FADE_CM` outside of it."""
-        oval = self.model.landmarks.apply(self.model.mean)[list(FACE_OVAL), :2].astype(np.float64)
-        dense = np.concatenate(
-            [oval + (np.roll(oval, -1, axis=0) - oval) * step for step in np.arange(8) / 8]
-        )
-        distance = cKDTree(dense).query(self.mean[:, :2])[0]
-        within = enclosed(self.mean[:, :2], oval)
+        distance, within = self._oval()
         outside = np.where(within, 0.0, distance)
         x = np.clip(1 - outside / _FADE_CM, 0, 1)
         # What the front view sees at a grazing angle (ears, under the chin) belongs to the surroundings.
@@ -182,6 +179,23 @@ class _Dissection:
         # The neck below the chin looks to the front as well, but doesn't go with the face.
         x[self.neck] = 0
         return fade(x)
+
+    def _in_sight(self) -> Float:
+        """1, fading to 0 on the underside of the jaw. It is not left out of the skin altogether, since packages number
+        its vertices.
+        """
+        distance, within = self._oval()
+        down = np.clip(-2 * vertex_normals(self.mean, self.triangles)[:, 1], 0, 1)
+        return np.asarray(1 - down * fade(np.where(within, 0.0, distance) / _UNDER_CM), np.float32)
+
+    def _oval(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """How far each vertex lies from the outline of the face seen from the front, cm, and whether within it."""
+        oval = self.model.landmarks.apply(self.model.mean)[list(FACE_OVAL), :2].astype(np.float64)
+        dense = np.concatenate(
+            [oval + (np.roll(oval, -1, axis=0) - oval) * step for step in np.arange(8) / 8]
+        )
+        distance = cKDTree(dense).query(self.mean[:, :2])[0]
+        return distance, enclosed(self.mean[:, :2], oval)
 
     def _embedding(self, points: tuple[int, ...]) -> Embedding:
         source = self.model.landmarks

@@ -36,6 +36,12 @@ _ROUNDED_LEAVES = _F(0.01)
 """Of an opening's height, where lips that are wholly round meet: what they had can be told from it again."""
 _MOST_UNROUNDED = _F(2.0)
 """Times the portrait's own opening: where its round lips met, hardly anything tells how they part."""
+_WIDE_FROM_CM, _WIDE_OVER_CM = _F(0.6), _F(1.2)
+"""A mouth that is open this wide on average begins to be oval, ..."""
+_OVAL = _F(0.35)
+"""... and ends as so much of an ellipse: corners that the expressions draw stay sharp, however wide they are open."""
+_MOST_OVAL = _F(1.6)
+"""Times what the expressions say: a mouth that is open on one side stays so."""
 _WIDEST_LIDS = _F(1.7)
 """In openings of the portrait: eyes go no wider."""
 
@@ -108,10 +114,12 @@ def lips(
     wanted: Float,
     reveal: Float,
     line: Float,
-) -> None:
+) -> np.float32:
     """wanted: (P,) cm, how far they are to be apart; reveal: (P,) 0 to 1, how much of the inner lips is seen;
     line: (P,) how dark the line of closed lips is. gap, model_gap: see `mien_photo.posing.Edges`;
     rounded_then: the `roundness` of the portrait's own expression, which `gap` has already.
+
+    Returns 0 to 1, how oval the mouth is, see `_oval`.
     """
     _model_aperture(gap_basis, expression, wanted)
     count = wanted.shape[0]
@@ -130,20 +138,41 @@ def lips(
         left = _F(1) + _ROUNDED_LEAVES - rounded * meeting
         left_then = _F(1) + _ROUNDED_LEAVES - rounded_then * meeting
         wanted[i] *= min(left / left_then, _MOST_UNROUNDED)
+    oval = _oval(wanted, mean, reference)
+    for i in range(count):
         was_open = smooth(gap[i] / _F(0.2))
         closing = was_open * (_F(1) - smooth(wanted[i] / max(gap[i], _F(0.05))))
         reveal[i] = max(smooth((wanted[i] - gap[i]) / _F(0.35)), closing)
         line[i] = _F(0.5) * was_open * (_F(1) - smooth(wanted[i] / _F(0.25)))
+    return _F(oval)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _oval(wanted: Float, mean: np.float32, reference: np.float32) -> np.float32:
+    """Open a mouth more towards its corners, the wider it is open, as an ellipse is; returns how much, 0 to 1.
+
+    wanted: (P,) cm; mean, reference: of what the expressions open, now and in the portrait, whose own wide mouth has
+    its own shape, cm.
+    """
+    oval = smooth((mean - _WIDE_FROM_CM) / _WIDE_OVER_CM)
+    oval = max(oval - smooth((reference - _WIDE_FROM_CM) / _WIDE_OVER_CM), _F(0))
+    if oval > 0:
+        last = wanted.shape[0] - 1
+        widest = _F(wanted.max())
+        for i in range(1, last):
+            aside = _F(2 * i - last) / _F(last)
+            ellipse = min(widest * np.sqrt(_F(1) - aside * aside), _MOST_OVAL * wanted[i])
+            wanted[i] += oval * _OVAL * max(ellipse - wanted[i], _F(0))
+    return _F(oval)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def lids(
-    gap_basis: Float, gap: Float, model_gap: Float, expression: Float, blink: int, lashes: Float,
-    wanted: Float, reveal: Float, line: Float,
-) -> None:  # fmt: skip
-    """As `lips`; reveal: how much of the lid's clean skin is seen; line: how dark the line of the lashes is.
+    gap_basis: Float, gap: Float, model_gap: Float, expression: Float, blink: int, wanted: Float, reveal: Float
+) -> np.float32:  # fmt: skip
+    """As `lips`; reveal: how much of the lid's clean skin is seen; blink: the expression that closes them.
 
-    blink: the expression that closes them; lashes: (P,) how dense they are.
+    Returns how far they are closed: 1 wholly, 0 as at rest, less where they are wider open.
     """
     _open_share(gap_basis, expression, blink, wanted)
     for i in range(wanted.shape[0]):
@@ -152,7 +181,7 @@ def lids(
     for i in range(wanted.shape[0]):
         wanted[i] = gap[i] * min(wanted[i], _WIDEST_LIDS)
         reveal[i] = smooth((closed - _F(0.1)) / _F(0.6))
-        line[i] = lashes[i] * _F(0.7) * smooth((closed - _F(0.1)) / _F(0.5))
+    return closed
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -25,9 +25,47 @@ _BRIGHTENED = 0.5
 """Power: how much of what skin next to lashes and brow lacks of the brightness of that below the eye lids get back."""
 _HUE, _MOST_HUE = 0.5, 0.15
 """How much of the hue of what lies above the eye lids have, and its most: it is shaded, painted, or reddish."""
+_GRAIN, _GRAIN_BELOW, _GRAIN_WIDE = 0.7, 0.42, 0.08
+"""Side of the skin below an eye whose grain lids take, how far below, and what is larger than grain, in its widths."""
+_SPECK = 2.2
+"""In standard deviations: what is stronger isn't the skin's grain."""
 _BULGE = (0.12, 0.06, 0.05)
 _CREASE = (0.21, 0.05, -0.12)
 """What lids are shaped like: how far above the lashes and how wide, in widths of the eye, how bright or dark."""
+
+
+def grain(image: Bytes, outline: Float) -> Float:
+    """image: (h, w, C) uint8, RGB first; outline: (P, 2) px of an eye -> (n, n) float32, by what share the skin below
+    it is brighter or darker than it is on average around there: what lids lack that come out of hiding.
+
+    At least (2, 2), of zeros where no such skin is seen. A speck or a strand of hair is nothing of it.
+    """
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    size = float(high[0] - low[0])
+    n = round(_GRAIN * size)
+    middle, top = (low[0] + high[0]) / 2, high[1] + _GRAIN_BELOW * size
+    left, top = round(float(middle) - n / 2), round(float(top))
+    flat = np.zeros((max(n, 2),) * 2, np.float32)
+    if n < 4 or left < 0 or top < 0 or left + n > image.shape[1] or top + n > image.shape[0]:
+        return flat
+    bright = image[top : top + n, left : left + n, :3].astype(np.float32) @ LUMA
+    around = cv2.GaussianBlur(bright, (0, 0), max(_GRAIN_WIDE * size, 0.8))
+    rough = bright / np.maximum(around, 8.0) - 1
+    usual = float(rough.std())
+    return np.asarray(np.clip(rough, -_SPECK * usual, _SPECK * usual), np.float32)
+
+
+def weave(pose: Float, lens: Float, centre: Float, fine: float, left: int, top: int) -> Float:
+    """(2, 3) float32 from px of a window at (left, top) of the picture to px of `grain`, `fine` to a cm, so that it
+    stays with the head. pose: (3, 4); lens: see `lens_of`; centre: (3,) cm, of the eye, head space.
+    """
+    x, y, z = (pose[:, :3] @ centre + pose[:, 3]).tolist()
+    px = float(lens[2]) / -z
+    (a, b), (c, d) = pose[:2, :2].tolist()
+    scale = fine / px / max(a * d - b * c, 0.1)  # less when it is seen from the edge
+    u, v = float(lens[3]) + px * x - left, float(lens[4]) - px * y - top
+    rows = (d, b), (c, a)
+    return np.array([[p * scale, q * scale, -(p * u + q * v) * scale] for p, q in rows], np.float32)
 
 
 def bare(image: Bytes, eyes: list[Float]) -> Bytes:

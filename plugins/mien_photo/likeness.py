@@ -20,6 +20,7 @@ from mien_photo.anatomy import (
 )
 from mien_photo.apertures import model_aperture, open_share
 from mien_photo.eyes import View
+from mien_photo.fading import fade
 from mien_photo.posing import Edges, Likeness
 
 _SMILES = (INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"])
@@ -32,6 +33,8 @@ _STRETCHING_SMILE = 0.5
 """Weight of a smile from which on lips count as stretched wholly."""
 _LASH_CM = 0.30
 _LID_CM = 0.85
+_SHUT_CM, _OPEN_CM = 0.1, 0.3
+"""Lids no further apart than this in the portrait show lashes between them; from the second on, an eye."""
 _BROW_SHARE = 0.5
 """Of the way from the brow down to the lid: hairs and their shadow reach so far."""
 
@@ -39,6 +42,11 @@ _BROW_SHARE = 0.5
 def smile_of(expression: Float) -> float:
     """(52,) weights -> 0 to 1, how much the face is drawn by a smile."""
     return float(np.clip(expression[list(_SMILES)].mean() / _STRETCHING_SMILE, 0, 1))
+
+
+def is_shut(gap: Float) -> bool:
+    """Whether an eye of the portrait is shut, or all but shut. gap: (P,) cm, see `Edges`."""
+    return float(gap.max()) < _OPEN_CM
 
 
 def likeness_of(
@@ -154,8 +162,9 @@ def _eye(
     lid = np.interp(hidden[:, 0], edge[:, 0], edge[:, 1])
     bare = above + _BROW_SHARE * np.maximum(lid - above, 0)
     hidden[:, 1] = np.maximum(hidden[:, 1], np.minimum(own[:, 1], bare))
+    gap = np.maximum(opening.gaps(expressed), 0)
     return Edges(
-        gap=np.maximum(opening.gaps(expressed), 0),
+        gap=gap * fade((gap.max() - _SHUT_CM) / (_OPEN_CM - _SHUT_CM)),
         model_gap=open_share(opening, expression, blink),
         hidden_xy=np.asarray(hidden, np.float32),
     )

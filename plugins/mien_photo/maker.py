@@ -19,7 +19,8 @@ from mien.stage import Context, FaceLandmarks, Fragments, Kind, Landmarker, Make
 from mien_photo import anatomy, crop, eyes, folds, grid, matte, package, sides, teeth
 from mien_photo.anatomy import Skin, skin_of
 from mien_photo.eyes import View
-from mien_photo.likeness import likeness_of, smile_of
+from mien_photo.likeness import is_shut, likeness_of, smile_of
+from mien_photo.parts import SIDES
 
 Ints = NDArray[np.int32]
 
@@ -77,6 +78,7 @@ class PhotoMaker(Maker):
         content = _Portrait(picture, points, self._model, self._rasterizer).content(
             segmentation * allowed, cover, allowed
         )
+        self._remark_eyes(content)
         beside = sides.separated(portrait, square, body, content.images["source"], content.images["plate"])
         return replace(content, images={**content.images, **package.side_images(beside)})
 
@@ -115,6 +117,16 @@ class PhotoMaker(Maker):
             )
         if square.overhang(portrait.shape[1], portrait.shape[0]) > 0.05:
             self._context.notice("The face fills the portrait; its surroundings are made up.")
+
+    def _remark_eyes(self, content: AvatarContent) -> None:
+        gaps = (content.arrays[f"{side}_gap"] for side in SIDES)
+        shut = [side for side, gap in zip(SIDES, gaps, strict=True) if is_shut(gap)]
+        if shut and self._context is not None:
+            which = "eyes are" if len(shut) == 2 else f"{shut[0]} eye is"
+            self._context.notice(
+                f"The portrait's {which} shut, and nothing shows what lies behind: the avatar's will stay shut. "
+                "Use a portrait with open eyes."
+            )
 
 
 def _moved(points: Float, square: crop.Square) -> Float:
@@ -165,7 +177,8 @@ class _Portrait:
         likeness = likeness_of(
             skin, self.neutral[skin.vertices], skin_points, subject.neutral, self.points, self.view
         )
-        face = self._draw(skin_points, skin.triangles, _DEPTH_SIDE)
+        shown = skin.triangles[(skin.presence[skin.triangles] > 0).all(axis=1)]
+        face = self._draw(skin_points, shown, _DEPTH_SIDE)
         surface = model.triangles[np.isin(model.triangle_region, (Region.FACE, Region.HEAD, Region.NECK))]
         head = self._draw(self.expressed, surface, _DEPTH_SIDE)
         depth = self._depth(self.expressed, surface, head)
@@ -186,7 +199,7 @@ class _Portrait:
             head,
             depth,
             face,
-            skin.triangles,
+            shown,
             cv2.resize(alpha, depth.shape[::-1], interpolation=cv2.INTER_AREA) > 0.5,
             self.points[list(FACE_OVAL), :2],
             self.points[152, :2],

@@ -13,7 +13,7 @@ from mien.errors import PackageError
 from mien.face.model import FaceModel
 from mien.face.subject import Subject
 from mien.frames import Bytes
-from mien_photo import parts
+from mien_photo import coverage, parts
 from mien_photo.anatomy import Skin
 from mien_photo.eyes import Eye
 from mien_photo.grid import Grid
@@ -120,18 +120,21 @@ def unpack(content: AvatarContent, model: FaceModel, skin: Skin) -> PhotoAvatar:
     """The other way round, and the door for what strangers made; arrays are copied, so that they are writable and
     whole for the kernels.
 
-    Raises `PackageError` when parts are missing, do not fit the face model or hold what cannot be.
+    Raises `PackageError` when parts are missing, do not fit the face model or hold what cannot be, or what would take
+    seconds to draw.
     """
     try:
         if (version := content.arrays.get("version")) is None or version.shape or version != VERSION:
             raise ValueError(f"version {version} instead of {VERSION}")
         parts.check(content, model, skin)
+        photo = _unpacked(content)
+        coverage.check(photo.subject, photo.likeness, photo.grid, skin, model.pivot)
     except ValueError as error:
         raise PackageError(
             f"The photo avatar is not complete or does not fit the face model {model.name!r} ({error}). "
             "Make it anew from its photo: mien avatar create PHOTO --out NAME.avatar"
         ) from error
-    return _unpacked(content)
+    return photo
 
 
 def _unpacked(content: AvatarContent) -> PhotoAvatar:

@@ -32,8 +32,11 @@ SMALLEST, LARGEST = 64, 4096
 _FAR_CM = 1e3
 _FAR_PX = 1e5
 _COLOUR = (-1.0, 1e3)
-_SHARE = (-1.0, 2.0)
+_SHARE = (-0.1, 1.1)
 """Wider than what is made: a share that is a little beyond 0 or 1 does no harm."""
+
+_MOST_NODES = 2**14
+"""Of a grid, which has 2916: each of them costs time in every frame."""
 
 _ARCH = np.array([(0.1, 50), (0.1, 50), (-100, 100), (-100, 100), (-100, 100), (0.01, 50), (-2, 2)]).T
 """Of `teeth.Arch.packed`: lowest and highest. The first two and the sixth are divided by."""
@@ -132,7 +135,9 @@ def _check_place(subject: Subject, model: FaceModel) -> None:
     shape = shape + np.tensordot(subject.neutral, basis.expression, 1).T
     placed = shape @ rotation_matrix(subject.rest_rotation).T + subject.rest_translation
     if not (placed[:MESH, 2] <= _NEAREST_CM).all():
-        raise ValueError("subject/offsets has a face that is not in front of its camera")
+        raise ValueError(
+            "subject/identity, offsets, neutral or rest_translation has a face that is not in front of its camera"
+        )
 
 
 def _image_shapes(side: int, images: Mapping[str, Bytes]) -> Iterator[tuple[str, tuple[int | None, ...]]]:
@@ -182,6 +187,8 @@ def _check_grid(arrays: Mapping[str, NDArray[Any]]) -> None:
     rows, nodes = int(arrays["grid_rows"]), len(arrays["grid_still"])
     if nodes % rows or nodes < 2 * rows:
         raise ValueError(f"grid_still has {nodes} nodes, which are not {rows} rows")
+    if nodes > _MOST_NODES:
+        raise ValueError(f"grid_still has {nodes} nodes; it may have {_MOST_NODES}")
     for part in ("head", "turn", "shift", "bound", "weights"):
         if len(arrays[f"grid_{part}"]) != nodes:
             raise ValueError(f"grid_{part} has {len(arrays[f'grid_{part}'])} nodes, grid_still {nodes}")

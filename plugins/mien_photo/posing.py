@@ -19,12 +19,6 @@ from mien_photo.anatomy import Skin
 Ints = NDArray[np.int32]
 
 _LINE_CM = 0.09
-_LASHES_CM = 0.2
-"""How far the upper lashes lie over the lower lid when the eye is shut."""
-_LASHES_SHADE = 0.7
-"""Of the line at their roots: skin shows between them."""
-_LASHES = np.array([0.35, 0.6, 0.8, 0.93, 1.0, 1.05, 1.05, 0.95, 0.7], np.float32)
-"""How dense they are along an eye, from the inner corner to the outer; (P,) as the lids' landmarks."""
 _LIFT_CM = 0.07
 """How far the upper edge comes to the front where edges meet, so that one of them hides the other."""
 _SMOOTH_LIDS = 0.93
@@ -69,6 +63,7 @@ class SkinPose:
     that meeting edges draw, the distance from the edge in widths of the line, and how much of the skin's
     detail is smoothed away; all are overwritten by the next `update`. drawn_out_cm: of mouth and eyes, how much
     higher than at rest skin reaches that follows the upper edge; the mouth's is always 0, no lip goes up so far.
+    shut: how far the eyes are, see `apertures.lids`; of the mouth always 0.
     """
 
     def __init__(self, skin: Skin, likeness: Likeness, chart: Lookup, expression: Float) -> None:
@@ -84,11 +79,10 @@ class SkinPose:
         self.line = np.zeros((len(likeness.neutral), 3), np.float32)
         self.line[:, 1] = _FAR
         self.drawn_out_cm = [0.0, 0.0, 0.0]
+        self.shut = [0.0, 0.0, 0.0]
         for k, opening in enumerate(skin.openings):
-            width = np.where((opening.pull < 0) & (k > 0), np.float32(_LASHES_CM), np.float32(_LINE_CM))
-            self.line[opening.rows, 1] = np.minimum(opening.reach / width, _FAR)
-        # Pairs are in order of x: the left eye's from the inner corner outwards.
-        self._lashes = None, _LASHES, np.ascontiguousarray(_LASHES[::-1])
+            if k == 0:
+                self.line[opening.rows, 1] = np.minimum(opening.reach / np.float32(_LINE_CM), _FAR)
         self._along = [np.zeros((4, len(edges.gap)), np.float32) for edges in likeness.edges]
 
     def update(self, expression: Float, detail: Float | None = None) -> None:
@@ -101,9 +95,10 @@ class SkinPose:
             wanted, reveal, line, change = self._along[k]
             own = opening.gap_basis, edges.gap, edges.model_gap
             if k == 0:
-                apertures.lips(*own, self._rounded, expression, wanted, reveal, line)
+                oval = apertures.lips(*own, self._rounded, expression, wanted, reveal, line)
             else:
-                apertures.lids(*own, expression, BLINKS[k - 1], self._lashes[k], wanted, reveal, line)
+                self.shut[k] = apertures.lids(*own, expression, BLINKS[k - 1], wanted, reveal)
+                oval = 0.0
                 way = _LID_ROOM_CM + max(float((edges.gap - wanted).max()), 0.0)
                 self.drawn_out_cm[k] = way * float(reveal[0])
             widest = apertures.widening(
@@ -112,10 +107,9 @@ class SkinPose:
             )  # fmt: skip
             shut = np.float32(1 - apertures.smooth(np.float32(widest / 0.4)))
             share, lift = np.float32(0.5 if k == 0 else 0.85), np.float32(_LIFT_CM * shut)
-            lower_line = np.float32(1.0 if k == 0 else _LASHES_SHADE * shut)
             smoothing = np.float32(0 if k == 0 else _SMOOTH_LIDS)
             _move_edges(
-                opening.rows, opening.column, opening.pull, change, share, lift, lower_line, smoothing,
+                opening.rows, opening.column, opening.pull, change, np.float32(oval), share, lift, smoothing,
                 reveal, line, edges.hidden_xy, likeness.source_xy, self.vertices, self.source_xy, self.line,
             )  # fmt: skip
 
@@ -152,9 +146,9 @@ def _move_edges(
     column: Float,
     pull: Float,
     change: Float,
+    oval: np.float32,
     share: np.float32,
     lift: np.float32,
-    lower_line: np.float32,
     smoothing: np.float32,
     reveal: Float,
     darkness: Float,
@@ -164,7 +158,9 @@ def _move_edges(
     source_xy: Float,
     line: Float,
 ) -> None:
-    """Widen the gap between two edges by `change`, the upper one taking `share` of it."""
+    """Widen the gap between two edges by `change`, the upper one taking `share` of it. oval: 0 to 1, how much more
+    of it there is between a corner and the pair next to it than along a straight line.
+    """
     last = change.shape[0] - 1
     for i in range(rows.shape[0]):
         v = rows[i]
@@ -172,13 +168,18 @@ def _move_edges(
         if at >= last:
             at = last - 1
         f = column[i] - at
+        bulge = oval * f * (1 - f)
         moved = change[at] * (1 - f) + change[at + 1] * f
+        if at == 0:
+            moved += bulge * max(change[1] - change[0], np.float32(0))
+        elif at == last - 1:
+            moved += bulge * max(change[last - 1] - change[last], np.float32(0))
         p = pull[i]
         vertices[v, 1] += moved * p * (share if p > 0 else 1 - share)
         r = reveal[at] * (1 - f) + reveal[at + 1] * f
         source_xy[v, 0] = seen_xy[v, 0] + r * (hidden_xy[i, 0] - seen_xy[v, 0])
         source_xy[v, 1] = seen_xy[v, 1] + r * (hidden_xy[i, 1] - seen_xy[v, 1])
-        line[v, 0] = (darkness[at] * (1 - f) + darkness[at + 1] * f) * (1 if p > 0 else lower_line)
+        line[v, 0] = darkness[at] * (1 - f) + darkness[at + 1] * f
         if p > 0:
             vertices[v, 2] += lift * p
         # Skin that is drawn out over the lid shows its grain as streaks, also further up than it is drawn.

@@ -18,7 +18,19 @@ from mien.render.composition import apart, over
 from mien.render.fragments import empty_fragments
 from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.stage import Background, Context, Fragments, Kind, Rasterizer, Renderer
-from mien_photo import apertures, backdrop, lids, package, relighting, shading, teeth, tongue, warp, window
+from mien_photo import (
+    apertures,
+    backdrop,
+    lashes,
+    lids,
+    package,
+    relighting,
+    shading,
+    teeth,
+    tongue,
+    warp,
+    window,
+)
 from mien_photo.anatomy import Opening, Skin, skin_of
 from mien_photo.package import PhotoAvatar
 from mien_photo.posing import SkinPose
@@ -177,13 +189,18 @@ class _Picture:
         self.portrait_skin = self.face.vertices.copy()
         eyes = [opening.outline(self.face.source_xy) * (self.used / 4) for opening in skin.openings[1:]]
         self.smoothed = lids.bare(smoothed, eyes)
+        edges = [opening.upper.apply(self.face.source_xy) * self.used for opening in skin.openings[1:]]
+        self.lashes = lashes.of_both(self.source, edges)
+        self.unwoven, none = np.zeros((2, 3), np.float32), np.zeros((2, 2), np.float32)
+        self.grain = [none, *(lids.grain(self.source, eye * np.float32(4)) for eye in eyes)]
         shown = (
             self.source,
             self.face.source_xy * self.used,
             np.asarray(vertex_normals(self.portrait_skin, skin.triangles) @ self.home.T, np.float32),
             skin.presence,
         )
-        self.shading = shading.Shading(skin, self.portrait_skin, self.home, shading.light_of(*shown))
+        light = shading.light_of(*shown)
+        self.shading = shading.Shading(skin, self.portrait_skin, self.home, light)
         self.exposure = relighting.Exposure.of(shading.skin_colours(*shown))
         self.moved = np.zeros_like(self.portrait_skin)
         self.skin_clip = np.empty((len(skin.vertices), 4), np.float32)
@@ -195,7 +212,10 @@ class _Picture:
         self.arch = photo.arch.packed()
         self.palette = photo.palette.packed()
         self.rows = tuple(np.array(row) for row in photo.rows)
-        self.tongue = tongue.Tongue(photo.arch, photo.palette, skin.openings[0])
+        self.tongue = tongue.Tongue(
+            photo.arch, photo.palette, skin.openings[0], tongue.towards(light, self.home)
+        )
+        self.papillae = tongue.papillae()
         self.eyes = [
             (
                 np.array([*eye.centre, eye.radius, eye.iris_radius], np.float32),
@@ -263,8 +283,7 @@ class _Picture:
         self._paint(picture, alpha)
         out = self.tongue.out(expression, face.vertices)
         for k, frame in enumerate(self.windows):
-            more_cm = face.drawn_out_cm[k], self.tongue.below_cm(out) if k == 0 else 0.0
-            if frame.place(self.lens, pose, face.vertices, _MARGIN_CM[k], more_cm):
+            if frame.place(self.lens, pose, face.vertices, _MARGIN_CM[k], face.drawn_out_cm[k]):
                 drawn = self._open(k, frame, pose, expression, stance, picture)
                 if k == 0 and out > 0:
                     self._stick_out(frame, drawn, pose, expression, out, picture)
@@ -353,9 +372,9 @@ class _Picture:
 
     def _open(
         self, k: int, frame: _Window, pose: Float, expression: Float, stance: Stance, picture: Bytes
-    ) -> tuple[Fragments, Float, Float, Float]:
-        """Draw one opening at full resolution. Returns a buffer for fragments of its size, what was gathered, and the
-        first and last row of the opening, see `window.gather` and `window.edges`; until the next frame.
+    ) -> tuple[Float, Float, Float]:
+        """Draw one opening at full resolution. Returns what was gathered, and the first and last row of the opening,
+        see `window.gather` and `window.edges`; until the next frame.
         """
         face, samples = self.face, self.samples
         hits, gathered, inside, top, bottom = frame.buffers(samples)
@@ -389,13 +408,29 @@ class _Picture:
             inside,
             self.source,
             self.smoothed,
+            self.grain[k],
+            self._weave(k, frame, pose),
             self.used,
             np.float32(4.0),
             frame.left,
             frame.top,
             picture,
         )
-        return hits, gathered, top, bottom
+        if k > 0 and face.shut[k] > lashes.FROM:
+            self._lash(k, pose, picture)
+        return gathered, top, bottom
+
+    def _weave(self, k: int, frame: _Window, pose: Float) -> Float:
+        """(2, 3) from px of the window to those of the grain of a lid; zeros where none is drawn."""
+        if k == 0 or self.face.shut[k] <= 0:
+            return self.unwoven
+        fine = float(self.source_lens[2] * self.used / -self.portrait_pose[2, 3])
+        return lids.weave(pose, self.lens, self.eyes[k - 1][0][:3], fine, frame.left, frame.top)
+
+    def _lash(self, k: int, pose: Float, picture: Bytes) -> None:
+        """Draw the lashes of an eye that closes."""
+        edge = self._seen(self.skin.openings[k].upper.apply(self.face.vertices), pose)
+        self.lashes[k - 1].draw(edge, self.face.shut[k], float(-pose[2, 3] / self.lens[2]), picture)
 
     def _jaw(self, expression: Float) -> Float:
         """(4,) how far the lower teeth are moved, and their tilt; see `teeth.Arch`."""
@@ -405,23 +440,40 @@ class _Picture:
     def _stick_out(
         self,
         frame: _Window,
-        drawn: tuple[Fragments, Float, Float, Float],
+        drawn: tuple[Float, Float, Float],
         pose: Float,
         expression: Float,
         out: float,
         picture: Bytes,
     ) -> None:
         """Lay the tongue over the mouth that has just been drawn in `frame`; drawn: what `_open` returned."""
-        hits, gathered, top, bottom = drawn
+        gathered, top, bottom = drawn
         points, look = self.tongue.laid_out(out, self._jaw(expression), self.face.vertices)
+        cm = float(-pose[2, 3] / self.lens[2])
+        seen = self._seen(points, pose)
+        first = np.floor(np.maximum(seen.min(axis=0) - 1, (frame.left, frame.top))).astype(int)
+        room = np.array([1, 1 + tongue.SHADOW_CM / cm])
+        end = frame.left + frame.width, self.height
+        last = np.ceil(np.minimum(seen.max(axis=0) + room, end)).astype(int)
+        (left, above), (width, height) = first.tolist(), (last - first).tolist()
+        if width < 1 or height < 1:
+            return
         clip = np.empty((len(points), 4), np.float32)
-        to_clip(points, pose, frame.lens(self.camera, self.samples), clip)
-        height, width = frame.height * self.samples, frame.width * self.samples
-        self.rasterizer.rasterize(clip[None], self.tongue.triangles, height, width, cull=False, out=hits)
+        to_clip(points, pose, _lens_of(self.camera, left, above, width, height, self.samples), clip)
+        hits = self.rasterizer.rasterize(
+            clip[None], self.tongue.triangles, height * self.samples, width * self.samples, cull=False
+        )
         tongue.lay(
             hits.triangle[0], hits.barycentric[0], self.tongue.triangles, look, gathered, top, bottom,
-            self.samples, np.float32(-pose[2, 3] / self.lens[2]), frame.left, frame.top, picture,
+            self.papillae, self.samples, np.float32(cm), left - frame.left, above - frame.top, left, above, picture,
         )  # fmt: skip
+
+    def _seen(self, points: Float, pose: Float) -> Float:
+        """points: (N, 3) head space -> (N, 2) px of the picture."""
+        clip = np.empty((len(points), 4), np.float32)
+        to_clip(np.asarray(points, np.float32), pose, self.lens, clip)
+        seen = (clip[:, :2] / clip[:, 3:] * (0.5, -0.5) + 0.5) * (self.width, self.height)
+        return np.asarray(seen, np.float32)
 
 
 class _Window:
@@ -439,14 +491,12 @@ class _Window:
         self.left = self.top = self.width = self.height = 0
         self._room = 0
 
-    def place(
-        self, lens: Float, pose: Float, vertices: Float, margin_cm: float, more_cm: tuple[float, float]
-    ) -> bool:
-        """Around the opening as posed, above and below it by `more_cm`; False when it lies outside of the picture."""
+    def place(self, lens: Float, pose: Float, vertices: Float, margin_cm: float, above_cm: float) -> bool:
+        """Around the opening as posed, and `above_cm` more above it; False when it lies outside of the picture."""
         upper, lower, box = self._opening.upper, self._opening.lower, self._box
         window.bounds(
             upper.vertices, upper.weights, lower.vertices, lower.weights, vertices, pose, lens,
-            np.float32(margin_cm), np.float32(more_cm[0]), np.float32(more_cm[1]), box,
+            np.float32(margin_cm), np.float32(above_cm), box,
         )  # fmt: skip
         left, top, right, bottom = box.tolist()
         self.left, self.top = max(left, 0), max(top, 0)
@@ -456,16 +506,7 @@ class _Window:
 
     def lens(self, camera: Camera, samples: int) -> Float:
         """The camera of this rectangle alone, `samples` times as fine."""
-        return np.array(
-            [
-                self.width * samples,
-                self.height * samples,
-                camera.focal * samples,
-                (camera.cx - self.left) * samples,
-                (camera.cy - self.top) * samples,
-            ],
-            np.float32,
-        )
+        return _lens_of(camera, self.left, self.top, self.width, self.height, samples)
 
     def buffers(self, samples: int) -> tuple[Fragments, Float, Float, Float, Float]:
         height, width = self.height, self.width
@@ -491,6 +532,12 @@ class _Window:
             np.empty(width, np.float32),
             np.empty(width, np.float32),
         )
+
+
+def _lens_of(camera: Camera, left: int, top: int, width: int, height: int, samples: int) -> Float:
+    """(5,) see `lens_of`: of a rectangle of the camera's picture alone, `samples` times as fine."""
+    numbers = (width, height, camera.focal, camera.cx - left, camera.cy - top)
+    return np.array([number * samples for number in numbers], np.float32)
 
 
 def _both_sides(triangles: Ints) -> Ints:

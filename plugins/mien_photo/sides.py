@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.frames import Bytes, Float
 from mien_photo import matte
@@ -24,6 +26,9 @@ _LEAST = 16
 
 _SEAM = np.array([24, 24, 24, 6], np.float32)
 """px over which a side takes over from the square: colours, and alpha, where a long one would be seen."""
+
+_DROP, _SLOPE = 100.0, 60.0
+"""px: shoulders that are no further apart than that at the seam are the same, and meet along such a slope."""
 
 _OVERLAP = 240
 """px of the square that are looked at together with a side: what its edges are the edges of."""
@@ -73,6 +78,8 @@ def separated(picture: Bytes, square: Square, person: Bytes, source: Bytes, plat
         columns = slice(0, extent) if k == 0 else slice(width - extent, width)
         edge = slice(0, 1) if k == 0 else slice(SIDE - 1, SIDE)
         meets = slice(extent, extent + 1) if k == 0 else slice(width - extent - 1, width - extent)
+        away = np.arange(width, dtype=np.float32) - meets.start
+        alpha = _joined(alpha, source[:, edge.start, 3], alpha[:, meets.start], -away if k == 0 else away)
         rgba = np.dstack([front, alpha])
         sources[k] = _met(rgba, columns, meets, source[:, edge], left=k == 0)
         plates[k] = _met(back, columns, meets, plate[:, edge], left=k == 0)
@@ -110,7 +117,28 @@ def _apart(own: Bytes, person: Bytes) -> tuple[Float, Float, Float]:
     cover = cv2.resize(alpha, whole, interpolation=cv2.INTER_LINEAR)[..., None]
     front = cv2.resize(front, whole, interpolation=cv2.INTER_CUBIC) + fine * cover
     back = cv2.resize(back, whole, interpolation=cv2.INTER_CUBIC) + fine * (1 - cover) ** 4
-    return front, np.asarray(cover * 255, np.float32), back
+    return front, np.asarray(cover[..., 0] * 255, np.float32), back
+
+
+def _joined(alpha: Float, inside: Bytes, beside: Float, away: Float) -> Float:
+    """alpha: (SIDE, W) 0 to 255, of a side, moved up or down such that its shoulder goes on where that of the square
+    ends: the two were found apart, and a step in the outline is seen before any other background.
+
+    inside, beside: (SIDE,) alpha of the square and of the side where they meet; away: (W,) px from there.
+    """
+    own, other = _top(inside), _top(beside)
+    if own is None or other is None or abs(own - other) > _DROP:
+        return alpha
+    rows, columns = np.indices(alpha.shape, np.float32)
+    rows -= np.float32(own - other) * np.exp(-np.maximum(away, 0) / np.float32(_SLOPE))
+    return np.asarray(cv2.remap(alpha, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _top(column: NDArray[Any]) -> int | None:
+    """Where a shoulder begins in a column of alpha, (SIDE,); None where there is none, which goes on to the bottom."""
+    shown = column > 127
+    top = int(np.argmax(shown))
+    return top if shown[top:].all() else None
 
 
 def _met(side: Float, columns: slice, meets: slice, edge: Bytes, *, left: bool) -> Bytes:

@@ -6,10 +6,12 @@ smiles, painted ones in its light elsewhere. Their place follows from the face m
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.face.model import FaceModel, Region
 from mien.face.rig import INDEX
@@ -30,6 +32,9 @@ _WIDTHS_LOWER = (0.54, 0.60, 0.69, 0.71, 0.72, 1.1)
 _RISE_UPPER = (0.0, 0.07, 0.0, 0.09, 0.13, 0.16)
 _RISE_LOWER = (0.0, 0.0, -0.02, 0.05, 0.10, 0.14)
 """How far the biting edge of each tooth lies behind the foremost, cm."""
+_OWN = {"width": 0.035, "rise": 0.016, "lean": 0.018, "shade": 0.013, "yellow": 0.010, "turned": 0.016}
+"""Nobody's teeth are alike: standard deviations, of the width and brightness as shares, of how far the edge lies back
+and how much lower it is on one side, cm, of the tint, and of how much brighter it is on one side."""
 _HEIGHTS = (1.02, 0.92, 1.0, 0.86, 0.8, 0.75)
 _SKIN_TINT = np.array([1.22, 0.95, 0.78], np.float32)
 """Of a cheek in white light, at a luminance of 1."""
@@ -159,21 +164,25 @@ def painted(palette: Palette, *, upper: bool) -> Bytes:
     rows, columns = ROW
     along = ((np.arange(columns) + 0.5) / columns * 2 - 1) * REACH_CM
     high = ABOVE_CM - (np.arange(rows) + 0.5) / rows * (ABOVE_CM + BELOW_CM)
-    s, v = np.meshgrid(np.abs(along), high)
-    widths = _WIDTHS_UPPER if upper else _WIDTHS_LOWER
-    rises = _RISE_UPPER if upper else _RISE_LOWER
-    starts = np.concatenate([[0], np.cumsum(widths)])
-    which = np.clip(np.searchsorted(starts, s, side="right") - 1, 0, len(widths) - 1)
-    width = np.array(widths)[which]
-    within = (s - np.array(starts)[which]) / width * 2 - 1
-    rise = np.array(rises)[which] + 0.085 * np.abs(within) ** 3.2
-    height = np.array(_HEIGHTS)[which] * (1.0 if upper else 0.88)
+    x, v = np.meshgrid(along, high)
+    s = np.abs(x)
+    own = _irregular(palette, upper=upper)
+    widths = _both_sides(_WIDTHS_UPPER if upper else _WIDTHS_LOWER) * (1 + own["width"])
+    rises = _both_sides(_RISE_UPPER if upper else _RISE_LOWER) + own["rise"]
+    heights = _both_sides(_HEIGHTS) * (1.0 if upper else 0.88)
+    starts = np.concatenate([[0], np.cumsum(widths)]) - widths[: len(widths) // 2].sum()
+    which = np.clip(np.searchsorted(starts, x, side="right") - 1, 0, len(widths) - 1)
+    width = widths[which]
+    within = (x - starts[which]) / width * 2 - 1
+    rise = rises[which] + own["lean"][which] * within + 0.085 * np.abs(within) ** 3.2
+    height = heights[which]
     edge = np.clip((v - rise) / 0.045 + 0.5, 0, 1)
     gum_line = height - 0.12 * within**2
     gum = np.clip((v - gum_line) / 0.06 + 0.5, 0, 1)
 
     # Rounded crowns: darker towards the gaps, brighter along the middle, a little translucent at the edge.
     shade = 1.03 - 0.06 * np.abs(within) ** 4 - 0.05 * within**2
+    shade += own["shade"][which] + own["turned"][which] * within
     gap = np.exp(-(((1 - np.abs(within)) * width / 2 / 0.045) ** 2))
     # Neighbours touch: only where their crowns round off, at the edge and at the gum, is there shadow between them.
     apart = 0.3 + 0.7 * np.exp(-(((v - rise) / 0.14) ** 2)) + 0.4 * np.clip((v - 0.6) / 0.3, 0, 1)
@@ -183,10 +192,25 @@ def painted(palette: Palette, *, upper: bool) -> Bytes:
     # Canines and what lies behind them are a trifle more yellow.
     behind = np.clip((s - 1.4) / 1.2, 0, 1)[..., None]
     colour = palette.tooth * (1 - behind * np.array([0.03, 0.05, 0.10], np.float32))
+    colour = colour * (1 - own["yellow"][which][..., None] * np.array([0.1, 0.3, 1.0], np.float32))
     picture = colour * shade[..., None]
     picture += (palette.gum * (0.92 + 0.08 * np.cos(within * 3))[..., None] - picture) * gum[..., None]
     result = np.concatenate([picture, edge[..., None] * 255], axis=2)
     return np.asarray(np.clip(result + 0.5, 0, 255), np.uint8)
+
+
+def _both_sides(teeth: tuple[float, ...]) -> NDArray[np.float64]:
+    """From the midline outwards -> from the right of the mouth to its left."""
+    return np.array([*teeth[::-1], *teeth])
+
+
+def _irregular(palette: Palette, *, upper: bool) -> dict[str, NDArray[np.float64]]:
+    """How each tooth of a row differs, see `_OWN`: everybody's own, and the same each time an avatar is made."""
+    seed = zlib.crc32(palette.packed().tobytes()) + upper
+    drawn = np.random.default_rng(seed).standard_normal((len(_OWN), 2 * len(_HEIGHTS)))
+    own = {name: spread * np.clip(drawn[k], -1.8, 1.8) for k, (name, spread) in enumerate(_OWN.items())}
+    own["yellow"] *= np.clip(np.ptp(palette.tooth) / max(float(palette.tooth.mean()), 1.0) / 0.1, 0, 1)
+    return own
 
 
 def row_points(arch: Arch) -> Float:

@@ -7,10 +7,12 @@ What stays behind the teeth is an ellipsoid of `window.inside_mouth`; this is wh
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mien.face.light import HARMONIC_SCALE
 from mien.face.normals import vertex_normals
 from mien.face.rig import INDEX
 from mien.frames import Bytes, Float
@@ -18,6 +20,7 @@ from mien_photo.anatomy import Opening
 from mien_photo.apertures import smooth
 from mien_photo.fading import fade
 from mien_photo.teeth import Arch, Palette
+from mien_photo.window import mirrored
 
 Ints = NDArray[np.int32]
 
@@ -38,13 +41,20 @@ _PARTED_CM = 0.35
 """Lips this far apart let it through wholly."""
 _BELOW_CM = 1.3
 """How far its tip hangs below the edge of the lower lip."""
-_LIGHT = np.array([0.0, 0.5, 0.866], np.float32)
+_ABOVE = np.array([0.0, 0.5, 0.866], np.float32)
+_ROUND = 0.35
+"""How much of the light comes from above whatever the portrait says: rooms have ceilings."""
+_ONE_SIDED = 0.4
+"""Of the ambient light: a directed part as strong as this, and what is stronger, is where the light comes from."""
 _THROUGH = 0.7
 """Flesh lets light through: only what turns further away from it than by this cosine gets none."""
+_PAPILLA_CM, _ROUGH = 0.09, 0.035
+"""How far apart the grains of its surface are, and how much darker and brighter, as a share of its colour."""
 _GRAIN, _WET = 0.07, 55.0
 """How rough it is, as a share of its colour, and the most that wetness shines, in grey levels, on a colour of 120."""
 _SHADOW, _SHADOW_CM = _F(0.3), _F(0.28)
-"""What it casts on what lies below it."""
+SHADOW_CM = 0.6
+"""What it casts on what lies below it, how soon that fades, and how far it reaches."""
 
 
 def _sheet() -> Ints:
@@ -78,8 +88,10 @@ def _spline(points: Float, length: Float, at: Float) -> tuple[Float, Float]:
 class Tongue:
     """One person's. triangles: (T, 3) of the points that `laid_out` gives."""
 
-    def __init__(self, arch: Arch, palette: Palette, mouth: Opening) -> None:
+    def __init__(self, arch: Arch, palette: Palette, mouth: Opening, light: Float) -> None:
+        """light: (3,) unit, head space, where it comes from, see `towards`."""
         self._arch = arch
+        self._light = light
         self._colour = palette.tongue
         self._mouth = mouth
         self.triangles = _sheet()
@@ -100,13 +112,10 @@ class Tongue:
             return 0.0
         return wish * float(smooth(_F(self._mouth.gaps(vertices).max() / _PARTED_CM)))
 
-    def below_cm(self, out: float) -> float:
-        """How far below the lower lip's edge it may be seen."""
-        return (_BELOW_CM + 0.6) * out
-
     def laid_out(self, out: float, jaw: Float, vertices: Float) -> tuple[Float, Float]:
-        """out: see `out`; jaw: (4,) see `window.inside_mouth` -> points (N, 3) cm, head space, and (N, 5) float32
-        how they look: RGB, how opaque it is, and how far it is out of the mouth, before the skin (both 0 to 1).
+        """out: see `out`; jaw: (4,) see `window.inside_mouth` -> points (N, 3) cm, head space, and (N, 7) float32
+        how they look: RGB, how opaque it is, how far it is out of the mouth, before the skin (both 0 to 1), and its
+        place on `papillae`.
         """
         lip = self._mouth.lower.apply(vertices)
         lip = lip[len(lip) // 2]
@@ -135,18 +144,40 @@ class Tongue:
         points = np.stack([x, y, z], axis=-1).reshape(-1, 3).astype(np.float32)
         opaque = np.repeat(fade((at - 0.2) / (_MERGED_CM - 0.2)), _COLUMNS)
         before = np.clip((points[:, 2] - float(lip[2])) / 0.2, 0, 1)
-        look = np.concatenate([self._lit(points, front), np.stack([opaque, before], axis=1)], axis=1)
+        # It is stretched from its root: what lies at its tip stays there.
+        down = np.repeat(length[-1] - end + at, _COLUMNS)
+        place = np.stack([down, (self._arch.half_width + x).ravel()], axis=1) / _PAPILLA_CM
+        look = np.concatenate([self._lit(points, front), np.stack([opaque, before], axis=1), place], axis=1)
         return points, look.astype(np.float32)
 
     def _lit(self, points: Float, front: float) -> Float:
         """(N, 3)"""
         normals = vertex_normals(points, self.triangles)
-        facing = normals @ _LIGHT
+        facing = normals @ self._light
         lit = np.maximum((facing + _THROUGH) / (1 + _THROUGH), 0)
         inside = np.clip((points[:, 2] - front + 2.3) / 2.3, 0.5, 1)
         shine = self._wet * np.maximum(facing, 0) ** 10
         diffuse = self._colour * self._grain * ((0.4 + 0.6 * lit) * inside)[:, None]
         return np.asarray(diffuse + (shine * inside)[:, None], np.float32)
+
+
+def towards(light: Float, home: Float) -> Float:
+    """(3,) unit, head space: where the light comes from that (9,) harmonics tell, see `shading.light_of`.
+
+    home: (3, 3) the head's rotation in the portrait.
+    """
+    directed = (light * HARMONIC_SCALE)[[3, 1, 2]]
+    strength = float(np.linalg.norm(directed))
+    ambient = max(float(light[0] * HARMONIC_SCALE[0]), 1e-3)
+    told = min(strength / ambient / _ONE_SIDED, 1.0) * (home.T @ directed) / max(strength, 1e-6)
+    both = _ROUND * _ABOVE + told
+    return np.asarray(both / np.linalg.norm(both), np.float32)
+
+
+def papillae() -> Float:
+    """(n, n) float32, by what share each grain of its surface is darker or brighter."""
+    grains = cv2.GaussianBlur(np.random.default_rng(11).standard_normal((48, 48)), (0, 0), 0.6)
+    return np.asarray(_ROUGH * grains / grains.std(), np.float32)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -158,35 +189,42 @@ def lay(
     gathered: Float,
     top: Float,
     bottom: Float,
+    grains: Float,
     samples: int,
     cm: np.float32,
+    across: int,
+    down: int,
     left: int,
     above: int,
     picture: Bytes,
 ) -> None:
     """Draw the tongue onto `picture` (H, W, 3) uint8 at (left, above), and its shadow below it.
 
-    triangle, barycentric: (h * samples, w * samples) of it alone; look: see `Tongue.laid_out`; gathered: (h, w, 9) and
-    top, bottom: (w,) of the mouth, see `window.gather` and `window.edges`; the upper lip hides what is above it.
-    cm: of a pixel.
+    triangle, barycentric: (h * samples, w * samples) of it alone; look: see `Tongue.laid_out`; gathered: (M, N, 9) and
+    top, bottom: (N,) of the mouth, see `window.gather` and `window.edges`, whose column `across` and row `down` are the
+    first ones of the tongue's; the upper lip hides what is above it. grains: see `papillae`; cm: of a pixel.
     """
     height, width = triangle.shape[0] // samples, triangle.shape[1] // samples
     first = 0
-    while first < width and bottom[first] < 0:
+    while first < bottom.shape[0] and bottom[first] < 0:
         first += 1
-    if first == width:
+    if first == bottom.shape[0]:
         return
     corner = bottom[first]
+    for x in range(first, across):
+        if bottom[x] >= 0:
+            corner = bottom[x]
     weight = _F(1.0) / _F(samples * samples)
     for x in range(width):
         # Beside the mouth, and where lips meet, nothing comes out above the end of the opening next to it.
-        if bottom[x] >= 0:
-            corner = bottom[x]
-        ceiling = top[x] if bottom[x] >= 0 else corner
+        column = x + across
+        if bottom[column] >= 0:
+            corner = bottom[column]
+        ceiling = (top[column] if bottom[column] >= 0 else corner) - _F(down)
         below, covered = _F(-1.0), _F(0.0)
         for y in range(max(int(ceiling), 0), height):
-            r = g = b = share = before = _F(0.0)
-            hole = gathered[y, x, 0]
+            r = g = b = share = before = u = v = _F(0.0)
+            hole = gathered[y + down, column, 0] if y + down < gathered.shape[0] else _F(0.0)
             for j in range(y * samples, (y + 1) * samples):
                 for i in range(x * samples, (x + 1) * samples):
                     t = triangle[j, i]
@@ -202,10 +240,13 @@ def lay(
                     r += part * (l0 * look[p, 0] + l1 * look[q, 0] + l2 * look[s, 0])
                     g += part * (l0 * look[p, 1] + l1 * look[q, 1] + l2 * look[s, 1])
                     b += part * (l0 * look[p, 2] + l1 * look[q, 2] + l2 * look[s, 2])
+                    u += part * (l0 * look[p, 5] + l1 * look[q, 5] + l2 * look[s, 5])
+                    v += part * (l0 * look[p, 6] + l1 * look[q, 6] + l2 * look[s, 6])
                     share += part
             away = (_F(y) + _F(0.5) - ceiling) * cm
             under_lip = _F(1.0) - _F(0.45) * np.exp(-((away / _F(0.3)) ** 2))
-            scale = under_lip / max(share, _F(1e-4))
+            scale = _F(1.0) / max(share, _F(1e-4))
+            scale *= under_lip * (_F(1.0) + mirrored(grains, u * scale, v * scale))
             share *= min(max(_F(y) + _F(1.0) - ceiling, _F(0.0)), _F(1.0))
             covered += before * cm
             if before > _F(0.5):
@@ -229,6 +270,6 @@ def warm() -> None:
     line = np.zeros(1, np.float32)
     lay(
         np.zeros((1, 1), np.int32), np.zeros((1, 1, 2), np.float32), np.zeros((1, 3), np.int32),
-        np.zeros((1, 5), np.float32), np.zeros((1, 1, 9), np.float32), line, line.copy(), 1, _F(0.1), 0, 0,
-        np.zeros((1, 1, 3), np.uint8),
+        np.zeros((1, 7), np.float32), np.zeros((1, 1, 9), np.float32), line, line.copy(), papillae(), 1, _F(0.1), 0, 0,
+        0, 0, np.zeros((1, 1, 3), np.uint8),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from mien.frames import DETAIL, FaceParams, Float
 from mien.render import composition, projection
 from mien.render.fragments import empty_fragments
 from mien.stage import Fragments, Kind, Rasterizer
-from mien_photo import package, shading, tongue
+from mien_photo import lashes, package, shading, tongue
 from mien_photo.anatomy import skin_of
 from mien_photo.eyes import IRIS, PATCH, Eye, View
 from mien_photo.grid import Grid
@@ -31,6 +31,7 @@ def warm() -> None:
     composition.warm()
     shading.warm()
     tongue.warm()
+    lashes.warm()
     content = blank(load_model())
     consent = Consent("nobody is shown", "nobody", "public-domain", "2025-01-01")
     context = PlainContext(

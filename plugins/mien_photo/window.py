@@ -100,11 +100,10 @@ def bounds(
     lens: Float,
     margin_cm: np.float32,
     above_cm: np.float32,
-    below_cm: np.float32,
     out: Ints,
 ) -> None:
-    """out: (4,) px of the picture, left, top, right, bottom around an opening and `margin_cm` more, above and below it
-    also `above_cm` and `below_cm`.
+    """out: (4,) px of the picture, left, top, right, bottom around an opening and `margin_cm` more, above it also
+    `above_cm`.
 
     upper, lower: (P, 3) vertices along its edges, with weights; vertices: (K, 3) cm; pose: (3, 4) of the head.
     """
@@ -129,7 +128,7 @@ def bounds(
     scale = lens[2] / max(away, _F(1.0))
     margin = margin_cm * scale
     out[0], out[1] = np.int32(np.floor(left - margin)), np.int32(np.floor(top - margin - above_cm * scale))
-    out[2], out[3] = np.int32(np.ceil(right + margin)), np.int32(np.ceil(bottom + margin + below_cm * scale))
+    out[2], out[3] = np.int32(np.ceil(right + margin)), np.int32(np.ceil(bottom + margin))
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -167,6 +166,20 @@ def _bilinear(picture: Bytes, x: np.float32, y: np.float32, out: Float) -> None:
             + c * picture[j + 1, i, k]
             + d * picture[j + 1, i + 1, k]
         )
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def mirrored(tile: Float, x: np.float32, y: np.float32) -> np.float32:
+    """tile: (n, n), which goes on in its mirror image, interpolated."""
+    last = tile.shape[0] - 1
+    period = _F(2 * last)
+    x, y = x - period * np.floor(x / period), y - period * np.floor(y / period)
+    x, y = min(x, period - x), min(y, period - y)
+    i, j = min(int(x), last - 1), min(int(y), last - 1)
+    u, v = x - _F(i), y - _F(j)
+    above = tile[j, i] + u * (tile[j, i + 1] - tile[j, i])
+    below = tile[j + 1, i] + u * (tile[j + 1, i + 1] - tile[j + 1, i])
+    return _F(above + v * (below - above))
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -419,6 +432,8 @@ def blend(
     inside: Float,
     source: Bytes,
     smoothed: Bytes,
+    grain: Float,
+    weave: Float,
     scale: np.float32,
     feather: np.float32,
     left: int,
@@ -428,7 +443,7 @@ def blend(
     """Draw a window onto `picture` (H, W, 3) uint8 at (left, top), fading out at its borders.
 
     source: (h, w, 4), of which as much is drawn as is opaque; smoothed: the same at a quarter of its size, without
-    fine detail.
+    fine detail. grain: (n, n) see `lids.grain`, laid over what is smooth; weave: (2, 3) from px of the window to its.
     """
     height, width = gathered.shape[0], gathered.shape[1]
     texel = np.empty(4, np.float32)
@@ -451,8 +466,11 @@ def blend(
                 smooth = gathered[y, x, 5]
                 if smooth > 0:
                     _bilinear(smoothed, sx * _F(0.25), sy * _F(0.25), plain)
+                    fx = weave[0, 0] * x + weave[0, 1] * y + weave[0, 2]
+                    fy = weave[1, 0] * x + weave[1, 1] * y + weave[1, 2]
+                    rough = _F(1.0) + smooth * mirrored(grain, fx, fy)
                     for k in range(3):
-                        texel[k] += smooth * (plain[k] - texel[k])
+                        texel[k] = (texel[k] + smooth * (plain[k] - texel[k])) * rough
             else:
                 skin = _F(0.0)
             total = hole + skin

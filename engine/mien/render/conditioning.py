@@ -14,7 +14,7 @@ source_xy        3 float32        where a source picture shows that point: x, y 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -27,8 +27,8 @@ from mien.face.light import ambient, harmonics
 from mien.face.model import FaceModel, PosedFace, Region
 from mien.face.normals import vertex_normals
 from mien.face.reflectance import Reflectance
-from mien.face.subject import Subject
-from mien.frames import Conditioning, FaceParams, Float
+from mien.face.subject import REFLECTANCE, Subject
+from mien.frames import EXPRESSIONS, Conditioning, FaceParams, Float
 from mien.render.gazemap import closures, gaze_map, lid_shares
 from mien.render.projection import lens_of, pose_matrix, to_clip
 from mien.render.sourceview import SourceView, see
@@ -53,6 +53,9 @@ CHANNELS = {
 NAMES = tuple(CHANNELS)
 OF_A_FACE = tuple(name for name in NAMES if name != "source_xy")
 """Those that need no source picture."""
+_FACE = {"rotation": (3,), "translation": (3,), "expression": (EXPRESSIONS,), "gaze": (2, 2), "light": (9, 3)}
+_PERSON = {"offsets": (478, 3), "reflectance": (REFLECTANCE,)}
+"""Shapes of what is drawn of a face, and of whose it is."""
 _PEOPLE = 16
 """Subjects that are kept ready."""
 
@@ -81,12 +84,16 @@ class Conditioner:
         """name -> (B, H, W, C), B = len(params), one rasterization for all.
 
         subjects: whose faces, one for all or one each. source: for "source_xy", one for all or one each, see
-        `source`. Raises `ValueError` for an unknown name, lengths that differ, a camera of another aspect, a subject
-        of another model, or a missing source.
+        `source`. Raises `ValueError` for an unknown name, no faces, lengths that differ, arrays of another shape or
+        without numbers, a camera of another aspect, a subject of another model, or a missing source.
         """
         names = set(wanted)
         if unknown := names - set(NAMES):
             raise ValueError(f"unknown conditioning images {sorted(unknown)}; known: {', '.join(NAMES)}")
+        if not params:
+            raise ValueError("there are no params: give those of one face at least")
+        for k, one in enumerate(params):
+            _check(one, _FACE, f"params[{k}]")
         people = _one_each(subjects, len(params), "subjects")
         batch = _Batch(self, [self._person(subject) for subject in people], list(params))
         views: Sequence[SourceView] = ()
@@ -166,6 +173,12 @@ class Conditioner:
             raise ValueError(
                 f"the subject was tracked with {subject.model}, the images show {self.model.name}"
             )
+        most = len(self.model.identity)
+        if subject.identity.ndim != 1 or len(subject.identity) > most:
+            raise ValueError(
+                f"identity of the subject has shape {subject.identity.shape} instead of ({most},) or fewer"
+            )
+        _check(subject, _PERSON | {"identity": subject.identity.shape}, "the subject")
         face = PosedFace(self.model, subject.identity, subject.offsets)
         self._people = [*self._people[-_PEOPLE + 1 :], _Person(subject, face)]
         return self._people[-1]
@@ -264,6 +277,16 @@ class _Batch:
 
     def _draw(self, attributes: Float) -> Float:
         return self._owner.interpolated(attributes, self.hits)
+
+
+def _check(owner: object, shapes: Mapping[str, tuple[int, ...]], name: str) -> None:
+    """Raises `ValueError` unless the arrays of `owner` have these shapes and are finite."""
+    for field, shape in shapes.items():
+        array = getattr(owner, field)
+        if array.shape != shape:
+            raise ValueError(f"{field} of {name} has shape {array.shape} instead of {shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{field} of {name} holds what is no number: leave out who was not seen")
 
 
 def _one_each(given: T | Sequence[T], count: int, what: str) -> list[T]:

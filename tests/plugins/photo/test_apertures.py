@@ -99,22 +99,42 @@ def test_the_hollow_under_the_lower_lip_is_no_inside_of_a_lip(openings):
     assert np.abs(mouth.pull[outside & (mouth.reach > 0.8)]).max() < 0.3
 
 
-def test_lashes_darken_only_what_closes(openings):
+def test_lids_tell_how_far_they_are_shut(openings):
     opening, blink = openings[1], BLINKS[0]
     count = opening.gap_basis.shape[1]
-    gap, open_then, lashes = (
-        np.full(count, 1.0, np.float32),
-        np.ones(count, np.float32),
-        np.ones(count, np.float32),
-    )
-    wanted, reveal, line = np.empty((3, count), np.float32)
+    gap, open_then = np.ones((2, count), np.float32)
+    wanted, reveal = np.empty((2, count), np.float32)
     own = opening.gap_basis, gap, open_then
-    apertures.lids(*own, weights(), blink, lashes, wanted, reveal, line)
+    assert apertures.lids(*own, weights(), blink, wanted, reveal) == pytest.approx(0, abs=1e-5)
     np.testing.assert_allclose(wanted, 1, atol=1e-5)
-    assert line.max() == reveal.max() == 0
-    apertures.lids(*own, weights(eyeBlinkLeft=1.0), blink, lashes, wanted, reveal, line)
+    assert reveal.max() == 0
+    shut = apertures.lids(*own, weights(eyeBlinkLeft=1.0), blink, wanted, reveal)
+    assert shut == pytest.approx(1, abs=1e-5)
     assert wanted.max() < 1e-6
-    assert line.min() > 0.6
+    assert reveal.min() == 1
+
+
+def test_a_wide_mouth_is_oval_but_one_that_was_so_in_the_portrait_keeps_its_shape(openings):
+    mouth = openings[0]
+    count = mouth.gap_basis.shape[1]
+    wanted, reveal, line = np.empty((3, count), np.float32)
+
+    def opened(jaw, then):
+        model_gap = apertures.model_aperture(mouth, weights(jawOpen=then))
+        own = mouth.gap_basis, model_gap, model_gap, PLAIN
+        return apertures.lips(*own, weights(jawOpen=jaw), wanted, reveal, line), wanted.copy()
+
+    plain = apertures.model_aperture(mouth, weights(jawOpen=1.0))
+    oval, wide = opened(1.0, 0.0)
+    assert oval > 0.9
+    assert wide.max() == pytest.approx(plain.max(), abs=0.01), "not further open"
+    assert wide[1] > 1.1 * plain[1]
+    assert wide[-2] > 1.1 * plain[-2]
+    assert wide[0] == wide[-1] == plain[0]
+    oval, kept = opened(1.0, 1.0)
+    assert oval == pytest.approx(0, abs=1e-5)
+    np.testing.assert_allclose(kept, plain, atol=1e-5)
+    assert opened(0.1, 0.0)[0] == pytest.approx(0, abs=1e-5), "slits end in corners"
 
 
 @pytest.mark.slow

@@ -89,6 +89,21 @@ def test_sides_meet_the_square():
         assert np.abs(beside.plate[k][200].astype(int) - 100).mean() < 12
 
 
+@pytest.mark.parametrize("step", [-40, 25])
+def test_a_shoulder_goes_on_without_a_step(step):
+    """What the square and its side take for the person needn't end at the same height."""
+    rows, away = np.arange(SIDE)[:, None], np.arange(200, dtype=np.float32)
+    side = np.where(rows >= 700 + np.zeros(200), 255, 0).astype(np.float32)
+    square = np.where(rows[:, 0] >= 700 + step, 255, 0).astype(np.uint8)
+    joined = sides._joined(side, square, side[:, 0], away)
+    top = (joined > 127).argmax(axis=0)
+    assert abs(top[0] - 700 - step) <= 1
+    assert abs(top[-1] - 700) <= 2
+    assert np.abs(np.diff(top)).max() <= 1
+    hand = np.where((rows[:, 0] > 300) & (rows[:, 0] < 400), 255, 0).astype(np.uint8)
+    assert sides._joined(side, hand, side[:, 0], away) is side
+
+
 def test_a_picture_no_wider_than_its_square_has_no_sides():
     picture = np.zeros((SIDE, SIDE, 3), np.uint8)
     source = np.zeros((SIDE, SIDE, 4), np.uint8)

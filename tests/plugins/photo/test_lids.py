@@ -78,3 +78,35 @@ def test_a_lid_is_round_and_has_a_crease():
     assert shape[lashes - 9, 40] < 0.95
     np.testing.assert_allclose(shape[:, 5], 1, atol=1e-6)
     np.testing.assert_array_equal(lids._shape(np.zeros_like(opening), 40.0), 1)
+
+
+def test_lids_get_the_grain_of_the_skin_below_the_eye_and_no_specks_of_it():
+    picture, outline = eye(side=200)
+    assert np.abs(lids.grain(picture, outline)).max() < 1e-6, "smooth skin has none"
+    random = np.random.default_rng(3)
+    rough = picture.copy()
+    noise = 1 + 0.05 * random.standard_normal(rough.shape[:2])[..., None]
+    rough[..., :3] = np.clip(rough[..., :3] * noise, 0, 255)
+    rough[70:73, 48:51, :3] = 20
+    found = lids.grain(rough, outline)
+    assert found.shape[0] == found.shape[1] > 10
+    assert 0.02 < found.std() < 0.12
+    assert found.min() > -0.4, "a mole is no grain"
+    assert not lids.grain(rough[:60], outline).any(), "nothing to be seen below the eye"
+
+
+def test_the_grain_stays_with_a_head_that_moves_and_turns():
+    from mien.face.camera import rotation_matrix
+    from mien.render.projection import pose_matrix
+
+    lens = np.array([512, 512, 1024, 256, 256], np.float32)
+    centre = np.array([3, 2, 8], np.float32)
+    beside = centre + np.array([0.7, -0.4, 0], np.float32)
+    places = []
+    for turn, shift in (((0, 0, 0), (0, 0, -60)), ((0.2, -0.3, 0.4), (5, 3, -80))):
+        pose = pose_matrix(rotation_matrix(np.array(turn, np.float32)), np.array(shift, np.float32))
+        x, y, z = pose[:, :3] @ beside + pose[:, 3]
+        seen = np.array([lens[3] - lens[2] * x / z - 100, lens[4] + lens[2] * y / z - 90, 1])
+        places.append(lids.weave(pose, lens, centre, 20.0, 100, 90) @ seen)
+    np.testing.assert_allclose(places[0], (14, 8), atol=0.01)
+    np.testing.assert_allclose(places[1], places[0], atol=0.6)

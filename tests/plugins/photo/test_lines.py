@@ -1,4 +1,4 @@
-"""Lips of a smile at rest, its folds, and lashes: pure parts of the photo avatar."""
+"""Lips of a smile at rest, its folds, and lids that close: pure parts of the photo avatar."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_colour_on_a_lip_keeps_its_order(stretched: float) -> None:
     )
 
 
-def test_lashes_lie_over_the_lower_lid_of_a_shut_eye(avatar) -> None:
+def test_skin_is_drawn_down_with_lids_that_close(avatar) -> None:
     from mien.face.model import load_model
     from mien_photo import package
     from mien_photo.anatomy import skin_of
@@ -75,15 +75,10 @@ def test_lashes_lie_over_the_lower_lid_of_a_shut_eye(avatar) -> None:
     photo = package.unpack(avatar.content, model, skin)
     pose = SkinPose(skin, photo.likeness, Lookup.of(model.mean[skin.vertices]), photo.subject.neutral)
     weights = np.zeros(52, np.float32)
-    left = skin.openings[1]
-    below = left.rows[(left.pull < 0) & (left.reach < 0.1)]
     pose.update(weights)
-    assert pose.line[below, 0].max() < 0.05, "none on an open eye"
     assert max(pose.drawn_out_cm) < 0.05
     weights[[INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]] = 1
     pose.update(weights)
-    dark = pose.line[below, 0]
-    assert dark.max() > 0.4
+    assert min(pose.shut[1:]) > 0.95
+    assert pose.shut[0] == 0
     assert min(pose.drawn_out_cm[1:]) > 0.8, "skin is drawn down as far as the eye was open, and more"
-    outer = left.column[(left.pull < 0) & (left.reach < 0.1)] > 4
-    assert dark[outer].mean() > dark[~outer].mean(), "denser towards the temple"

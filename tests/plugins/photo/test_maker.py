@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -87,6 +89,18 @@ def test_a_small_face_is_remarked_upon(making, astronaut):
     small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
     maker.make(small)
     assert any("px high" in notice for notice in context.notices)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "said"), [(0.05, 0.02, "eyes are"), (0.2, 0.9, "left eye is"), (0.9, 0.6, "")]
+)
+def test_eyes_that_are_shut_are_remarked_upon(making, avatar, left, right, said):
+    maker, context = making
+    before = len(context.notices)
+    gaps = {"left_gap": np.full(9, left, np.float32), "right_gap": np.full(9, right, np.float32)}
+    maker._remark_eyes(replace(avatar.content, arrays={**avatar.content.arrays, **gaps}))
+    told = context.notices[before:]
+    assert [said in notice and "open eyes" in notice for notice in told] == ([True] if said else [])
 
 
 def test_a_tight_crop_gets_surroundings(making, astronaut):

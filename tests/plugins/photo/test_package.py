@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import PackageError
 from mien.face.model import load_model
-from mien_photo import package
+from mien_photo import package, parts
 from mien_photo.anatomy import skin_of
 
 pytestmark = pytest.mark.plugin
@@ -120,3 +120,35 @@ def test_whatever_order_its_arrays_have_kernels_get_theirs(avatar):
     assert photo.likeness.neutral.flags.c_contiguous
     assert photo.likeness.neutral.flags.writeable
     assert np.array_equal(photo.grid.head, content.arrays["grid_head"])
+
+
+def within(part, shape, rng):
+    """Any numbers that the part alone may hold."""
+    low, high = np.broadcast_to(part.low, shape), np.broadcast_to(part.high, shape)
+    return (low + (np.float64(high) - low) * rng.random(shape)).astype(part.dtype)
+
+
+@pytest.mark.parametrize("name", ["neutral", "grid_still", "grid_head"])
+def test_what_would_cover_the_picture_again_and_again_is_refused(avatar, name):
+    """Each number of it may be; all of them together would take seconds to draw."""
+    content = avatar.content
+    table = dict(parts._array_parts(skin_of(load_model(content.face_model))))
+    thicket = within(table[name], content.arrays[name].shape, np.random.default_rng(0))
+    refused(dataclasses.replace(content, arrays=dict(content.arrays) | {name: thicket}), name)
+
+
+def test_a_face_whose_vertices_are_in_disorder_is_refused(avatar):
+    content = avatar.content
+    shuffled = np.random.default_rng(0).permutation(content.arrays["neutral"])
+    refused(dataclasses.replace(content, arrays=dict(content.arrays) | {"neutral": shuffled}), "neutral")
+
+
+def test_a_grid_has_so_many_nodes(avatar):
+    content = avatar.content
+    count = 40
+    arrays = dict(content.arrays) | {
+        name: np.repeat(array, count, axis=0)
+        for name, array in content.arrays.items()
+        if name.startswith("grid_") and array.ndim
+    }
+    refused(dataclasses.replace(content, arrays=arrays), "grid_still has")

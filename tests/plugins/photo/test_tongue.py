@@ -14,6 +14,8 @@ from mien_photo.teeth import Arch, Palette
 pytestmark = pytest.mark.plugin
 
 STILL = np.zeros(4, np.float32)
+PLAIN = np.zeros((4, 4), np.float32)
+"""No grain."""
 
 
 def weights(out: float) -> np.ndarray:
@@ -36,7 +38,7 @@ def sticking(open_skin) -> tongue.Tongue:
     none = np.zeros((52, 3), np.float32), np.zeros(52, np.float32)
     arch = Arch(3.0, 4.0, float(lip[2]) - 0.4, float(lip[1]) + 0.8, float(lip[1]), *none)
     red = np.array([180, 100, 95], np.float32)
-    return tongue.Tongue(arch, Palette(red, red, red, red), mouth)
+    return tongue.Tongue(arch, Palette(red, red, red, red), mouth, np.array([0, 0, 1], np.float32))
 
 
 def test_shut_lips_hold_it_back(sticking, open_skin):
@@ -54,8 +56,8 @@ def test_it_comes_out_over_the_lower_lip_and_hangs_down(sticking, open_skin):
         points, look = sticking.laid_out(out, STILL, open_skin)
         assert points.dtype == look.dtype == np.float32
         assert np.isfinite(points).all()
-        assert (look[:, 3:] >= 0).all()
-        assert (look[:, 3:] <= 1).all()
+        assert (look[:, 3:5] >= 0).all()
+        assert (look[:, 3:5] <= 1).all()
         tips.append(points[-tongue._COLUMNS :].mean(axis=0))
         before.append(float((look[:, 4] > 0.5).mean()))
     assert before[0] == before[1] == 0, "up to a third of its way it stays behind the lips"
@@ -78,10 +80,10 @@ def test_the_upper_lip_and_the_skin_beside_hide_what_is_behind_them():
 
     def drawn(before: float) -> np.ndarray:
         picture = np.full((height, width, 3), 200, np.uint8)
-        look = np.tile(np.array([100, 50, 50, 1, before], np.float32), (3, 1))
+        look = np.tile(np.array([100, 50, 50, 1, before, 3, 3], np.float32), (3, 1))
         opening = gathered, top, bottom
         tongue.lay(
-            triangle, barycentric, corners, look, *opening, 1, np.float32(0.1), 0, 0, picture,
+            triangle, barycentric, corners, look, *opening, PLAIN, 1, np.float32(0.1), 0, 0, 0, 0, picture,
         )  # fmt: skip
         return picture[..., 0] < 150
 
@@ -99,13 +101,50 @@ def test_where_the_lips_meet_within_the_mouth_the_opening_before_it_is_what_ends
         gathered[first:last, columns, 0] = 1
         top[columns], bottom[columns] = first, last
     picture = np.full((height, width, 3), 200, np.uint8)
-    look = np.tile(np.array([100, 50, 50, 1, 1], np.float32), (3, 1))
+    look = np.tile(np.array([100, 50, 50, 1, 1, 3, 3], np.float32), (3, 1))
     tongue.lay(
         np.zeros((height, width), np.int32), np.full((height, width, 2), 1 / 3, np.float32),
-        np.array([[0, 1, 2]], np.int32), look, gathered, top, bottom, 1, np.float32(0.1), 0, 0, picture,
+        np.array([[0, 1, 2]], np.int32), look, gathered, top, bottom, PLAIN, 1, np.float32(0.1), 0, 0, 0, 0, picture,
     )  # fmt: skip
     first_row = (picture[..., 0] < 150).argmax(axis=0)
     np.testing.assert_array_equal(first_row, [5, 2, 2, 5, 5, 5, 7, 7, 10])
+
+
+def test_a_box_around_it_alone_shows_the_same_as_the_whole_window_and_goes_on_below_it():
+    rows, columns = 12, 9
+    gathered = np.zeros((rows, columns, 9), np.float32)
+    gathered[2:6, 2:7, 0] = 1
+    top, bottom = np.full(columns, float(rows), np.float32), np.full(columns, -1, np.float32)
+    top[2:7], bottom[2:7] = 2, 6
+    look = np.tile(np.array([100, 50, 50, 1, 1, 3, 3], np.float32), (3, 1))
+    corners = np.array([[0, 1, 2]], np.int32)
+
+    def drawn(across: int, down: int, width: int, height: int) -> np.ndarray:
+        picture = np.full((20, columns, 3), 200, np.uint8)
+        hits = np.zeros((height, width), np.int32), np.full((height, width, 2), 1 / 3, np.float32)
+        tongue.lay(
+            *hits, corners, look, gathered, top, bottom, PLAIN, 1, np.float32(0.1), across, down, across, down, picture,
+        )  # fmt: skip
+        return picture[..., 0]
+
+    whole, part = drawn(0, 0, columns, rows), drawn(3, 4, 3, 14)
+    np.testing.assert_array_equal(part[4:rows, 3:6], whole[4:rows, 3:6])
+    assert (part[rows:18, 3:6] < 150).all(), "below the mouth's window"
+    assert (part[:, :3] == 200).all()
+
+
+def test_light_from_aside_is_on_that_side_of_it(open_skin):
+    from mien.face.light import COEFFICIENTS
+
+    light = np.zeros(COEFFICIENTS, np.float32)
+    light[0] = 2
+    above = tongue.towards(light, np.eye(3, dtype=np.float32))
+    assert above[1] > 0.4
+    assert abs(above[0]) < 1e-6, "ambient light comes from above"
+    light[3] = 2
+    aside = tongue.towards(light, np.eye(3, dtype=np.float32))
+    assert aside[0] > 0.8
+    assert np.linalg.norm(aside) == pytest.approx(1, abs=1e-5)
 
 
 def test_its_spine_is_the_cubic_spline_through_its_points():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -179,6 +181,32 @@ def test_what_does_not_fit_is_named(conditioner):
     other = Subject("flame2023", np.zeros(20, np.float32), Camera.guess(SIDE, SIDE))
     with pytest.raises(ValueError, match="flame2023"):
         conditioner.images(other, [face()])
+
+
+@pytest.mark.parametrize("field", ["rotation", "translation", "expression", "gaze", "light"])
+def test_a_face_that_cannot_be_drawn_is_named(conditioner, field):
+    nothing = np.full_like(getattr(face(), field), np.nan)
+    with pytest.raises(ValueError, match=rf"{field} of params\[1\] holds"):
+        conditioner.images(SOMEBODY, [face(), dataclasses.replace(face(), **{field: nothing})])
+    with pytest.raises(ValueError, match=rf"{field} of params\[0\] has shape"):
+        conditioner.images(SOMEBODY, [dataclasses.replace(face(), **{field: nothing[:-1]})])
+
+
+def test_somebody_who_cannot_be_drawn_is_named(conditioner):
+    for field, wrong in (
+        ("identity", np.zeros((2, 2), np.float32)),
+        ("identity", np.full(20, np.inf, np.float32)),
+        ("identity", np.zeros(10_000, np.float32)),
+        ("offsets", np.zeros((468, 3), np.float32)),
+        ("reflectance", np.full(78, np.nan, np.float32)),
+    ):
+        with pytest.raises(ValueError, match=field):
+            conditioner.images(dataclasses.replace(SOMEBODY, **{field: wrong}), [face()])
+
+
+def test_nobody_is_no_batch(conditioner):
+    with pytest.raises(ValueError, match="one face at least"):
+        conditioner.images([], [])
 
 
 def test_clip_space_is_the_cameras():
