@@ -29,12 +29,14 @@ async ({ base, seconds, warmup }) => {
   const canvas = new OffscreenCanvas(8, 8);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const flashes = [];
-  let white = true;
-  const look = (now, { expectedDisplayTime }) => {
+  let white = true, last = 0;
+  const look = (now, { expectedDisplayTime, rtpTimestamp }) => {
     context.drawImage(video, 0, 0, 8, 8);
     const level = context.getImageData(4, 4, 1, 1).data[1];
-    if (level > 128 && !white) flashes.push(expectedDisplayTime);
+    // With how long after the picture before it was captured: whoever missed that one missed the flash's beginning, too.
+    if (level > 128 && !white) flashes.push([expectedDisplayTime, ((rtpTimestamp - last) >>> 0) / 90]);
     white = level > 128;
+    last = rtpTimestamp;
     video.requestVideoFrameCallback(look);
   };
   video.requestVideoFrameCallback(look);
@@ -97,7 +99,7 @@ async ({ base, seconds, warmup }) => {
     const playing = {};
     for (const report of (await pc.getStats()).values())
       if (report.type === "inbound-rtp") playing[report.kind] = report.estimatedPlayoutTimestamp;
-    if (playing.video && playing.audio) player.push(playing.video - playing.audio);
+    if (playing.video && playing.audio) player.push([performance.now(), playing.video - playing.audio]);
   }
   pc.close();
   return { flashes, beeps: beeps.map(onPage), player, settling, output_latency_ms: audio.outputLatency * 1000 };

@@ -24,6 +24,21 @@ below the second (-40 dBFS) neither if it is no louder than the room; what is lo
 """
 
 
+class Silence:
+    """Tells stretches of sound that may be longer or shorter unnoticed: silent ones, or no louder than the room."""
+
+    def __init__(self) -> None:
+        self._room = Room()
+
+    def holds(self, frame: AudioFrame) -> bool:
+        """Whether the next stretch is one."""
+        if not len(frame.samples):
+            return True
+        loudness = math.log(float(np.square(frame.samples).mean()) + 1e-12)
+        louder = self._room.exceeded(loudness, frame.duration_ns / NS_PER_MS)
+        return loudness < _SILENT or (loudness < _SOFT and not louder)
+
+
 class SoundDelay:
     """Hands each stretch of sound over when the picture of the same moment is handed over.
 
@@ -44,7 +59,7 @@ class SoundDelay:
         self._cleared = asyncio.Event()
         self._awaited: list[tuple[AudioFrame, asyncio.Future[None]]] = []
         """sound whose hand-over somebody awaits"""
-        self._room = Room()
+        self._silence = Silence()
         self._delay_ns = 0.0
         self._follows = False
         """whether sound has come since the beginning, or since `clear`"""
@@ -110,12 +125,5 @@ class SoundDelay:
         if not self._follows:
             self._follows, self._delay_ns = True, target
             return
-        most = frame.duration_ns * (_IN_SILENCE if self._is_silent(frame) else _IN_SPEECH)
+        most = frame.duration_ns * (_IN_SILENCE if self._silence.holds(frame) else _IN_SPEECH)
         self._delay_ns += min(max(target - self._delay_ns, -most), most)
-
-    def _is_silent(self, frame: AudioFrame) -> bool:
-        if not len(frame.samples):
-            return True
-        loudness = math.log(float(np.square(frame.samples).mean()) + 1e-12)
-        louder = self._room.exceeded(loudness, frame.duration_ns / NS_PER_MS)
-        return loudness < _SILENT or (loudness < _SOFT and not louder)

@@ -24,6 +24,8 @@ class Settings(Section):
     """the device that `virtualmic` plays into; empty: a null sink of its own (Linux), or the cable that is installed"""
     cushion_ms: Annotated[float, Field(ge=5, le=500)] = 40.0
     """sound that `virtualmic` keeps ready, so that unsteady delivery is not heard"""
+    device_ms: Annotated[float, Field(ge=5, le=500)] = 60.0
+    """sound that the device of `virtualmic` keeps ready, so that a busy machine is not heard"""
 
     @field_validator("rate")
     @classmethod

@@ -88,7 +88,7 @@ class VirtualMicrophoneOutput(Output):
             samplerate=rate,
             blocksize=round(rate * settings.block_ms / 1000),
             channels=channels,
-            latency="low",
+            latency=settings.device_ms / 1000,
             callback=self._play,
             finished_callback=self._ended,
         )

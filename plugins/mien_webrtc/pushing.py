@@ -13,6 +13,7 @@ import numpy as np
 
 from mien.clock import NS_PER_MS, NS_PER_S, Clock
 from mien.frames import AudioFrame, Float
+from mien.sound import Silence
 from mien.stage import MediaInfo, Source
 
 BLOCK_NS = 20 * NS_PER_MS
@@ -28,6 +29,10 @@ CUSHION_NS = 60 * NS_PER_MS
 """Sound that is gathered before it is played, and how long more is waited for when it runs dry."""
 
 _LATE_NS = 5 * NS_PER_MS
+_STANDSTILL_NS = 400 * NS_PER_MS
+"""So late a machine that is merely busy is not."""
+_PAUSE_NS = 200 * NS_PER_MS
+"""What pauses keep when something is left out of them."""
 
 
 class Playing(StrEnum):
@@ -138,10 +143,15 @@ class PushSource(Source):
         self._sounded_ns = 0  # where the last sound that was handed on ends
         self._starved = self._full = self._ended = False
         self._ready = False  # enough was gathered to play
+        self._flows = True  # the next piece was there in time
+        self._owed_ns = 0  # how much later everything is since more had to be waited for
+        self._silence = Silence()
+        self._hushed_ns = 0  # silence within the sound, up to now
         self._quiet_ns = TAIL_NS  # silence since the last sound; in front of the first none is needed
         self._rate = 48_000
         self._due_ns = 0
         self._active_ns = clock.now_ns()
+        self._came_ns = 0  # when something came last that found nothing there
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -175,6 +185,8 @@ class PushSource(Source):
         self._active_ns = self._clock.now_ns()
         if not len(samples):
             return True
+        if not self._chunks:
+            self._came_ns = self._active_ns
         chunk = _Chunk(samples, rate)
         if self._queued_ns and self._queued_ns + chunk.left_ns > OVERFLOW * self._buffer_s * NS_PER_S:
             self.given_up += 1
@@ -236,6 +248,8 @@ class PushSource(Source):
 
     async def frames(self) -> AsyncIterator[AudioFrame]:
         self._due_ns = self._clock.now_ns()
+        if self._chunks:  # the session had to make ready for it
+            self._owed_ns = self._due_ns - self._came_ns
         while not self.over:
             if not self._chunks:
                 if self._open and not self._starved:
@@ -243,13 +257,15 @@ class PushSource(Source):
                 elif self._quiet_ns >= TAIL_NS and not self._coming:
                     self._wake.clear()
                     await self._wake.wait()
+                    self._flows, self._owed_ns = False, 0  # that was no hiccup, but a pause of the client's
                 else:
                     await self._pace()
-                    yield self._silence()
+                    self._owed_ns += BLOCK_NS * self._open
+                    yield self._rest()
             elif self._chunks[0].ends:
                 await self._pace()
                 if len(self._chunks) == 1 and self._unheard_ns:
-                    yield self._silence()  # a client that leaves once it has finished must not cut it short
+                    yield self._rest()  # a client that leaves once it has finished must not cut it short
                 elif self._chunks:  # it may have been cleared meanwhile
                     self._finish()
             elif not self._ready:
@@ -263,10 +279,15 @@ class PushSource(Source):
         self.end()
 
     async def _pace(self) -> None:
-        """Wait for the turn of the next piece. Whatever is late was waited for: nothing is caught up with."""
+        """Wait for the turn of the next piece. What was there in time, but is handed on late since the machine was
+        busy, keeps its time; what had to be waited for is played from now on.
+        """
         now_ns = self._clock.now_ns()
-        if now_ns - self._due_ns > _LATE_NS:
+        late_ns = now_ns - self._due_ns
+        if late_ns > (_STANDSTILL_NS if self._flows else _LATE_NS):
+            self._owed_ns += late_ns * self._open
             self._due_ns = now_ns
+        self._flows = True
         await self._clock.sleep_until(self._due_ns)
 
     async def _gather(self) -> None:
@@ -274,13 +295,14 @@ class PushSource(Source):
         until_ns = self._clock.now_ns() + CUSHION_NS
         while self._chunks and self._queued_ns < CUSHION_NS and not self._chunks[-1].ends:
             self._wake.clear()
+            self._flows = False
             if not await self._clock.wait_until(until_ns, self._wake):
                 break
         self._ready = True
 
     async def _wait_for_more(self) -> None:
         """It ran dry amid a segment: a little patience, then silence begins, and when that is heard it is told."""
-        self._ready = False
+        self._ready = self._flows = False
         while self._open and not self._chunks:
             self._wake.clear()
             if not await self._clock.wait_until(self._due_ns + CUSHION_NS, self._wake):
@@ -288,27 +310,44 @@ class PushSource(Source):
                 self._coming.append(_Coming(Playing.STARVED, self._sounded_ns, self._played_ns))
                 return
 
-    def _silence(self) -> AudioFrame:
+    def _rest(self) -> AudioFrame:
+        """Silence, where there is no sound."""
         self._quiet_ns += BLOCK_NS
         return self._stamped(np.zeros((BLOCK_NS * self._rate // NS_PER_S, 1), np.float32))
 
     def _next(self) -> AudioFrame:
+        """The next piece of sound. What is sent as it is spoken would be ever later, where either machine is busy now
+        and then: so much as had to be waited for is left out of silences again.
+        """
         self._begin_segment()
         self._starved = False
         self._quiet_ns = 0
-        chunk = self._chunks[0]
-        self._rate = chunk.rate
-        self._queued_ns -= chunk.left_ns
-        frame = self._stamped(chunk.take())
-        self._queued_ns += chunk.left_ns
-        if chunk.used == len(chunk.samples):
-            self._chunks.popleft()
-        self._played_ns += frame.duration_ns
+        while True:
+            samples = self._taken()
+            frame = AudioFrame(samples, self._rate, self._due_ns)
+            self._played_ns += frame.duration_ns
+            self._hushed_ns = self._hushed_ns + frame.duration_ns if self._silence.holds(frame) else 0
+            owes = self._owed_ns >= frame.duration_ns and self._queued_ns > CUSHION_NS
+            if not owes or self._hushed_ns <= _PAUSE_NS or self._chunks[0].ends:
+                break
+            self._owed_ns -= frame.duration_ns
+        frame = self._stamped(samples)
         self._sounded_ns = self._due_ns
         self._active_ns = self._clock.now_ns()
         if self.queued_s <= self._buffer_s / 2:
             self._tell_room()
         return frame
+
+    def _taken(self) -> Float:
+        """The next block of what waits."""
+        chunk = self._chunks[0]
+        self._rate = chunk.rate
+        self._queued_ns -= chunk.left_ns
+        samples = chunk.take()
+        self._queued_ns += chunk.left_ns
+        if chunk.used == len(chunk.samples):
+            self._chunks.popleft()
+        return samples
 
     def _stamped(self, samples: Float) -> AudioFrame:
         self._tell_heard()
@@ -347,6 +386,7 @@ class PushSource(Source):
         self._coming.clear()
         unheard_ns = self._unheard_ns if interrupted else 0
         self._open = self._starved = False
+        self._owed_ns = 0
         self._say(how, max(self._heard_ns, self._played_ns - unheard_ns))
         self._played_ns = self._heard_ns = 0
 

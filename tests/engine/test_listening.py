@@ -13,7 +13,7 @@ from mien.cli.live import Live
 from mien.cli.machine import with_microphone
 from mien.cli.pushing import Place, push
 from mien.cli.run import _as_source
-from mien.cli.speak import speak
+from mien.cli.speak import _some, speak
 from mien.clock import NS_PER_S
 from mien.config import RunSection, load_config
 from mien.errors import AddressError, InputError, PluginError
@@ -132,7 +132,7 @@ def test_what_is_no_address(url: str) -> None:
 
 
 class Server:
-    """One answer for whoever asks, and what they sent. after: bytes that are read before it."""
+    """One answer for whoever asks, and what they sent. after: bytes that are read before it; 0: none is welcome."""
 
     def __init__(self, answer: bytes, after: int | None = None) -> None:
         self.head = self.body = b""
@@ -150,6 +150,8 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.head = await reader.readuntil(b"\r\n\r\n")
+        if self._after != 0:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while self._after is None or len(self.body) < self._after:
             data = await reader.read(1000)
             self.body += data
@@ -178,6 +180,7 @@ async def test_it_is_sent_in_chunks_and_the_answer_comes_back() -> None:
     assert told == {"state": "finished", "position_s": 1.5}
     assert server.head.startswith(b"POST /api/sessions/main/voice?rate=48000 HTTP/1.1\r\n")
     assert b"Authorization: Bearer abc\r\n" in server.head
+    assert b"Expect: 100-continue\r\n" in server.head
     assert server.body == b"4\r\nabcd\r\n" * 3 + b"0\r\n\r\n"
 
 
@@ -185,8 +188,22 @@ async def test_a_refusal_amid_the_sound_is_told_in_the_engines_words() -> None:
     refused = answer("409 Conflict", b'{"title":"Somebody else speaks already","detail":"Send takeover=1."}')
     server = Server(refused, after=10)
     async with server as place:
-        with pytest.raises(InputError, match=r"Somebody else speaks already\. Send takeover=1\."):
+        with pytest.raises(InputError, match=r"Somebody else speaks already\. Send --takeover\."):
             await push(place, "main", sound(1_000_000), {})
+
+
+async def test_who_is_refused_at_once_sends_nothing() -> None:
+    """A connection that is closed while sound comes in may lose the answer."""
+    refused = answer(
+        "422 Unprocessable", b'{"detail":"Send s16le, or say format=s16be. Or channels=2, rate=44100."}'
+    )
+    server = Server(refused, after=0)
+    async with server as place:
+        with pytest.raises(
+            InputError, match=r"Send s16le, or say --format s16be. Or --channels 2, --rate 44100\.$"
+        ):
+            await push(place, "main", sound(3), {})
+    assert not server.body
 
 
 async def test_nobody_there_or_gone_meanwhile() -> None:
@@ -230,6 +247,12 @@ async def test_trouble_with_the_sound_itself_is_told() -> None:
     async with server as place:
         with pytest.raises(InputError, match="no sound"):
             await push(place, "main", broken(), {})
+
+
+async def test_a_pipe_out_of_which_nothing_comes_is_told() -> None:
+    async with Server(b"") as place:
+        with pytest.raises(InputError, match="No sound came"):
+            await push(place, "main", _some(sound(0)), {})
 
 
 # --- the command line ---------------------------------------------------------------------------------------

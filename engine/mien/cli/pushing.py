@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from mien.errors import AddressError, InputError
 from mien.numbers import json_object
 
 _PATIENCE_S = 2.0
-"""For an engine to be told that it shall be silent."""
+"""For an engine to say that it listens, or to be told that it shall be silent."""
+
+_IN_A_QUERY = re.compile(r"\b(format|rate|channels|takeover)=([\w.]*\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,11 @@ async def push(
     path = f"{_path(session)}?{urlencode(query)}"
     reader, writer = await _connected(place)
     try:
-        writer.write(_head(place, "POST", path, "Transfer-Encoding: chunked"))
-        sending = asyncio.create_task(_send(writer, sound), name="sound")
-        answering = asyncio.create_task(_answer(reader), name="answer")
+        # Who is refused is told so before any sound is under way, or the answer may be lost with the connection.
+        writer.write(_head(place, "POST", path, "Transfer-Encoding: chunked", "Expect: 100-continue"))
+        welcome = asyncio.Event()
+        sending = asyncio.create_task(_send(writer, sound, welcome), name="sound")
+        answering = asyncio.create_task(_answer(reader, welcome), name="answer")
         try:
             await asyncio.wait({sending, answering}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done() and not _broken(sending):
@@ -79,7 +84,7 @@ async def push(
             await writer.wait_closed()
     if status != 200:
         words = ". ".join(str(body[key]).rstrip(".") for key in ("title", "detail") if body.get(key))
-        raise InputError(f"{place} refuses: {words or status}.")
+        raise InputError(f"{place} refuses: {_as_options(words) or status}.")
     return body
 
 
@@ -113,13 +118,20 @@ def _path(session: str) -> str:
     return f"/api/sessions/{quote(session, safe='')}/voice"
 
 
-def _head(place: Place, method: str, path: str, body: str) -> bytes:
-    """body: the header that tells its length."""
+def _as_options(words: str) -> str:
+    """The engine speaks of what is in a query; here these are options."""
+    return _IN_A_QUERY.sub(
+        lambda found: "--takeover" if found[1] == "takeover" else f"--{found[1]} {found[2]}", words
+    )
+
+
+def _head(place: Place, method: str, path: str, *body: str) -> bytes:
+    """body: the headers that tell its length, and what is waited for."""
     lines = [
         f"{method} {path} HTTP/1.1",
         f"Host: {str(place).partition('://')[2]}",
         "Content-Type: application/octet-stream",
-        body,
+        *body,
         "Connection: close",
     ]
     if place.token:
@@ -127,20 +139,30 @@ def _head(place: Place, method: str, path: str, body: str) -> bytes:
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1", "replace")
 
 
-async def _send(writer: asyncio.StreamWriter, sound: AsyncGenerator[bytes]) -> None:
+async def _send(writer: asyncio.StreamWriter, sound: AsyncGenerator[bytes], welcome: asyncio.Event) -> None:
+    """Send it once it is welcome, or nobody says whether it is (RFC 9110 section 10.1.1)."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            await welcome.wait()
     async with contextlib.aclosing(sound):
         async for data in sound:
             if data:
                 writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
                 await writer.drain()
+                await asyncio.sleep(0)  # an answer that has come meanwhile ends this
     writer.write(b"0\r\n\r\n")
     await writer.drain()
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
-    """Status and JSON body (RFC 9112, as far as an engine makes use of it)."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    status, *lines = head.split("\r\n")
+async def _answer(reader: asyncio.StreamReader, welcome: asyncio.Event) -> tuple[int, dict[str, Any]]:
+    """Status and JSON body (RFC 9112, as far as an engine makes use of it). welcome: set when the sound is."""
+    number = "100"
+    while number.startswith("1"):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        status, *lines = head.split("\r\n")
+        number = status.split(" ")[1] if " " in status else ""
+        if number == "100":
+            welcome.set()
     headers = {
         name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
     }
@@ -150,5 +172,4 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
         body = json_object(data or b"{}")
     except ValueError:
         body = {}
-    number = status.split(" ")[1] if " " in status else ""
     return int(number) if number.isdecimal() else 0, body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import AsyncGenerator
@@ -88,7 +89,7 @@ def _query(sound: str, rate: int | None, channels: int, sample_format: str) -> d
 async def _speak(
     config: Config, sound: str, place: Place, session: str, query: dict[str, str | int], *, takeover: bool
 ) -> None:
-    data = _standard_input() if sound == STDIN else _decoded(config, Path(sound))
+    data = _some(_standard_input()) if sound == STDIN else _decoded(config, Path(sound))
     answer = await push(place, session, data, query | ({"takeover": 1} if takeover else {}))
     position = float(answer.get("position_s", 0.0))
     if answer.get("state") == "interrupted":
@@ -131,6 +132,17 @@ async def _decoded(config: Config, path: Path) -> AsyncGenerator[bytes]:
 
 def _tell(text: str) -> None:
     """Notices about the file are of no use here."""
+
+
+async def _some(sound: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """The same. Raises `InputError` when it is nothing at all: the program before the pipe has failed."""
+    came = False
+    async with contextlib.aclosing(sound):
+        async for data in sound:
+            came = True
+            yield data
+    if not came:
+        raise InputError("No sound came on standard input. See what the program that is to make it says.")
 
 
 async def _standard_input() -> AsyncGenerator[bytes]:

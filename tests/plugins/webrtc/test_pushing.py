@@ -32,6 +32,8 @@ class Player:
         self.source = PushSource(self.clock, self.events.append, buffer_s=buffer_s, delay_ns=lambda: delay_ns)
         self.frames: list[AudioFrame] = []
         self.times: list[int] = []
+        self.held_up: dict[int, float] = {}
+        """number of a frame -> seconds for which the machine does nothing else after it"""
 
     async def __aenter__(self) -> Self:
         self.reading = asyncio.create_task(self._read())
@@ -47,6 +49,8 @@ class Player:
         async for frame in self.source.frames():
             self.frames.append(frame)
             self.times.append(self.clock.now_ns())
+            if seconds := self.held_up.get(len(self.frames)):
+                await self.clock.sleep(round(seconds * NS_PER_S))
 
     async def after(self, seconds: float) -> None:
         await self.clock.advance(round(seconds * NS_PER_S))
@@ -130,6 +134,90 @@ async def test_sound_sent_as_it_comes_is_cushioned_and_not_chopped() -> None:
         assert "starved" not in player.told
         assert player.heard_s == pytest.approx(1.0)
         assert player.frames[0].capture_ns <= NS_PER_S + CUSHION_NS + 10 * NS_PER_MS
+
+
+async def test_a_busy_machine_does_not_make_it_later_and_later() -> None:
+    """What was there in time keeps its time; only what was handed on late is late."""
+    async with Player() as player:
+        player.held_up = {5: 0.09, 17: 0.05, 30: 0.13}
+        for _ in range(100):
+            player.source.push(sound(0.02), RATE)
+            await player.after(0.02)
+        for one, other in itertools.pairwise(player.frames):
+            assert other.capture_ns == one.capture_ns + one.duration_ns
+        assert player.times[-1] - player.frames[-1].capture_ns == 0
+        assert player.source.queued_s <= 0.08
+        assert "starved" not in player.told
+
+
+async def test_after_a_long_standstill_it_goes_on_from_then() -> None:
+    async with Player() as player:
+        player.held_up = {5: 3.0}
+        player.source.push(sound(1.0), RATE)
+        player.source.flush()
+        await player.after(5)
+        late = [time - frame.capture_ns for time, frame in zip(player.times, player.frames, strict=True)]
+        assert max(late) < NS_PER_S // 2
+        assert player.heard_s == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.003])
+async def test_what_a_hiccup_of_the_client_cost_is_made_up_for_in_the_next_pause(level: float) -> None:
+    """Sound that is sent as it is spoken; its pauses are silent, or as quiet as a room."""
+    rng = np.random.default_rng(2)
+
+    def piece(spoken: bool) -> Float:
+        return sound(0.02) if spoken else (rng.normal(0, level, (round(0.02 * RATE), 1))).astype(np.float32)
+
+    async with Player() as player:
+        for n in range(300):
+            player.source.push(piece(spoken=n % 100 < 60), RATE)
+            await player.after(
+                0.3 if n == 130 else 0 if 130 < n <= 144 else 0.02
+            )  # it stands still, then hurries
+            if n == 150:
+                assert player.source.queued_s > 0.25
+        assert player.told == ["started", "starved"]
+        assert player.source.queued_s <= 0.1
+        assert player.heard_s == pytest.approx(3.6 if level == 0 else 6.0, abs=0.4), (
+            "all that was said is heard"
+        )
+        player.source.flush()
+        await player.after(1)
+        assert player.events[-1].position_s == pytest.approx(6.0), (
+            "what is left out of a pause has passed, too"
+        )
+
+
+async def test_a_voice_that_begins_before_it_can_be_heard_catches_up() -> None:
+    """The listener is opened when it is first needed, which takes its time."""
+    clock = VirtualClock(start_ns=NS_PER_S)
+    source = PushSource(clock)
+    for _ in range(50):
+        source.push(sound(0.02), RATE)
+        await clock.advance(20 * NS_PER_MS)
+    reading = asyncio.create_task(anext(frames := source.frames()))
+    await clock.advance(0)
+    frame = reading.result()
+    assert frame.capture_ns == 2 * NS_PER_S
+    for n in range(130):
+        source.push(sound(0.02, level=0.5 * (n < 50)), RATE)
+        await clock.advance(20 * NS_PER_MS)
+        reading = asyncio.create_task(anext(frames))
+        await clock.advance(0)
+        await reading
+    assert source.queued_s <= 0.1
+    await source.close()
+
+
+async def test_pauses_stay_as_they_are_where_nothing_had_to_be_waited_for() -> None:
+    async with Player(buffer_s=10) as player:
+        for level in (0.5, 0.0, 0.5):
+            player.source.push(sound(1.0, level=level), RATE)
+        player.source.flush()
+        await player.after(4)
+        spoken = [frame.capture_ns for frame in player.frames if frame.samples.any()]
+        assert spoken[-1] - spoken[0] == 2_980 * NS_PER_MS
 
 
 async def test_a_client_that_stalls_is_told_once_and_goes_on_from_then() -> None:
