@@ -8,7 +8,7 @@ import { share } from './sliders.js';
 /** @type {{habit: Habit, label: string, name: string}[]} */
 const HABITS = [
   { habit: 'blinks', label: 'Blinks', name: 'Blinks of its own' },
-  { habit: 'saccades', label: 'Glances', name: 'Small movements of the eyes' },
+  { habit: 'saccades', label: 'Glances', name: 'Glances: small movements of the eyes' },
   { habit: 'nods', label: 'Nods', name: 'Nods on stressed syllables, while a voice drives' },
   { habit: 'breathing', label: 'Breathing', name: 'Breathing' },
 ];

@@ -1,12 +1,14 @@
 // The cameras and microphones of this computer.
 
-import { deviceFailure, pageInsecure } from './failures.js';
+import { deviceFailure, isHeld, pageInsecure } from './failures.js';
 
 /**
  * @typedef {object} Wish
  * @property {string} camera  device id, "" for the default
  * @property {string | null} microphone  the same; null: none is wanted
  */
+
+const RELEASE_MS = 500;
 
 /**
  * Open the camera, and the microphone where there is one. Throws `Failure` when there is no camera.
@@ -22,13 +24,13 @@ export async function openCamera({ camera, microphone }) {
   else video.facingMode = 'user';
   if (microphone !== null) {
     try {
-      return await devices.getUserMedia({ video, audio: audioConstraints(microphone) });
+      return await granted(devices, { video, audio: audioConstraints(microphone) });
     } catch {
       // The error doesn't tell which of the two is at fault: a missing microphone must not cost the picture.
     }
   }
   try {
-    return await devices.getUserMedia({ video });
+    return await granted(devices, { video });
   } catch (error) {
     throw deviceFailure('camera', error);
   }
@@ -43,7 +45,7 @@ export async function openCamera({ camera, microphone }) {
 export async function openMicrophone(microphone) {
   const devices = mediaDevices('microphone');
   try {
-    const stream = await devices.getUserMedia({ audio: audioConstraints(microphone) });
+    const stream = await granted(devices, { audio: audioConstraints(microphone) });
     return /** @type {MediaStreamTrack} */ (stream.getAudioTracks()[0]);
   } catch (error) {
     throw deviceFailure('microphone', error);
@@ -54,6 +56,22 @@ export async function openMicrophone(microphone) {
 function mediaDevices(device) {
   if (!navigator.mediaDevices) throw pageInsecure(device);
   return navigator.mediaDevices;
+}
+
+/**
+ * What was closed a moment ago the system may still hold: then it is asked for once more.
+ *
+ * @param {MediaDevices} devices
+ * @param {MediaStreamConstraints} wish
+ */
+async function granted(devices, wish) {
+  try {
+    return await devices.getUserMedia(wish);
+  } catch (error) {
+    if (!isHeld(error)) throw error;
+    await new Promise((resolve) => setTimeout(resolve, RELEASE_MS));
+    return devices.getUserMedia(wish);
+  }
 }
 
 /**

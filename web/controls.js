@@ -15,6 +15,7 @@
  * @property {number} expression_strength  0 to 2
  * @property {{blinks: number, saccades: number, nods: number, breathing: number}} alive  0 to 2
  * @property {{mode: 'keep' | 'blur' | 'colour' | 'image' | 'transparent', colour: string}} background
+ * @property {'square' | '16:9'} aspect  the picture's shape
  */
 
 /** @typedef {{[key: string]: unknown}} Patch */
@@ -35,6 +36,7 @@ export function neutral() {
     expression_strength: 1,
     alive: { blinks: 1, saccades: 1, nods: 1, breathing: 1 },
     background: { mode: 'keep', colour: '#008000' },
+    aspect: 'square',
   };
 }
 

@@ -144,6 +144,15 @@ export const pageInsecure = (device) =>
   });
 
 /**
+ * Whether getUserMedia failed because somebody else holds the device, or the system does.
+ *
+ * @param {unknown} error
+ */
+export function isHeld(error) {
+  return error instanceof DOMException && (error.name === 'NotReadableError' || error.name === 'AbortError');
+}
+
+/**
  * What getUserMedia threw, in words.
  *
  * @param {Device} device
@@ -169,11 +178,10 @@ export function deviceFailure(device, error) {
       retry: false,
     });
   }
-  const busy = name === 'NotReadableError' || name === 'AbortError';
   const told = error instanceof Error ? error.message : String(error);
   return new Failure(device, {
     title: `The ${device} cannot be used`,
-    why: busy || !told ? 'Another program or tab may hold it.' : told,
+    why: isHeld(error) || !told ? 'Another program or tab may hold it.' : told,
     mend: `Close the other program or plug it in again, then press ${button} again.`,
     retry: false,
   });

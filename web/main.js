@@ -5,6 +5,7 @@ import { alivePanel } from './alivepanel.js';
 import { ask, ensureSession } from './api.js';
 import { backgroundPanel } from './background.js';
 import { Calibration } from './calibration.js';
+import { choice } from './choice.js';
 import { Composer } from './composer.js';
 import { ControlSocket } from './control.js';
 import { ControlState } from './controls.js';
@@ -113,6 +114,7 @@ strengthPanel(controls);
 alivePanel(controls);
 backgroundPanel(controls, notices);
 lightPanel(controls);
+choice('shape', controls, 'aspect');
 
 /** @param {Message} message */
 function take(message) {
@@ -128,6 +130,7 @@ function take(message) {
       break;
     case 'stats':
       facts.snapshot = message.snapshot;
+      stage.composer.expect(message.snapshot.picture);
       timing.add(message.snapshot);
       break;
     case 'controls':

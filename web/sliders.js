@@ -81,7 +81,8 @@ export class Slider {
  * @returns {{element: HTMLElement, set: (value: number) => void}}
  */
 export function labelled(label, options) {
-  const value = make('output', { class: 'value' });
+  // Hidden from those who hear the slider say it.
+  const value = make('output', { class: 'value', 'aria-hidden': 'true' });
   const show = (/** @type {number} */ x) => value.replaceChildren(options.format(x));
   const slider = new Slider({
     ...options,

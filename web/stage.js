@@ -10,6 +10,7 @@ import { part, say } from './dom.js';
 export class Stage {
   /** @type {number | undefined} */
   #countdown;
+  #againHadFocus = false;
 
   #frame = part('frame', HTMLElement);
   #cover = part('cover', HTMLElement);
@@ -78,6 +79,7 @@ export class Stage {
     clearInterval(this.#countdown);
     this.#cover.hidden = link.phase === 'open';
     if (link.phase === 'open') {
+      this.#againHadFocus = false;
       void this.play();
       return;
     }
@@ -88,9 +90,22 @@ export class Stage {
     say(this.#coverWhy, failure?.why ?? '');
     say(this.#coverMend, failure?.mend ?? '');
     this.#again.hidden = failure === null;
+    this.#offerAgain(link.phase === 'failed');
     this.#token.hidden = failure?.kind !== 'token';
     if (link.phase === 'failed' && link.retryMs !== null) this.#countDown(link.retryMs);
     else say(this.#coverWhen, failure && link.phase === 'connecting' ? 'Trying again…' : '');
+  }
+
+  /**
+   * While it tries there is nothing to press; whoever had pressed the button finds it again in the same place.
+   *
+   * @param {boolean} offered
+   */
+  #offerAgain(offered) {
+    const { activeElement: focused, body } = document;
+    if (focused !== body) this.#againHadFocus = focused === this.#again;
+    this.#cover.toggleAttribute('data-trying', !offered);
+    if (offered && focused === body && this.#againHadFocus) this.#again.focus();
   }
 
   /** @param {number} forMs */

@@ -83,7 +83,7 @@ class ClipTracking:
 
         When it is cancelled what was worked out is kept in the checkpoint, and no thread works on behind.
         """
-        resumed = await asyncio.to_thread(self._restore)
+        resumed = await to_end(asyncio.to_thread(self._restore))
         if not resumed:
             await self._look()
             await self._save()
@@ -115,7 +115,7 @@ class ClipTracking:
 
         Returns the recorder, finished, which knows how many frames there were.
         """
-        subject, solved = await asyncio.to_thread(self._tracking.result)
+        subject, solved = await to_end(asyncio.to_thread(self._tracking.result))
         drawing = Overlay(self._model, self._rasterizer)
         source = self._new_source()
         recorder = Recorder(out, source)
@@ -151,10 +151,10 @@ class ClipTracking:
 
     def _film_context(self, plugin: str, fps: float | None) -> StageContext:
         """In which the overlay's file is opened: at the clip's own rate."""
-        config = self._context.config
-        if fps is not None:
-            config = config.model_copy(update={"video": config.video.model_copy(update={"fps": fps})})
-        return dataclasses.replace(self._context, config=config).of_plugin(plugin)
+        context = self._context.of_plugin(plugin)
+        if fps is None:
+            return context
+        return context.with_video(context.config.video.model_copy(update={"fps": fps}))
 
     # --- passes -----------------------------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ M = TypeVar("M", bound=BaseModel)
 Light = Literal["portrait", "driver"]
 """What lights the avatar: what lit its portrait; or that, changed as the light on the driver's face changes."""
 
+Aspect = Literal["square", "16:9"]
+"""The shape of the picture."""
+
 Drive = Literal["auto", "camera", "voice", "both"]
 """Who moves the face, see `RunSection.drive`."""
 
@@ -50,7 +53,8 @@ class VideoSection(Section):
 
     size: Annotated[int, Field(ge=128, le=1024, multiple_of=2)] = 512
     """height of the picture, px; its width, too, where it is square"""
-    aspect: Literal["square", "16:9"] = "square"
+    aspect: Aspect = "square"
+    """the page can change it"""
     fps: Annotated[float, Field(ge=1, le=60)] = 25.0
     budget_ms: Annotated[float, Field(ge=5, le=2000)] = 80.0
     """latency a frame may use from capture to its last packet"""
@@ -197,13 +201,16 @@ def load_config(
         table = _read(file)
         _validate(table, str(file))
         _merge(merged, table)
+    given: dict[str, str] = {}
     for assignment in assignments:
         key, value = _parse(assignment)
-        _put(merged, key, value, f"--set {assignment}")
+        given[key] = f"--set {assignment}"
+        _put(merged, key, value, given[key])
     for key, value in (options or {}).items():
         if value is not None:
-            _put(merged, key, value, f"--{key.rpartition('.')[2].replace('_', '-')}")
-    return _validate(merged, "the configuration")
+            given[key] = f"--{key.rpartition('.')[2].replace('_', '-')}"
+            _put(merged, key, value, given[key])
+    return _validate(merged, "the configuration", given)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -245,11 +252,13 @@ def _merge(into: dict[str, Any], table: Mapping[str, Any]) -> None:
             into[key] = value
 
 
-def _validate(table: Mapping[str, Any], origin: str) -> Config:
+def _validate(table: Mapping[str, Any], origin: str, given: Mapping[str, str] | None = None) -> Config:
+    """given: "section.key" -> on the command line, which is named instead of `origin`."""
     try:
         return Config.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(explain(error, Config, origin)) from None
+        dotted = ".".join(str(part) for part in error.errors()[0]["loc"][:2])
+        raise ConfigError(explain(error, Config, (given or {}).get(dotted, origin))) from None
 
 
 def read_table(model: type[M], table: Mapping[str, Any], plugin: str) -> M:
@@ -274,8 +283,19 @@ def explain(error: ValidationError, model: type[BaseModel], origin: str) -> str:
         ]
         hint = f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
         return f"{origin}: there is no setting '{dotted}'.{hint}"
-    problem = first["msg"].removeprefix("Value error, ").removesuffix(".")
-    return f"{origin}: {dotted} = {first['input']!r} is not acceptable: {problem}."
+    return f"{origin}: {dotted} = {first['input']!r} is not acceptable: {plainly(first['msg'])}."
+
+
+def plainly(message: str) -> str:
+    """What pydantic says of a value, in words for people."""
+    for theirs, ours in (
+        ("Value error, ", ""),
+        ("Input should", "it should"),
+        ("greater than or equal to", "at least"),
+        ("less than or equal to", "at most"),
+    ):
+        message = message.replace(theirs, ours)
+    return message.removesuffix(".")
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

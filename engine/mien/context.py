@@ -9,7 +9,7 @@ from typing import Any
 
 from mien.avatar.package import Avatar
 from mien.clock import Clock, OfflineClock
-from mien.config import Config, VoiceSection
+from mien.config import Aspect, Config, VideoSection, VoiceSection
 from mien.errors import PluginError
 from mien.face.assets import BUILT_IN
 from mien.plugins import Registry
@@ -129,6 +129,14 @@ class StageContext:
     def with_avatar(self, avatar: Avatar | None) -> StageContext:
         """The same context for another avatar."""
         return replace(self, avatar=avatar)
+
+    def with_video(self, video: VideoSection) -> StageContext:
+        """The same context for other pictures."""
+        return replace(self, config=self.config.model_copy(update={"video": video}))
+
+    def of_shape(self, aspect: Aspect) -> StageContext:
+        """The same context for pictures of that shape; their height stays."""
+        return self.with_video(self.config.video.model_copy(update={"aspect": aspect}))
 
     def with_services(self, services: Services) -> StageContext:
         """The same context with other services."""

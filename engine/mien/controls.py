@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from mien.config import Light
+from mien.config import Aspect, Light, plainly
 from mien.errors import ConfigError
 from mien.face.emotions import NAMES as EMOTION_NAMES
 from mien.face.rig import ARKIT_NAMES
@@ -18,6 +18,9 @@ Mode = Literal["full", "face", "dubbing"]
 """What the driver's face moves (Deep Video Portraits, section 6): everything; everything but the head;
 the mouth alone. What it does not move, the idle motion does.
 """
+
+_LISTED = 24
+"""So many names a message lists at most."""
 
 Strength = Annotated[float, Field(ge=0, le=2)]
 Weight = Annotated[float, Field(ge=-1, le=1)]
@@ -94,7 +97,8 @@ class Controls(_Settings):
     expression: ARKit name -> weight added on top. emotion: name -> how much of it is mixed into the face
     (`mien.face.emotions`). head_strength, expression_strength: how far the
     driver's motion is exaggerated (1: as it is); a blink stays a full blink at any strength. light_strength: how
-    far the light `driver` goes. alive: what the face does by itself, while nobody or a voice alone drives.
+    far the light `driver` goes. alive: what the face does by itself, while nobody or a voice alone drives. aspect:
+    the picture's shape; its height stays.
     """
 
     paused: bool = False
@@ -110,6 +114,7 @@ class Controls(_Settings):
     light: Light = "portrait"
     light_strength: Share = 1.0
     alive: Alive = Alive()
+    aspect: Aspect = "square"
 
     @field_validator("expression")
     @classmethod
@@ -161,7 +166,9 @@ def _all_known(value: dict[str, float], known: tuple[str, ...], what: str) -> di
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean “{close[0]}”?" if close else ""
+    if close:
+        return f"; did you mean “{close[0]}”?"
+    return f"; known: {', '.join(known)}" if len(known) <= _LISTED else ""
 
 
 def _explain(detail: ErrorDetails) -> str:
@@ -172,6 +179,6 @@ def _explain(detail: ErrorDetails) -> str:
         group = Controls.model_fields[path[0]].annotation if len(path) > 1 else Controls
         known = group.model_fields if isinstance(group, type) and issubclass(group, BaseModel) else {}
         return f"{name} is not a setting{_nearest(path[-1], tuple(known)) or '.'}"
-    message = detail["msg"].removeprefix("Value error, ")
+    message = plainly(detail["msg"])
     given = detail["input"]
     return f"{name}: {message}." if isinstance(given, Mapping) else f"{name}: {message} (got {given!r})."

@@ -23,7 +23,7 @@ from mien.avatar.portrait import read_background
 from mien.avatar.workshop import Workshop
 from mien.budget import Budget
 from mien.clock import NS_PER_MS, NS_PER_S, Clock
-from mien.config import Config
+from mien.config import Aspect, Config
 from mien.context import Services, StageContext
 from mien.controls import BackgroundChoice, Controls
 from mien.driver import Driver
@@ -43,7 +43,7 @@ from mien.sound import SoundDelay
 from mien.sources import Item, SourceFactory, Sources, title_of
 from mien.stage import Background, Driven, Output, Source, Tracked
 from mien.steady import Steady
-from mien.tasks import Tasks
+from mien.tasks import Tasks, to_end
 from mien.thinning import Thinning
 from mien.ticker import Ticker
 from mien.trace import Passage, Trace
@@ -86,6 +86,7 @@ class Session:
             mirror=config.run.mirror,
             light=config.run.light,
             background=BackgroundChoice.named(config.run.background),
+            aspect=config.video.aspect,
         )
         self._background_image: Bytes | None = None
         self._budget = Budget.of_ms(config.video.budget_ms, live=live)
@@ -123,6 +124,7 @@ class Session:
             adaptive=config.video.adaptive,
         )
         context = StageContext(clock, config, self._services, self.board.post, live, avatar)
+        context = context.of_shape(self._controls.aspect)
         opening = Opening(registry, config, lanes)
         self._upkeep = Upkeep(
             context, opening, self._pipeline, self._hearing, self._roles, clock, self.board, self._tasks
@@ -192,10 +194,12 @@ class Session:
             self._tasks.start(self._ticker.run(), "ticker")
 
     async def close(self, *, abandon: bool = False) -> None:
-        """End everything and give everything back. abandon: half-written outputs are removed."""
-        if self._closed:
-            return
-        self._closed = True
+        """End everything and give everything back, cancelled or not. abandon: half-written outputs are removed."""
+        if not self._closed:
+            self._closed = True
+            await to_end(self._close(abandon=abandon), name=f"end of {self.name}")
+
+    async def _close(self, *, abandon: bool) -> None:
         # Every step is taken, whatever the others raise, the last one here first; the last error is raised.
         async with AsyncExitStack() as steps:
             steps.callback(self._services.close)
@@ -374,6 +378,8 @@ class Session:
             self._pipeline.between_pictures(lambda: driver.set_controls(controls), "controls")
         if controls.background != before.background:
             self._apply_background()
+        if controls.aspect != before.aspect and not self._closed:
+            self._tasks.start(self._reshape(controls.aspect), "shape")
         if controls.paused and not before.paused:
             self.interrupt_voice()
         return controls
@@ -386,6 +392,14 @@ class Session:
     def _apply_background(self) -> None:
         choice = self._controls.background
         self._upkeep.set_background(Background(choice.mode, choice.rgb, self._background_image))
+
+    async def _reshape(self, aspect: Aspect) -> None:
+        try:
+            await self._upkeep.shape(aspect)
+        except Exception as error:
+            log.exception("pictures of shape %s could not be drawn", aspect)
+            self.board.post(f"The picture keeps its shape: {error}", "error")
+            self._controls = self._controls.patched({"aspect": self._upkeep.context.config.video.aspect})
 
     def recentre(self) -> None:
         """Take the driver's present pose for straight ahead."""
@@ -495,7 +509,7 @@ class Session:
             "viewers": self.viewers,
             "faces": self.faces,
             "recording": self.recording,
-            "picture": dict(zip(("width", "height"), self._config.video.picture, strict=True)),
+            "picture": dict(zip(("width", "height"), self._upkeep.context.size, strict=True)),
         }
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from mien.avatar.package import Avatar
 from mien.backoff import back_off_ns
 from mien.clock import Clock
+from mien.config import Aspect
 from mien.context import StageContext
 from mien.errors import MienError
 from mien.hearing import Hearing
@@ -59,6 +60,7 @@ class Upkeep:
         self._board = board
         self._tasks = tasks
         self._background = Background()
+        self._shape = context.config.video.aspect
         self._changing: asyncio.Task[None] | None = None
         self._renderer: Renderer | None = None
         self._restarts: dict[str, asyncio.Task[None]] = {}
@@ -85,12 +87,23 @@ class Upkeep:
         Raises what its renderer's `open` raises; then nothing has changed.
         """
         async with self._renderer_lock:
-            background = self._background
-            renderer = await self._opening.renderer(self.context, avatar, background)
-            if (restart := self._restarts.get(RENDER)) is not None:
-                restart.cancel()  # it was for the former avatar
-            self.context = self.context.with_avatar(avatar)
-            await self._install(renderer, background)
+            await self._draw(avatar, self.context.with_avatar(avatar))
+
+    async def shape(self, aspect: Aspect) -> None:
+        """Draw pictures of that shape from now on; those of the former go on until these can be drawn. Of several the
+        last wins.
+
+        Raises what the renderer's `open` raises; then nothing has changed.
+        """
+        self._shape = aspect
+        async with self._renderer_lock:
+            if aspect != self._shape or aspect == self.context.config.video.aspect:
+                return
+            context = self.context.of_shape(aspect)
+            if (avatar := context.avatar) is None:
+                self.context = context
+            else:
+                await self._draw(avatar, context)
 
     async def open_source(self, source: Source) -> None:
         """Open `source`, with the settings of its plugin. Raises what its `open` raises."""
@@ -228,6 +241,15 @@ class Upkeep:
                 background = self._background
                 renderer = await self._opening.renderer(self.context, avatar, background)
                 await self._install(renderer, background)
+
+    async def _draw(self, avatar: Avatar, context: StageContext) -> None:
+        """Under the lock: exchange the renderer for one that is opened with `context`, and that for `self.context`."""
+        background = self._background
+        renderer = await self._opening.renderer(context, avatar, background)
+        if (restart := self._restarts.get(RENDER)) is not None:
+            restart.cancel()  # it was for the former avatar or shape
+        self.context = context
+        await self._install(renderer, background)
 
     async def _install(self, renderer: Renderer, background: Background) -> None:
         """Draw with `renderer`, which shows the context's avatar before `background`, from the next picture on."""

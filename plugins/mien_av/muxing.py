@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from mien.clock import NS_PER_S
 from mien.frames import AudioFrame, Float, VideoFrame
-from mien.render.composition import flattened, laid_out
+from mien.render.composition import flattened, laid_out, of_shape
 from mien_av.clip import AUDIO_RATE, Resampler
 from mien_av.containers import Container
 from mien_av.provenance import COMMENT, TAGS
@@ -38,7 +38,8 @@ _EARLY_NS = 10 * NS_PER_S
 
 
 class Muxer:
-    """One file. The first picture's capture time is the file's zero; all time stamps are kept.
+    """One file. The first picture's capture time is the file's zero; all time stamps are kept. Its shape is the
+    file's, too: later ones of another lose their sides, or stand between bars.
 
     beside: pictures are twice as wide, at their right alpha as grey. Otherwise, where `kind` can keep any, the file
     has alpha if the first picture has some, or whatever comes if it `may_become_transparent`; in one without, the
@@ -67,6 +68,7 @@ class Muxer:
         self._beside = beside
         self._may_become_transparent = may_become_transparent
         self._alpha = False
+        self._shape = (0, 0)
         self._reformatter = VideoReformatter()
         self._pictures: VideoStream | None = None
         self._sound: AudioStream | None = None
@@ -92,6 +94,8 @@ class Muxer:
         if self._pictures is None:
             wanted = frame.alpha is not None or self._may_become_transparent
             self._alpha = wanted and bool(self._kind.alpha) and not self._beside
+            self._shape = frame.width, frame.height
+        frame = of_shape(frame, *self._shape)
         if self._beside:
             frame = laid_out(frame, "beside")
         elif not self._alpha:

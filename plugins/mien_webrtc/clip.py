@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
+from mien.errors import MienError
 from mien.face.subject import Subject
 from mien.frames import AudioFrame, FaceParams, VideoFrame
 from mien.stage import Context, MediaInfo, Source
 
 
 class ClipSource(Source):
-    """Delegates to `source`; deletes `path` when it is closed, whether it was ever opened or not."""
+    """Delegates to `source`; deletes `path` when it is closed, whether it was ever opened or not. What is said of
+    `path` calls it `title`, as whoever sent it does.
+    """
 
     def __init__(self, source: Source, path: Path, title: str) -> None:
         self._source = source
@@ -21,7 +26,8 @@ class ClipSource(Source):
         self._path = path
 
     async def open(self, context: Context) -> None:
-        await self._source.open(context)
+        with self._renamed():
+            await self._source.open(cast("Context", _Reworded(context, self._words)))
 
     @property
     def info(self) -> MediaInfo:
@@ -31,11 +37,38 @@ class ClipSource(Source):
     def subject(self) -> Subject | None:
         return self._source.subject
 
-    def frames(self) -> AsyncIterator[VideoFrame | AudioFrame | FaceParams]:
-        return self._source.frames()
+    async def frames(self) -> AsyncIterator[VideoFrame | AudioFrame | FaceParams]:
+        with self._renamed():
+            async for frame in self._source.frames():
+                yield frame
 
     async def close(self) -> None:
         try:
             await self._source.close()
         finally:
             await asyncio.to_thread(self._path.unlink, missing_ok=True)
+
+    def _words(self, text: str) -> str:
+        return text.replace(str(self._path), self._title)
+
+    @contextlib.contextmanager
+    def _renamed(self) -> Iterator[None]:
+        try:
+            yield
+        except MienError as error:
+            error.args = (self._words(str(error)),)
+            raise
+
+
+class _Reworded:
+    """A context whose notices are told in other words; all else is the session's."""
+
+    def __init__(self, context: Context, words: Callable[[str], str]) -> None:
+        self._context = context
+        self._words = words
+
+    def notice(self, text: str) -> None:
+        self._context.notice(self._words(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)

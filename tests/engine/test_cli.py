@@ -2,15 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import asynccontextmanager
 
 import pytest
+from typer.main import get_command
 
+from mien.cli.app import app
 from mien.cli.paths import write_whole
 from mien.cli.render import render
-from mien.errors import InputError, MediaError
+from mien.config import load_config
+from mien.errors import ConfigError, InputError, MediaError
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
@@ -56,6 +60,41 @@ def test_doctor_is_for_people_and_for_programs():
 def test_version_and_help():
     assert mien("--version").stdout.startswith("mien 0.")
     assert "render" in mien("--help").stdout
+
+
+def commands(group, path="mien"):
+    """Everything that has a --help: its name, and itself."""
+    yield path, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, f"{path} {name}")
+
+
+def test_help_names_everything_and_cuts_no_sentence():
+    for path, command in commands(get_command(app)):
+        assert command.help or command.hidden, path
+        context = command.make_context(path, [], resilient_parsing=True)
+        lines = command.get_help(context).splitlines()
+        assert not [line for line in lines if line.startswith("  ") and line.endswith("...")], path
+        undescribed = [one.name for one in command.params if not getattr(one, "help", "")]
+        assert command.hidden or not undescribed, f"{path}: {undescribed}"
+
+
+def test_a_value_that_cannot_be_names_the_option_that_gave_it():
+    for options, assignments, words in (
+        ({"video.size": 100}, (), "--size: video.size = 100 is not acceptable: it should be at least 128."),
+        (
+            {},
+            ("video.fps=900",),
+            "--set video.fps=900: video.fps = 900 is not acceptable: it should be at most 60.",
+        ),
+        (
+            {},
+            ("video.fsp=3",),
+            "--set video.fsp=3: there is no setting 'video.fsp'. Did you mean 'video.fps'?",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=f"^{re.escape(words)}$"):
+            load_config(assignments=assignments, options=options)
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,34 @@ async def test_cancelled_while_it_learns_the_face_it_waits_for_the_thread(run, t
     assert closed_while == [False]
 
 
+@pytest.mark.parametrize("work", ["restore", "result"])
+async def test_cancelled_at_its_beginning_or_end_it_waits_for_the_thread(run, tmp_path, monkeypatch, work):
+    begun, go_on, ended = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(self):
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(30)
+        ended.set()
+
+    for step in "_look", "_save", "_meet", "_solve":
+        monkeypatch.setattr(ClipTracking, step, lambda _: asyncio.sleep(0))
+    owner, name = (ClipTracking, "_restore") if work == "restore" else (tracking.OfflineTracking, "result")
+    monkeypatch.setattr(owner, name, slow)
+    ended_before, close = [], ClipTracking.close
+    monkeypatch.setattr(
+        ClipTracking, "close", lambda self: (ended_before.append(ended.is_set()), close(self))
+    )
+    task = asyncio.create_task(run(tmp_path / "out.performance"))
+    async with asyncio.timeout(30):
+        await begun.wait()
+    task.cancel()
+    loop.call_later(0.05, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended_before == [True]
+
+
 async def test_cancelled_while_it_saves_it_saves_again_only_afterwards(run, tmp_path, monkeypatch):
     """Or what was worked out first might be what is kept."""
     begun, go_on, at_once = asyncio.Event(), threading.Event(), []

@@ -7,7 +7,7 @@ import pytest
 
 from mien.frames import VideoFrame
 from mien.render import composition
-from mien.render.composition import apart, flattened, laid_out, over
+from mien.render.composition import apart, flattened, laid_out, of_shape, over
 
 pytestmark = pytest.mark.unit
 
@@ -33,6 +33,20 @@ def test_flattened_is_over_the_backdrop():
     assert flat.alpha is None
     assert (flat.capture_ns, flat.index, flat.epoch) == (40_000_000, 3, 2)
     np.testing.assert_allclose(flat.pixels, wanted, atol=1.6)
+
+
+def test_a_picture_of_another_shape_loses_its_sides_or_stands_between_bars():
+    given = frame(width=12)
+    square = of_shape(given, 512, 512)
+    np.testing.assert_array_equal(square.pixels, given.pixels[:, 3:9])
+    np.testing.assert_array_equal(square.alpha, given.alpha[:, 3:9])
+    wide = of_shape(square, 1280, 640)
+    np.testing.assert_array_equal(wide.pixels[:, 3:9], square.pixels)
+    np.testing.assert_array_equal(wide.alpha[:, 3:9], square.alpha)
+    for bars in (wide.pixels[:, :3], wide.pixels[:, 9:], wide.alpha[:, :3], wide.alpha[:, 9:]):
+        assert not bars.any()
+    assert (wide.capture_ns, wide.index, wide.backdrop) == (given.capture_ns, 3, (10, 200, 30))
+    assert of_shape(given, 910, 455) is given
 
 
 def test_both_ends_of_alpha_are_exact():

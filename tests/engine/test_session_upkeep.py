@@ -9,6 +9,7 @@ from mien.clock import NS_PER_S
 from mien.config import load_config
 from mien.engine import Engine
 from mien.errors import CapacityError
+from mien.pipeline import Pipeline
 from mien.plugins import Registry
 from mien.stage import Kind, Plugin, Provides
 from mien.testing.clock import VirtualClock
@@ -59,6 +60,31 @@ async def test_what_opens_while_its_session_closes_is_closed(monkeypatch, kind):
         gate.set()
         await opening
         assert all(stage.closed == 1 for stage in [*w.trackers, *w.renderers])
+
+
+async def test_a_closing_that_is_cancelled_closes_no_stage_that_is_at_work(monkeypatch):
+    begun, gate, close = threading.Event(), threading.Event(), Pipeline.close
+
+    def slow(self):
+        begun.set()
+        assert gate.wait(30)
+        close(self)
+
+    monkeypatch.setattr(Pipeline, "close", slow)
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        closing = asyncio.create_task(w.engine.close_session("main"))
+        assert await asyncio.to_thread(begun.wait, 30)
+        closing.cancel()
+        await asyncio.sleep(0.05)
+        assert w.renderers[0].closed == 0
+        assert not closing.done()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert w.renderers[0].closed == 1
+        await session.close()
+        assert w.renderers[0].closed == 1
 
 
 async def test_a_source_is_opened_with_the_settings_of_its_plugin():

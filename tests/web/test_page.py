@@ -187,6 +187,19 @@ def test_the_drivers_light_has_a_strength(desk: Desk) -> None:
     assert not strength.is_visible()
 
 
+def test_square_or_wide_is_chosen_and_shown_as_it_is(desk: Desk, engine: FakeEngine) -> None:
+    page, socket = desk.page, desk.socket
+    page.locator("#tab-scene").click()
+    assert page.get_by_role("radio", name="Square").is_checked()
+    with socket.expect_event("framesent", is_set(aspect="16:9")):
+        page.get_by_role("radio", name="Wide, 16:9").check()
+    page.reload()
+    page.locator("#tab-scene").click()
+    page.get_by_role("radio", name="Wide, 16:9", checked=True).wait_for()
+    engine.renew()
+    page.get_by_role("radio", name="Square", checked=True).wait_for()
+
+
 def test_calibrating_says_what_to_do_and_when_it_is_done(desk: Desk, engine: FakeEngine) -> None:
     page, button = desk.page, desk.page.locator("#calibrate")
     button.evaluate(
@@ -324,6 +337,30 @@ def test_a_refused_camera_says_why(open_page: OpenPage, engine: FakeEngine) -> N
     assert page.locator("#camera").inner_text().startswith("Use my camera")
 
 
+@pytest.mark.parametrize(("times", "words"), [(1, ""), (9, "Another program or tab may hold it")])
+def test_a_camera_that_was_let_go_a_moment_ago_opens(desk: Desk, times: int, words: str) -> None:
+    page = desk.page
+    page.evaluate(
+        """times => {
+            const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async (wish) => {
+                times -= 1;
+                if (times >= 0) throw new DOMException('', 'NotReadableError');
+                return real(wish);
+            };
+        }""",
+        times,
+    )
+    page.keyboard.press("v")
+    if words:
+        page.get_by_text(words).wait_for()
+    else:
+        page.wait_for_selector("#preview[data-link=open]")
+        page.keyboard.press("v")
+        assert page.locator(".notice").count() == 0
+    page.evaluate("delete navigator.mediaDevices.getUserMedia; undefined")
+
+
 def test_a_recording_ends_in_a_link(desk: Desk) -> None:
     page = desk.page
     page.keyboard.press("r")
@@ -419,6 +456,28 @@ def test_a_full_engine_gives_its_reason(open_page: OpenPage, engine: FakeEngine)
     in_state(page, "driven")
 
 
+def test_there_is_nothing_to_press_while_it_tries_again(open_page: OpenPage, engine: FakeEngine) -> None:
+    engine.behave(whep_status=503, detail="Both places are taken.")
+    page = open_page(engine.url)
+    again = page.locator("#cover-again")
+    page.wait_for_function(
+        """() => {
+            const button = document.getElementById('cover-again');
+            if (button.hidden) return false;
+            window.fetch = () => new Promise((_, refuse) => Object.assign(window, {refuse}));
+            button.focus();
+            button.click();
+            return true;
+        }"""
+    )
+    page.locator("#cover-when").get_by_text("Trying again…").wait_for()
+    again.wait_for(state="hidden")
+    assert page.locator("#cover-why").is_visible()
+    page.evaluate("window.refuse(new Error('no'))")
+    again.wait_for()
+    assert again.evaluate("button => document.activeElement === button"), "who pressed it can press it again"
+
+
 def test_an_unknown_session_that_does_not_fit_is_refused(open_page: OpenPage, engine: FakeEngine) -> None:
     page = open_page(f"{engine.url}?session=second")
     page.wait_for_selector(".cover.failed[data-kind=full]")
@@ -498,6 +557,21 @@ def test_leaving_the_page_ends_the_connection_at_once(
     assert {"type": "delete", "where": "whep"} in engine.received("delete")
 
 
+def test_what_is_read_out_is_what_stands_there(desk: Desk) -> None:
+    """WCAG 2.2, 2.5.3: who speaks to the page says what is written on the button."""
+    page = desk.page
+    page.get_by_role("button", name="Pause", exact=True).wait_for()
+    for tab in ("driver", "face", "pose", "scene"):
+        page.locator(f"#tab-{tab}").click()
+        rows = page.locator(f"#panel-{tab} .row:visible").evaluate_all(
+            """rows => rows.map(row => [row.querySelector('.row-label').textContent,
+                [...row.querySelectorAll('input')].map(slider => slider.ariaLabel)])"""
+        )
+        for label, names in rows:
+            assert names
+            assert all(label.lower() in name.lower() for name in names), (label, names)
+
+
 def test_everything_is_reached_and_seen_by_keyboard_alone(open_page: OpenPage, engine: FakeEngine) -> None:
     page = open_page(engine.url)
     in_state(page, "driven")
@@ -557,6 +631,28 @@ def test_the_phone_shows_the_picture_first_and_never_scrolls_sideways(
                 .map(([name]) => name)"""
         )
         assert small == []
+
+
+def test_on_a_small_phone_notices_leave_the_face_free(open_page: OpenPage, engine: FakeEngine) -> None:
+    page = open_page(engine.url, **{**PHONE, "viewport": {"width": 360, "height": 640}})
+    in_state(page, "driven")
+    texts = ["The voice moves nothing.", "The camera sends no pictures. Plug it in again."]
+    page.evaluate(
+        """async texts => {
+            const {Notices} = await import('/assets/notices.js');
+            const notices = new Notices(document.getElementById('notices'));
+            for (const text of texts) notices.show('error', text);
+        }""",
+        texts,
+    )
+    shown = page.locator(".notice:visible")
+    assert shown.all_inner_texts() == texts[1:]
+    frame, notice = page.locator("#frame").bounding_box(), shown.bounding_box()
+    assert frame is not None
+    assert notice is not None
+    assert notice["y"] > frame["y"] + frame["height"] / 2
+    shown.get_by_role("button", name="Dismiss").tap()
+    assert shown.all_inner_texts() == texts[:1], "what was covered comes back"
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -67,7 +67,9 @@ class Reader:
         try:
             self._archive = zipfile.ZipFile(path)
         except FileNotFoundError:
-            raise PackageError(f"{path} does not exist. Make one: mien avatar create PHOTO") from None
+            raise PackageError(
+                f"{path} does not exist. Make one: mien avatar create PHOTO --out {path.name} --consent self"
+            ) from None
         except OSError as error:
             raise PackageError(f"{path} cannot be read: {error.strerror or error}.") from error
         except (zipfile.BadZipFile, NotImplementedError, ValueError):

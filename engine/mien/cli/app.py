@@ -18,7 +18,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.run)
-app.command("speak")(speak.speak)
+app.command("speak", short_help="Speak a sound file or standard input through a running session.")(
+    speak.speak
+)
 app.command("render")(render.render)
 app.command("track")(track.track)
 app.add_typer(assets.app, name="assets")

@@ -15,7 +15,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the face models that mien knows, and those that are installed."""
+    """List the face models that mien knows or that are installed."""
     from rich.console import Console
     from rich.table import Table
 
@@ -37,7 +37,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 @app.command("get")
 def get(name: Annotated[str, typer.Argument(metavar="NAME", help="As `mien assets list` names it.")]) -> None:
-    """Download a model that is openly hosted; say where to register for one that is not."""
+    """Download an open model, or say where to register for it."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     from mien.face.importers.store import download
@@ -62,7 +62,7 @@ def import_(
         int, typer.Option("--modes", min=1, metavar="N", help="Identity modes to keep, at most.")
     ] = 100,
 ) -> None:
-    """Make a face model of a file that you have: ICT-FaceKit, FLAME, Basel."""
+    """Make a face model of a file that you have. It may be of ICT-FaceKit, FLAME or Basel."""
     from mien.face.importers.store import add
 
     path, report = add(file, name, modes)

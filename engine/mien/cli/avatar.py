@@ -51,7 +51,7 @@ def create(
 
 
 @app.command("show")
-def show(package: Annotated[Path, typer.Argument(metavar="PACKAGE")]) -> None:
+def show(package: Annotated[Path, typer.Argument(metavar="NAME.avatar", help="The package.")]) -> None:
     """Print what is inside a package."""
     from mien.avatar.describe import describe
     from mien.avatar.package import load_avatar

@@ -16,7 +16,7 @@ from mien.plugins import Registry, missing_imports
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List devices, plugins and missing extras, with the exact command that mends each."""
+    """Say what this machine has and lacks, and how to mend that. Devices, plugins and their libraries."""
     from mien.cli.machine import gpu, machine, with_microphone
 
     registry = Registry.discover()
@@ -32,5 +32,9 @@ def doctor(
         console.print(f"  {check.detail}")
         if check.mend:
             console.print(f"        {'':{width}}  → {check.mend}")
+    if not all(check.ok for check in checks):
+        console.print(
+            "\nWhat is missing is needed only where it is used; the page needs no device of this machine."
+        )
     if sum(bool(missing_imports(plugin)) for plugin in registry.plugins) > 1:
         console.print(f"\nAll that a desktop uses, at once: {command_here(EVERYTHING)}")

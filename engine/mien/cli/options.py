@@ -8,7 +8,11 @@ from typing import Annotated
 
 import typer
 
+from mien.config import Config
 from mien.errors import InputError
+
+DEFAULT = Config()
+"""What holds where neither a file nor an option says otherwise."""
 
 ConfigFile = Annotated[
     Path | None,
@@ -20,7 +24,10 @@ Assignments = Annotated[
         "--set", metavar="SECTION.KEY=VALUE", help="Override any setting, for example video.fps=30."
     ),
 ]
-Size = Annotated[int | None, typer.Option("--size", metavar="PX", help="Height of the picture.")]
+Size = Annotated[
+    int | None,
+    typer.Option("--size", metavar="PX", help=f"Height of the picture (default: {DEFAULT.video.size})."),
+]
 Aspect = Annotated[
     str | None,
     typer.Option("--aspect", metavar="square|16:9", help="Shape of the picture (default: square)."),
@@ -33,7 +40,10 @@ Backdrop = Annotated[
         help="What stands behind the person (default: keep).",
     ),
 ]
-Fps = Annotated[float | None, typer.Option("--fps", metavar="N", help="Pictures per second.")]
+Fps = Annotated[
+    float | None,
+    typer.Option("--fps", metavar="N", help=f"Pictures per second (default: {DEFAULT.video.fps:g})."),
+]
 Amounts = list[str] | None
 """Each NAME=NUMBER, see `amounts`."""
 

@@ -18,9 +18,9 @@ from mien.errors import InputError
 if TYPE_CHECKING:
     from mien.performance.take import Take
 
-app = typer.Typer(help="Look into, cut, resample, edit, join and convert performances.", no_args_is_help=True)
+app = typer.Typer(help="Look into, cut, edit, join and convert performances.", no_args_is_help=True)
 
-Performance = Annotated[Path, typer.Argument(metavar="NAME.performance")]
+Performance = Annotated[Path, typer.Argument(metavar="NAME.performance", help="As `mien track` writes it.")]
 Out = Annotated[Path, typer.Option("--out", metavar="OUT.performance", help="The performance to write.")]
 
 _LIKE = "mouthSmile=1.3"
@@ -66,7 +66,7 @@ def numbers(
     frame: Annotated[int, typer.Option("--frame", min=0, metavar="N", help="Which frame, from 0.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what one frame is described by: pose, identity, reflectance, expression, gaze, light."""
+    """Print what one frame is described by. Pose, identity, reflectance, expression, gaze, light."""
     from mien.face.portrait import PortraitNumbers
     from mien.performance.reader import PerformanceReader
     from mien.performance.take import Take
@@ -107,7 +107,7 @@ def resample(
     out: Out,
     fps: Annotated[float, typer.Option("--fps", metavar="N", help="Frames per second to have.")],
 ) -> None:
-    """Give a performance another frame rate; it lasts as long as before, and the sound stays in step."""
+    """Give a performance another frame rate. It lasts as long as before, and the sound stays in step."""
     from mien.performance import editing
 
     with _opened(file, out=out) as takes:
@@ -132,7 +132,7 @@ def edit(
     mirror: Annotated[bool, typer.Option("--mirror", help="As seen in a mirror.")] = False,
     mute: Annotated[bool, typer.Option("--mute", help="Take the sound off.")] = False,
 ) -> None:
-    """Change the motion; NAME is an ARKit expression, or both sides of one: mouthSmile=1.3."""
+    """Change the motion. NAME is an ARKit expression, or both sides of one: mouthSmile=1.3."""
     from mien.performance import editing
 
     with _opened(file, out=out) as takes:
@@ -148,7 +148,7 @@ def edit(
 
 @app.command()
 def join(
-    files: Annotated[list[Path], typer.Argument(metavar="NAME.performance...")],
+    files: Annotated[list[Path], typer.Argument(metavar="NAME.performance...", help="In their order.")],
     out: Out,
 ) -> None:
     """Put performances one after the other."""
@@ -163,7 +163,7 @@ def export(
     file: Performance,
     out: Annotated[Path, typer.Option("--out", metavar="OUT", help=f"What to write: {FORMATS}.")],
 ) -> None:
-    """Write a performance in another format, which the suffix tells."""
+    """Write a performance in another format. The suffix tells which."""
     from mien.performance.formats import write_as
 
     with _opened(file, out=out) as takes:
@@ -182,7 +182,7 @@ def import_(
         typer.Option("--as-is", help="Take a .csv at its word instead of estimating how the person rests."),
     ] = False,
 ) -> None:
-    """Make a performance out of a recording in another format, which the suffix tells."""
+    """Make a performance out of another format. The suffix tells which."""
     from mien.performance.formats import read_as
 
     check_clip(file)

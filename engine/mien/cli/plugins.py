@@ -18,7 +18,7 @@ from mien.stage import Kind
 def plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List stages and services by kind, the preferred one of each first."""
+    """List what is installed, by kind, the preferred one first. Stages and services are kinds."""
     registry = Registry.discover()
     rows = [
         {

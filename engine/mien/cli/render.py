@@ -22,10 +22,17 @@ DEMO = "demo"
 
 def render(
     drive: Annotated[
-        str, typer.Option("--drive", metavar="CLIP|PERFORMANCE|demo", help="What drives the avatar.")
+        str,
+        typer.Option(
+            "--drive",
+            metavar="CLIP|PERFORMANCE|demo",
+            help="What drives: a clip, a performance, or the built-in demo.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="OUT.mp4|.webm|.mov", help="The video to write.")],
-    avatar: Annotated[str, typer.Option("--avatar", metavar="PACKAGE", help="Who is shown.")] = "builtin",
+    avatar: Annotated[
+        str, typer.Option("--avatar", metavar="PACKAGE|builtin", help="Who is shown.")
+    ] = "builtin",
     report: Annotated[
         Path | None, typer.Option("--report", metavar="OUT.json", help="Per-stage times, frames, faces lost.")
     ] = None,
@@ -46,7 +53,7 @@ def render(
         typer.Option(
             "--light",
             metavar="portrait|driver",
-            help="Whether the face is lit as its portrait or as the driver.",
+            help="Whether the face is lit as its portrait or as the driver (default: portrait).",
         ),
     ] = None,
     mode: Annotated[
@@ -66,7 +73,7 @@ def render(
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
-    """Render an avatar driven by a clip or a performance into a video, with the clip's sound."""
+    """Make a video of an avatar driven by a clip or a performance. It has the clip's sound, and every frame."""
     settings = load_config(
         config,
         assignments or (),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.options import Aspect, Assignments, Backdrop, ConfigFile, Fps, Size
+from mien.cli.options import DEFAULT, Aspect, Assignments, Backdrop, ConfigFile, Fps, Size
 from mien.cli.signals import run_until_signal
 from mien.config import load_config
 
@@ -19,19 +19,24 @@ def run(
         typer.Option(
             "--source",
             metavar="camera|PATH|browser|demo",
-            help="What drives (default: a camera, or the demo).",
+            help="What drives: camera or camera:DEVICE, a clip or performance, browser (the page's camera), or the "
+            "built-in demo (default: a camera if there is one, else the demo).",
         ),
     ] = None,
     avatar: Annotated[
         str | None,
-        typer.Option("--avatar", metavar="PACKAGE", help="Who is shown (default: the built-in one)."),
+        typer.Option(
+            "--avatar",
+            metavar="PACKAGE",
+            help="Who is shown, as `mien avatar create` makes it (default: the built-in one).",
+        ),
     ] = None,
     drive: Annotated[
         str | None,
         typer.Option(
             "--drive",
             metavar="auto|camera|voice|both",
-            help="What moves the face (default: auto, whatever there is).",
+            help="What moves the face: what is seen, what is heard, or both (default: auto, whatever there is).",
         ),
     ] = None,
     microphone: Annotated[
@@ -47,7 +52,8 @@ def run(
         typer.Option(
             "--out",
             metavar="web|virtualcam|virtualmic|vmc://HOST:PORT|PATH",
-            help="Where it goes; may be repeated (default: web).",
+            help="Where it goes: the page, devices for call programs, a VTuber program, a video file; may be "
+            "repeated (default: web).",
         ),
     ] = None,
     size: Size = None,
@@ -55,13 +61,48 @@ def run(
     background: Backdrop = None,
     fps: Fps = None,
     budget_ms: Annotated[
-        float | None, typer.Option("--budget-ms", metavar="MS", help="Latency a frame may use.")
+        float | None,
+        typer.Option(
+            "--budget-ms",
+            metavar="MS",
+            help=f"Latency a frame may use (default: {DEFAULT.video.budget_ms:g}).",
+        ),
     ] = None,
-    host: Annotated[str | None, typer.Option("--host", help="Address to serve on.")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port to serve on; 0 takes a free one.")] = None,
-    token: Annotated[str | None, typer.Option("--token", help="Bearer token that clients must send.")] = None,
-    tls_cert: Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE")] = None,
-    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help=f"Address to serve on (default: {DEFAULT.server.host}, this machine alone).",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            metavar="N",
+            help=f"Port to serve on; 0 takes a free one (default: {DEFAULT.server.port}).",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            metavar="TOKEN",
+            help="What clients must know (default: nothing on this machine alone, else one is made up).",
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-cert",
+            metavar="FILE",
+            help="Certificate for https, without which browsers elsewhere give no camera.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="The certificate's private key.")
+    ] = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr.")] = False,

@@ -27,7 +27,7 @@ class Quality(StrEnum):
 
 
 def track(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP")],
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A clip that shows a face.")],
     out: Annotated[Path, typer.Option("--out", metavar="NAME.performance", help="The performance to write.")],
     quality: Annotated[
         Quality,
@@ -43,7 +43,7 @@ def track(
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
-    """Track the face in a clip and write a performance that `run` and `render` can replay."""
+    """Write down the motion of the face in a clip. `run` and `render` replay that performance."""
     from mien.cli.offline import run_offline
     from mien.performance.records import SUFFIX
     from mien.plugins import Registry

@@ -74,6 +74,26 @@ def laid_out(frame: VideoFrame, place: Place) -> VideoFrame:
     return replace(frame, pixels=pixels, alpha=None)
 
 
+def of_shape(frame: VideoFrame, width: int, height: int) -> VideoFrame:
+    """The same picture in the shape of one of `width` x `height` px, at its own height: without its sides where it is
+    wider, between bars where it is narrower; they are black, and transparent if the picture has alpha. One that has
+    the shape already comes back as it is.
+    """
+    wanted = round(frame.height * width / height)
+    off = frame.width - wanted
+    if abs(off) <= 1:  # rounded to even sides
+        return frame
+    if off > 0:
+        within = np.s_[:, off // 2 : off // 2 + wanted]
+        alpha = None if frame.alpha is None else np.ascontiguousarray(frame.alpha[within])
+        return replace(frame, pixels=np.ascontiguousarray(frame.pixels[within]), alpha=alpha)
+    bars = (-off // 2, -off - -off // 2)
+    pixels = np.pad(frame.pixels, ((0, 0), bars, (0, 0)))
+    return replace(
+        frame, pixels=pixels, alpha=None if frame.alpha is None else np.pad(frame.alpha, ((0, 0), bars))
+    )
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def _over_colour(colours: Bytes, alpha: Bytes, colour: Bytes, out: Bytes) -> None:
     """colours: (H, W, 3), alpha: (H, W), colour: (3,) -> out: (H, W, 3)."""

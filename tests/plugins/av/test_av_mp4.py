@@ -96,6 +96,21 @@ async def test_odd_sizes_and_a_change_of_size(tmp_path: Path) -> None:
     assert {p.pixels.shape for p in Clip(path).pictures()} == {(90, 120, 3)}
 
 
+@pytest.mark.parametrize("wide_first", [True, False])
+async def test_a_file_keeps_its_shape_and_nobody_in_it_is_squeezed(
+    tmp_path: Path, *, wide_first: bool
+) -> None:
+    wide = np.zeros((90, 160, 3), np.uint8)
+    wide[20:70, 55:105] = 255
+    square = wide[:, 35:125].copy()
+    pixels = [wide, square] if wide_first else [square, wide]
+    path = tmp_path / "out.mp4"
+    await written(path, [VideoFrame(one, n * 40 * MS) for n, one in enumerate(pixels)])
+    before, after = (p.pixels for p in Clip(path).pictures())
+    assert before.shape == pixels[0].shape
+    np.testing.assert_allclose(after, pixels[0], atol=24)
+
+
 async def test_sound_is_in_sync(tmp_path: Path) -> None:
     """A click is heard when the picture turns white."""
     sound = np.zeros((2 * RATE, 1), np.float32)

@@ -15,7 +15,7 @@ import pyvirtualcam
 from mien.errors import ConfigError, DeviceError
 from mien.frames import AudioFrame, Bytes, VideoFrame
 from mien.testing.context import FakeContext
-from mien_virtualcam import doctor, setup
+from mien_virtualcam import doctor, sending, setup
 from mien_virtualcam.output import VirtualCameraOutput
 
 pytestmark = pytest.mark.plugin
@@ -132,6 +132,41 @@ async def test_a_device_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
         await output.video(shown())
     await output.close()
     await output.close()
+
+
+async def test_a_driver_that_hangs_is_told_and_holds_nobody_up(
+    backend: type[FakeBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(self: FakeBackend, frame: Bytes) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    def close(self: FakeBackend) -> None:
+        end(self)
+        closed.set()
+
+    end = FakeBackend.close
+    monkeypatch.setattr(FakeBackend, "send", hang)
+    monkeypatch.setattr(FakeBackend, "close", close)
+    monkeypatch.setattr(sending, "SEND_S", 0.05)
+    monkeypatch.setattr(sending, "CLOSE_S", 0.05)
+    output = VirtualCameraOutput()
+    await output.open(FakeContext(live=True))
+    with pytest.raises(DeviceError, match="has stopped: it has taken no picture"):
+        await output.video(shown())
+    with pytest.raises(DeviceError, match="does not answer, so it could not be closed"):
+        await output.close()
+    await output.close()
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "virtualcam"]
+    assert thread.daemon, "or the process would wait for it"
+    assert begun.is_set()
+    assert not closed.is_set(), "nobody closes what is in use"
+    go_on.set()
+    assert await asyncio.to_thread(closed.wait, 30)
+    await asyncio.to_thread(thread.join, 30)
+    assert [camera.closed for camera in backend.made] == [1]
 
 
 @pytest.mark.usefixtures("backend")

@@ -17,7 +17,9 @@ import pytest_asyncio
 from starlette.datastructures import UploadFile
 from webrtc_fakes import FakeEngine, http, make_app, make_rooms, pattern, until
 
-from mien.frames import Bytes
+from mien.errors import MediaError
+from mien.frames import Bytes, VideoFrame
+from mien.stage import Context
 from mien.testing.context import FakeContext
 from mien.testing.stages import ScriptedSource
 from mien_webrtc import page
@@ -255,6 +257,36 @@ async def test_what_an_upload_is_called_names_no_file(
     assert path.read_bytes() == b"a clip"
     await source.close()
     assert not path.exists()
+
+
+class Damaged(ScriptedSource):
+    """Says what is wrong with its file, on the way and at its end."""
+
+    def __init__(self, path: Path, *, opens: bool) -> None:
+        super().__init__([])
+        self._path = path
+        self._opens = opens
+
+    async def open(self, context: Context) -> None:
+        assert context.live
+        context.notice(f"{self._path} was turned upright.")
+        if not self._opens:
+            raise MediaError(f"{self._path} is no clip. Copy it again.")
+
+    async def frames(self) -> AsyncIterator[VideoFrame]:
+        yield VideoFrame(np.zeros((4, 4, 3), np.uint8), 0)
+        raise MediaError(f"{self._path} cannot be read to its end. Copy it again.")
+
+
+async def test_what_is_said_of_a_clip_calls_it_as_who_sent_it_does(tmp_path: Path) -> None:
+    path, context = tmp_path / "mien-clip-x1.mp4", FakeContext(live=True)
+    with pytest.raises(MediaError, match=r"^talk\.mp4 is no clip\. Copy it again\.$"):
+        await ClipSource(Damaged(path, opens=False), path, "talk.mp4").open(context)
+    source = ClipSource(Damaged(path, opens=True), path, "talk.mp4")
+    await source.open(context)
+    with pytest.raises(MediaError, match=r"^talk\.mp4 cannot be read to its end"):
+        _ = [frame async for frame in source.frames()]
+    assert context.notices == ["talk.mp4 was turned upright."] * 2
 
 
 async def test_a_clip_that_may_not_drive_leaves_no_file(
