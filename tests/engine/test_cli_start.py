@@ -224,6 +224,25 @@ async def test_files_are_finished_before_what_hangs_and_then_the_program_may_be_
         assert not w.engine.sessions
 
 
+async def test_nobody_waits_for_devices_to_be_saved(tmp_path, capsys):
+    offers = Registry([Plugin("cable", "", (Provides(Kind.OUTPUT, "virtualmic", ""),))])
+    async with world() as w:
+        live = Live(load_config())
+        live._engine = w.engine
+        session = await w.engine.open_session(MAIN)
+        device, film = MemoryOutput(), MemoryOutput()
+        await live._write_to(session, [("virtualmic", device, "cable")], offers)
+        await live.saved()
+        await live._write_to(session, [(str(tmp_path / "x.mp4"), film, "")], offers)
+        waiting = asyncio.create_task(live.saved())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await live._stop(w.engine)
+        await waiting
+        assert (device.closed, film.closed) == (1, 1)
+        assert capsys.readouterr().out.count("Writing to") == 2
+
+
 async def test_everything_is_closed_though_the_gateway_fails_to_stop():
     class Sick:
         async def stop(self):

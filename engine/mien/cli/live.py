@@ -35,6 +35,7 @@ class Live:
         self._engine: Engine | None = None
         self._gateway: Gateway | None = None
         self._written: dict[str, Output] = {}
+        """path -> what writes there: files, which nobody else would finish; a device ends with its session"""
         self._saved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -80,7 +81,7 @@ class Live:
         session = await open_main(engine, avatar)
         session.on_tracked = FaceWatch(session).tracked
         self._hold(_tell_notices(session), "notices")
-        await self._write_to(session, outputs)
+        await self._write_to(session, outputs, engine.registry)
         if self._source == "auto" and not engine.registry.sees("camera"):
             typer.echo("No camera, so the built-in demo performance drives.")
         # What was asked for by name is there from the start, or nothing is; later the session goes on without.
@@ -101,11 +102,14 @@ class Live:
         run = self._config.run
         return "browser" if run.drive == "voice" and run.source == "auto" else run.source
 
-    async def _write_to(self, session: Session, outputs: list[tuple[str, Output, str]]) -> None:
+    async def _write_to(
+        self, session: Session, outputs: list[tuple[str, Output, str]], registry: Registry
+    ) -> None:
         for spec, output, plugin in outputs:
             await session.add_output(output, plugin)
             typer.echo(f"Writing to {spec}.")
-            self._written[spec] = output
+            if path := _file_of(registry, Kind.OUTPUT, spec):
+                self._written[path] = output
 
     def _hold(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
@@ -125,20 +129,20 @@ class Live:
             for session in engine.sessions.values():
                 steps.push_async_callback(session.stop_recording)
             main = engine.sessions.get(MAIN)
-            for spec, output in reversed(self._written.items()):
-                steps.push_async_callback(_finish, main, spec, output)
+            for path, output in reversed(self._written.items()):
+                steps.push_async_callback(_finish, main, path, output)
 
 
 async def _ended(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _finish(session: Session | None, spec: str, output: Output) -> None:
+async def _finish(session: Session | None, path: str, output: Output) -> None:
     """Raises what hinders the file from being finished. session: None when somebody has closed it, and its files."""
     if session is not None:
         await session.remove_output(output)
-    if Path(spec).is_file():
-        typer.echo(f"Wrote {spec}.")
+    if Path(path).is_file():
+        typer.echo(f"Wrote {path}.")
 
 
 async def open_main(engine: Engine, avatar: Avatar | None) -> Session:
