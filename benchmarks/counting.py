@@ -140,7 +140,10 @@ def thread_cpu_ms() -> dict[str, float]:
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     found: dict[str, float] = {}
     for task in Path("/proc/self/task").glob("*/stat"):
-        fields = task.read_text().rpartition(")")[2].split()
+        try:
+            fields = task.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            continue
         name = names.get(int(task.parent.name), "native")
         ticks = int(fields[11]) + int(fields[12])
         found[name] = found.get(name, 0.0) + ticks * 1000 / os.sysconf("SC_CLK_TCK")

@@ -230,7 +230,9 @@ def speech_latency(bursts: int = 30) -> dict[str, Any]:
 
         begun, viewer, reference = asyncio.run(drive(base, bursts, begin))
         words.close()
-        figures = json.loads(told.readline())
+        if not (line := told.readline()):
+            raise RuntimeError("The engine has ended early; what it said stands above.")
+        figures = json.loads(line)
         engine.wait(timeout=20)
     ways = Ways(figures, viewer)
     found = [way for pushed_ns in begun if (way := ways.of(pushed_ns)) is not None]

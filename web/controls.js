@@ -77,6 +77,10 @@ export class ControlState {
   #pace = 0;
   /** @type {{patch: Patch, until: number}[]} */
   #ours = [];
+  /** @type {Patch} what the engine said last */
+  #told = {};
+  /** @type {number | undefined} */
+  #settling;
 
   /** @param {(patch: Patch) => void} send  hands a patch to the engine */
   constructor(send) {
@@ -114,16 +118,25 @@ export class ControlState {
    * @param {Patch} controls
    */
   receive(controls) {
+    this.#told = merged(/** @type {any} */ (neutral()), controls);
+    this.#settle();
+  }
+
+  /** Show what the engine said last under what was edited here; when that has had its time, by itself. */
+  #settle() {
+    clearTimeout(this.#settling);
     const now = performance.now();
     this.#ours = this.#ours.filter(({ until }) => until > now);
-    const told = merged(/** @type {any} */ (neutral()), controls);
-    this.#show(this.#ours.reduce((value, { patch }) => merged(value, patch), told));
+    this.#show(this.#ours.reduce((value, { patch }) => merged(value, patch), this.#told));
+    const last = this.#ours.at(-1);
+    if (last) this.#settling = setTimeout(() => this.#settle(), last.until - now);
   }
 
   /** Forget unsent edits: the connection was lost and the engine's state counts. */
   forget() {
     this.#waiting = {};
     this.#ours = [];
+    clearTimeout(this.#settling);
   }
 
   #flush() {

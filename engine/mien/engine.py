@@ -152,8 +152,10 @@ class Engine:
         """Close the session; ignored when there is none of that name."""
         session = self._sessions.pop(name, None)
         if session is not None:
-            await session.close(abandon=abandon)
-            self._share_lanes()
+            try:
+                await session.close(abandon=abandon)
+            finally:
+                self._share_lanes()
 
     async def close(self) -> None:
         """Close all sessions and stop the lanes. What is being opened just now is awaited, then closed as well."""

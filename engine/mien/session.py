@@ -66,7 +66,6 @@ class Session:
         workshop: Workshop,
         clock: Clock,
         avatar: Avatar | None,
-        controls: Controls | None = None,
         live: bool = True,
     ) -> None:
         self.name = name
@@ -82,7 +81,7 @@ class Session:
         self._workshop = workshop
         self._clock = clock
         self._live = live
-        self._controls = controls or Controls(
+        self._controls = Controls(
             mirror=config.run.mirror,
             light=config.run.light,
             background=BackgroundChoice.named(config.run.background),
@@ -124,7 +123,6 @@ class Session:
             adaptive=config.video.adaptive,
         )
         context = StageContext(clock, config, self._services, self.board.post, live, avatar)
-        context = context.of_shape(self._controls.aspect)
         opening = Opening(registry, config, lanes)
         self._upkeep = Upkeep(
             context, opening, self._pipeline, self._hearing, self._roles, clock, self.board, self._tasks

@@ -93,7 +93,7 @@ class Upkeep:
         """Draw pictures of that shape from now on; those of the former go on until these can be drawn. Of several the
         last wins.
 
-        Raises what the renderer's `open` raises; then nothing has changed.
+        Raises what the renderer's `open` raises; then nothing has changed, nor does it for those that wait.
         """
         self._shape = aspect
         async with self._renderer_lock:
@@ -102,8 +102,12 @@ class Upkeep:
             context = self.context.of_shape(aspect)
             if (avatar := context.avatar) is None:
                 self.context = context
-            else:
+                return
+            try:
                 await self._draw(avatar, context)
+            except Exception:
+                self._shape = self.context.config.video.aspect  # nor is what waits behind it wanted any more
+                raise
 
     async def open_source(self, source: Source) -> None:
         """Open `source`, with the settings of its plugin. Raises what its `open` raises."""

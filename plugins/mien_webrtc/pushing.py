@@ -33,6 +33,8 @@ _STANDSTILL_NS = 400 * NS_PER_MS
 """So late a machine that is merely busy is not."""
 _PAUSE_NS = 200 * NS_PER_MS
 """What pauses keep when something is left out of them."""
+_AHEAD_NS = 500 * NS_PER_MS
+"""Who is so much further ahead than was waited for doesn't send sound as it is spoken."""
 
 
 class Playing(StrEnum):
@@ -298,7 +300,7 @@ class PushSource(Source):
             self._flows = False
             if not await self._clock.wait_until(until_ns, self._wake):
                 break
-        self._ready = True
+        self._ready = bool(self._chunks)  # it may have been cleared meanwhile
 
     async def _wait_for_more(self) -> None:
         """It ran dry amid a segment: a little patience, then silence begins, and when that is heard it is told."""
@@ -317,9 +319,12 @@ class PushSource(Source):
 
     def _next(self) -> AudioFrame:
         """The next piece of sound. What is sent as it is spoken would be ever later, where either machine is busy now
-        and then: so much as had to be waited for is left out of silences again.
+        and then: so much as had to be waited for is left out of silences again. The pauses of a recording, or of a
+        synthesiser, stay as they are.
         """
         self._begin_segment()
+        if self._chunks[-1].ends or self._queued_ns > self._owed_ns + _AHEAD_NS:
+            self._owed_ns = 0
         self._starved = False
         self._quiet_ns = 0
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,10 @@ from mien.cli.live import Live
 from mien.cli.machine import with_microphone
 from mien.cli.pushing import Place, push
 from mien.cli.run import _as_source
-from mien.cli.speak import _some, speak
+from mien.cli.speak import STDIN, _speak, speak
 from mien.clock import NS_PER_S
-from mien.config import RunSection, load_config
-from mien.errors import AddressError, InputError, PluginError
+from mien.config import Config, RunSection, load_config
+from mien.errors import AddressError, InputError, MediaError, PluginError
 from mien.stage import Check, Kind, Source
 from mien.testing.clock import VirtualClock
 from mien.testing.stages import ScriptedSource
@@ -249,10 +250,34 @@ async def test_trouble_with_the_sound_itself_is_told() -> None:
             await push(place, "main", broken(), {})
 
 
-async def test_a_pipe_out_of_which_nothing_comes_is_told() -> None:
-    async with Server(b"") as place:
-        with pytest.raises(InputError, match="No sound came"):
-            await push(place, "main", _some(sound(0)), {})
+async def test_nobody_is_cut_short_for_sound_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def damaged(config: Config, path: Path) -> AsyncGenerator[bytes]:
+        if path.name:
+            raise MediaError(f"{path} is no clip.")
+        yield b""
+
+    monkeypatch.setattr("mien.cli.speak._standard_input", lambda: sound(0))
+    monkeypatch.setattr("mien.cli.speak._decoded", damaged)
+    server = Server(b"")
+    async with server as place:
+        for name, error, words in (
+            (STDIN, InputError, "No sound came"),
+            ("a.wav", MediaError, "a.wav is no clip"),
+        ):
+            with pytest.raises(error, match=words):
+                await _speak(load_config(), name, place, "main", {}, takeover=True)
+    assert not server.head
+
+
+async def test_the_first_of_the_sound_is_sent_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mien.cli.speak._standard_input", lambda: sound(3))
+    server = Server(answer("200 OK", b'{"state":"finished","position_s":1.5}'))
+    async with server as place:
+        await _speak(load_config(), STDIN, place, "main", {}, takeover=False)
+    assert server.body == b"4\r\nabcd\r\n" * 3 + b"0\r\n\r\n"
+    assert capsys.readouterr().out == "Spoke 1.5 s.\n"
 
 
 # --- the command line ---------------------------------------------------------------------------------------

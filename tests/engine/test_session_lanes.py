@@ -8,8 +8,8 @@ import pytest
 
 from mien.avatar import workshop
 from mien.clock import SystemClock
-from mien.errors import CapacityError
-from mien.testing.stages import GreyRenderer, GreyTracker
+from mien.errors import CapacityError, DeviceError
+from mien.testing.stages import GreyRenderer, GreyTracker, MemoryOutput
 from world import CONSENT, avatar, world
 
 pytestmark = pytest.mark.unit
@@ -49,6 +49,22 @@ async def test_frames_get_all_lanes_but_one_or_one_a_session():
         for sessions in range(1, 4):
             await w.engine.open_session()
             assert lanes.width == min(lanes.count, max(lanes.count - 1, sessions))
+
+
+async def test_a_session_that_closes_badly_leaves_its_lane_all_the_same():
+    class Stuck(MemoryOutput):
+        async def close(self):
+            raise DeviceError("disk full")
+
+    async with world("engine.max_sessions=4") as w:
+        lanes = w.engine.lanes
+        sick, other = await w.engine.open_session(), await w.engine.open_session()
+        await sick.add_output(Stuck())
+        lanes.width = lanes.count
+        with pytest.raises(DeviceError):
+            await w.engine.close_session(sick.name)
+        assert lanes.width == min(lanes.count, max(lanes.count - 1, 1))
+        await w.engine.close_session(other.name)
 
 
 async def test_a_background_is_made_ready_beside_the_lane_and_the_last_one_wins(monkeypatch):

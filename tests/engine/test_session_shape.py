@@ -25,9 +25,14 @@ def sizes(monkeypatch):
     return opened
 
 
+async def until(clock, holds):
+    async with asyncio.timeout(30):
+        while not holds():
+            await clock.advance(40 * MS)
+
+
 async def settled(clock, session, size):
-    while session.snapshot()["picture"] != {"width": size[0], "height": size[1]}:
-        await clock.advance(40 * MS)
+    await until(clock, lambda: session.snapshot()["picture"] == {"width": size[0], "height": size[1]})
 
 
 async def test_another_shape_is_drawn_by_another_renderer_and_no_picture_is_missed(sizes):
@@ -107,8 +112,7 @@ async def test_a_shape_that_cannot_be_drawn_is_told_and_the_old_one_goes_on(size
 
         monkeypatch.setattr(GreyRenderer, "open", refuse)
         session.update_controls({"aspect": "16:9"})
-        while not session.board.recent:
-            await w.clock.advance(40 * MS)
+        await until(w.clock, lambda: session.board.recent)
         (notice,) = session.board.recent
         assert "no room for pictures of 910 px" in notice.text
         assert session.snapshot()["picture"] == {"width": 512, "height": 512}
@@ -117,3 +121,32 @@ async def test_a_shape_that_cannot_be_drawn_is_told_and_the_old_one_goes_on(size
         await w.clock.advance(NS_PER_S)
         assert len(w.renderers[0].rendered) > drawn
         assert session.state != "degraded"
+
+
+async def test_what_fails_is_not_drawn_after_all_by_who_chose_it_again_meanwhile(monkeypatch):
+    """Or the picture would be wide, and the controls say that it is square."""
+    begun, gate = threading.Event(), threading.Event()
+    wide = []
+
+    def refuse_once(self, context):
+        if context.size == WIDE and not wide:
+            wide.append(context.size)
+            begun.set()
+            assert gate.wait(30)
+            raise MemoryError("no room for pictures of 910 px")
+
+    async with world() as w:
+        session = await w.engine.open_session("main")
+        monkeypatch.setattr(GreyRenderer, "open", refuse_once)
+        session.update_controls({"aspect": "16:9"})
+        assert await asyncio.to_thread(begun.wait, 30)
+        for aspect in ("square", "16:9"):
+            session.update_controls({"aspect": aspect})
+        gate.set()
+        await until(w.clock, lambda: session.board.recent)
+        await w.clock.advance(NS_PER_S)
+        assert session.controls.aspect == "square"
+        assert session.snapshot()["picture"] == {"width": 512, "height": 512}
+        session.update_controls({"aspect": "16:9"})
+        await settled(w.clock, session, WIDE)
+        assert session.controls.aspect == "16:9"

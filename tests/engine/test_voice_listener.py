@@ -14,7 +14,7 @@ from mien.frames import AudioFrame
 from mien.stage import Kind, Network, Runtime, TensorSpec
 from mien.testing.context import FakeContext
 from mien.voice.activity import Activity
-from mien.voice.articulation import CHANNEL, CODE, decode, encode, rounded
+from mien.voice.articulation import CHANNEL, CODE, decode, encode, rounded, spoken
 from mien.voice.features import BANDS
 from mien.voice.listener import SpeechListener
 from mien.voice.network import AHEAD, BEHIND, SPAN_FRAMES, STEP
@@ -311,6 +311,29 @@ def test_lips_that_are_half_meant_to_be_round_are_round(name):
     assert shown[3] > 0.47
     assert (np.diff(shown) > 0).all()
     assert np.array_equal(np.delete(made, CHANNEL[name], 1), np.delete(said, CHANNEL[name], 1))
+
+
+def test_a_voice_opens_no_mouth_as_far_as_a_shout():
+    said = np.zeros((5, len(CODE)), np.float32)
+    said[:, CHANNEL["opening"]] = (0.2, 0.5, 0.7, 1.0, 1.4)
+    said[:, CHANNEL["jaw"]] = 0.8 * said[:, CHANNEL["opening"]]
+    said[:, CHANNEL["press"]] = 0.3
+    made = np.array([spoken(code) for code in said])
+    opening = made[:, CHANNEL["opening"]]
+    assert np.array_equal(made[:2], said[:2]), "what speech needs stays"
+    assert (np.diff(opening) > 0).all()
+    assert opening[2] > 0.62
+    assert opening[-1] < 0.85
+    assert made[:, CHANNEL["jaw"]] == pytest.approx(0.8 * opening), "the jaw goes along"
+    assert np.array_equal(made[:, CHANNEL["press"]], said[:, CHANNEL["press"]])
+
+
+@pytest.mark.parametrize(("pucker", "press", "apart"), [(0, 0, False), (0.7, 0, True), (0.7, 1, False)])
+def test_round_lips_are_shut_only_where_they_are_pressed(pucker: float, press: float, apart: bool):
+    code = np.zeros(len(CODE), np.float32)
+    channels = [CHANNEL[name] for name in ("jaw", "opening", "pucker", "press")]
+    code[channels] = 0.2, -0.06, pucker, press
+    assert (parted(decode(spoken(code))) > 0.08) == apart
 
 
 def test_a_room_is_learned_and_a_voice_stands_out():

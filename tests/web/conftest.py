@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, WebSocket
 
 DESKTOP = {"width": 1440, "height": 900}
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 
 
 @dataclass

@@ -200,6 +200,16 @@ def test_square_or_wide_is_chosen_and_shown_as_it_is(desk: Desk, engine: FakeEng
     page.get_by_role("radio", name="Square", checked=True).wait_for()
 
 
+def test_what_the_engine_takes_back_at_once_is_shown_as_it_is(desk: Desk, engine: FakeEngine) -> None:
+    """What was set here a moment ago stays for a while, in case the engine has not heard of it yet."""
+    page, socket = desk.page, desk.socket
+    page.locator("#tab-scene").click()
+    with socket.expect_event("framesent", is_set(aspect="16:9")):
+        page.get_by_role("radio", name="Wide, 16:9").check()
+    engine.renew()
+    page.get_by_role("radio", name="Square", checked=True).wait_for()
+
+
 def test_calibrating_says_what_to_do_and_when_it_is_done(desk: Desk, engine: FakeEngine) -> None:
     page, button = desk.page, desk.page.locator("#calibrate")
     button.evaluate(

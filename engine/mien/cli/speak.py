@@ -89,8 +89,13 @@ def _query(sound: str, rate: int | None, channels: int, sample_format: str) -> d
 async def _speak(
     config: Config, sound: str, place: Place, session: str, query: dict[str, str | int], *, takeover: bool
 ) -> None:
-    data = _some(_standard_input()) if sound == STDIN else _decoded(config, Path(sound))
-    answer = await push(place, session, data, query | ({"takeover": 1} if takeover else {}))
+    data = _standard_input() if sound == STDIN else _decoded(config, Path(sound))
+    async with contextlib.aclosing(data):
+        # Nobody is cut short, or kept from speaking, before there is something to be heard.
+        if (first := await anext(data, None)) is None:
+            raise InputError("No sound came on standard input. See what the program that is to make it says.")
+        whole = _joined(first, data)
+        answer = await push(place, session, whole, query | ({"takeover": 1} if takeover else {}))
     position = float(answer.get("position_s", 0.0))
     if answer.get("state") == "interrupted":
         why = f" {answer['reason']}" if answer.get("reason") else ""
@@ -134,15 +139,10 @@ def _tell(text: str) -> None:
     """Notices about the file are of no use here."""
 
 
-async def _some(sound: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """The same. Raises `InputError` when it is nothing at all: the program before the pipe has failed."""
-    came = False
-    async with contextlib.aclosing(sound):
-        async for data in sound:
-            came = True
-            yield data
-    if not came:
-        raise InputError("No sound came on standard input. See what the program that is to make it says.")
+async def _joined(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    yield first
+    async for data in rest:
+        yield data
 
 
 async def _standard_input() -> AsyncGenerator[bytes]:

@@ -6,6 +6,8 @@ says what a reader of lips sees, so that what is learned from one of them holds 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mien.face.lips import PARTING, set_opening
@@ -45,6 +47,14 @@ _ROUND = {"pucker": 0.75, "funnel": 0.55}
 """What lips do that say w or oo, and sh or aw."""
 _MADE_UP = 0.6
 """Share of what is missing to it that is made up for."""
+_WIDE, _WIDER = 0.5, 0.35
+"""Of `opening`: speakers rarely open the mouth further than the first, and hardly by more than the other on top."""
+_ROUND_APART = 0.12
+"""Opening of lips that say oo: round lips that nothing presses are not shut."""
+_IS_ROUND = 0.3, 0.55
+"""Of `pucker`: where that begins to hold, and where it does."""
+_IS_PRESSED = 0.05, 0.2
+"""Of `press`: where it ceases to hold, and where it no longer does."""
 _SEALED = 0.035
 """An opening below that is meant to be none: lips that all but touch do touch."""
 
@@ -79,6 +89,24 @@ def encode(weights: Float) -> Float:
         "tongue": column("tongueOut"),
     }
     return np.asarray(np.stack([np.clip(code[name], 0, 1) for name in CODE], axis=-1), np.float32)
+
+
+def spoken(code: Float) -> Float:
+    """code: (10,) as a network says it -> (10,) without what no voice means. On stressed vowels it overshoots: where
+    it opens the mouth as far as a shout does, tracked speakers opened theirs half as far. Lips that it rounds, it
+    may also shut; a reader of lips would see a b.
+    """
+    likely = np.array(code, np.float32)
+    opening = float(code[CHANNEL["opening"]])
+    if opening > _WIDE:
+        eased = _WIDE + _WIDER * (1.0 - math.exp((_WIDE - opening) / _WIDER))
+        for name in ("opening", "jaw", "lower"):
+            likely[CHANNEL[name]] *= eased / opening
+    pressed = _ramp(float(code[CHANNEL["press"]]), *_IS_PRESSED)
+    hole = _ROUND_APART * _ramp(float(code[CHANNEL["pucker"]]), *_IS_ROUND) * (1.0 - pressed)
+    if hole > 0.0:
+        likely[CHANNEL["opening"]] = max(float(likely[CHANNEL["opening"]]), hole)
+    return likely
 
 
 def rounded(code: Float) -> Float:

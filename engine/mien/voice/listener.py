@@ -13,7 +13,7 @@ from mien.errors import ConfigError, StageError
 from mien.frames import EXPRESSIONS, AudioFrame, FaceParams, Float
 from mien.stage import Context, Kind, Listener
 from mien.voice.activity import Activity
-from mien.voice.articulation import decode, rounded
+from mien.voice.articulation import decode, rounded, spoken
 from mien.voice.features import CENTRE_MS, HOP_MS, Features
 from mien.voice.network import AHEAD, STEP, WEIGHTS, VoiceNetwork
 from mien.voice.resample import Resampler
@@ -129,7 +129,7 @@ class SpeechListener(Listener):
             return FaceParams(
                 time_ns, expression=np.zeros(EXPRESSIONS, np.float32), confidence=0.0, epoch=epoch
             )
-        expression = decode(rounded(code) * np.float32(amount))
+        expression = decode(rounded(spoken(code)) * np.float32(amount))
         return FaceParams(time_ns, expression=expression, confidence=amount, epoch=epoch)
 
     def _loud_about(self, reach: int) -> bool:

@@ -150,7 +150,7 @@ async def test_a_driver_that_hangs_is_told_and_holds_nobody_up(
     end = FakeBackend.close
     monkeypatch.setattr(FakeBackend, "send", hang)
     monkeypatch.setattr(FakeBackend, "close", close)
-    monkeypatch.setattr(sending, "SEND_S", 0.05)
+    monkeypatch.setattr(sending, "SEND_S", 1.0)  # in which the thread is sure to begin
     monkeypatch.setattr(sending, "CLOSE_S", 0.05)
     output = VirtualCameraOutput()
     await output.open(FakeContext(live=True))

@@ -1,7 +1,8 @@
-"""What the benchmark of sound and picture makes of flashes and beeps, and a viewer of time stamps and reports."""
+"""What the benchmarks make of flashes and beeps, of time stamps and reports, and of threads."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from aiortc.clock import current_ntp_time
 from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
 
 from av_offset import offsets_ms, steady
+from counting import thread_cpu_ms
 from mien.clock import NS_PER_MS
 from watching import Line
 
@@ -55,3 +57,12 @@ async def test_time_stamps_are_told_by_the_nearest_report_also_where_they_begin_
     info = RtcpSenderInfo(int(current_ntp_time()), (1 << 32) - 480, 1, 1)
     await receiver._handle_rtcp_packet(RtcpSrPacket(ssrc=1, sender_info=info))
     assert line.captured_ns(480) - line.captured_ns((1 << 32) - 960) == 30 * NS_PER_MS
+
+
+def test_a_thread_that_ends_while_its_time_is_read_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = list(Path("/proc/self/task").glob("*/stat"))
+    if not there:
+        pytest.skip("threads are told apart on Linux only")
+    ended = Path("/proc/self/task/0/stat")
+    monkeypatch.setattr(Path, "glob", lambda _self, _pattern: iter([ended, *there]))
+    assert "MainThread" in thread_cpu_ms()

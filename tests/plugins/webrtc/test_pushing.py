@@ -220,6 +220,32 @@ async def test_pauses_stay_as_they_are_where_nothing_had_to_be_waited_for() -> N
         assert spoken[-1] - spoken[0] == 2_980 * NS_PER_MS
 
 
+async def test_a_recording_that_waited_for_the_listener_keeps_its_pauses() -> None:
+    """Nobody speaks it just now: there is nothing to catch up with."""
+    player = Player(buffer_s=10)
+    for level in (0.5, 0.0, 0.5, 0.0, 0.5):
+        player.source.push(sound(1.0, level=level), RATE)
+    player.source.flush()
+    await player.after(2)
+    async with player:
+        await player.after(6)
+        spoken = [frame.capture_ns for frame in player.frames if frame.samples.any()]
+        assert spoken[-1] - spoken[0] == 4_980 * NS_PER_MS
+
+
+async def test_a_synthesiser_that_stops_between_its_sentences_keeps_the_pauses_within_them() -> None:
+    async with Player(buffer_s=20) as player:
+        for _ in range(4):
+            for level in (0.5, 0.0, 0.5):
+                player.source.push(sound(0.5, level=level), RATE)
+            await player.after(1.9)
+        player.source.flush()
+        await player.after(3)
+        spoken = [frame.capture_ns for frame in player.frames if frame.samples.any()]
+        within = (np.diff(spoken) // NS_PER_MS)[24::50]
+        assert within.tolist() == [520] * 4
+
+
 async def test_a_client_that_stalls_is_told_once_and_goes_on_from_then() -> None:
     async with Player() as player:
         player.source.push(sound(0.2), RATE)
@@ -276,6 +302,20 @@ async def test_interrupted_it_is_silent_at_once_and_tells_what_was_heard() -> No
         await player.after(1)
         assert player.told[2:] == ["started", "finished"]
         assert player.events[-1].segment == 2
+
+
+async def test_what_follows_an_interruption_is_cushioned_anew() -> None:
+    """Also when it comes while sound is still gathered."""
+    async with Player() as player:
+        player.source.push(sound(0.02), RATE)
+        await player.after(0.01)
+        player.source.clear()
+        await player.after(0.5)
+        for n in range(20):
+            player.source.push(sound(0.02), RATE)
+            await player.after(0.03 if n % 2 == 0 else 0.01)
+        for one, other in itertools.pairwise(player.frames[:15]):
+            assert other.capture_ns == one.capture_ns + one.duration_ns
 
 
 async def test_what_was_never_heard_is_interrupted_at_its_beginning() -> None:
