@@ -32,8 +32,10 @@ _LENGTH_CM, _SPREAD = 0.46, 0.45
 _HAIR_CM = _F(0.02)
 _LINE_CM = _F(0.05)
 """How thick the edge of the lid is, with the roots."""
-_SOFT_CM = 0.07
-"""Over how much the shade is spread that stands for hairs nobody sees singly."""
+_SOFT_CM, _BROAD = 0.07, 1.0
+"""Over how much the shade is spread that stands for hairs nobody sees singly; and by how much broader the edge of the
+lid is there, or it would be spread away: shut lids part at a dark line, lashes or none.
+"""
 _FAN, _LEAN = 1.1, 0.25
 """How much hairs part from each other, and lean outwards; ..."""
 _AWAY, _CURL = _F(0.35), _F(0.3)
@@ -121,7 +123,8 @@ class Lashes:
         length *= 1 - _SPREAD * random.random(_HAIRS)
         fan = _FAN * (out - 0.42) + _LEAN * out + 0.16 * random.standard_normal(_HAIRS)
         self._hairs = np.stack([length, length * fan], axis=1).astype(np.float32)
-        self._thick = np.clip(np.minimum(along, 1 - along) / 0.15, 0, 1).astype(np.float32)
+        broad = 1 + _BROAD * (1 - found.clear)
+        self._thick = (broad * np.clip(np.minimum(along, 1 - along) / 0.15, 0, 1)).astype(np.float32)
 
     def draw(self, edge: Float, shut: float, cm: float, picture: Bytes) -> None:
         """Over an eye that was drawn on picture (H, W, 3) uint8.
@@ -153,7 +156,7 @@ def _stroke(
     """mask: (h, w) uint8, how much of each px hairs and the lid's edge cover.
 
     places: (N + M, 2) px, the roots of the hairs and the edge; hairs: (N, 2) how long they are and how far they go
-    outwards, in `reach` px; thick: (M,) 0 to 1, the edge; cm: of a px.
+    outwards, in `reach` px; thick: (M,) the edge, 1: as thick as usual; cm: of a px.
     """
     fine = np.zeros((mask.shape[0] * _FINE, mask.shape[1] * _FINE), np.uint8)
     count, last = hairs.shape[0], places.shape[0] - 1

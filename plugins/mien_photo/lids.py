@@ -27,8 +27,10 @@ _HUE, _MOST_HUE = 0.5, 0.15
 """How much of the hue of what lies above the eye lids have, and its most: it is shaded, painted, or reddish."""
 _GRAIN, _GRAIN_BELOW, _GRAIN_WIDE = 0.7, 0.42, 0.08
 """Side of the skin below an eye whose grain lids take, how far below, and what is larger than grain, in its widths."""
-_SPECK = 2.2
-"""In standard deviations: what is stronger isn't the skin's grain."""
+_SPECK, _DEVIATION = 2.2, 1.48
+"""In standard deviations: what is stronger isn't the skin's grain; and that deviation, of the median one, which neither
+strands of hair nor the ridge of a nose move.
+"""
 _BULGE = (0.12, 0.06, 0.05)
 _CREASE = (0.21, 0.05, -0.12)
 """What lids are shaped like: how far above the lashes and how wide, in widths of the eye, how bright or dark."""
@@ -38,21 +40,30 @@ def grain(image: Bytes, outline: Float) -> Float:
     """image: (h, w, C) uint8, RGB first; outline: (P, 2) px of an eye -> (n, n) float32, by what share the skin below
     it is brighter or darker than it is on average around there: what lids lack that come out of hiding.
 
-    At least (2, 2), of zeros where no such skin is seen. A speck or a strand of hair is nothing of it.
+    (2, 2) of zeros where no such skin is seen. A speck or a strand of hair is nothing of it.
     """
     low, high = outline.min(axis=0), outline.max(axis=0)
     size = float(high[0] - low[0])
     n = round(_GRAIN * size)
     middle, top = (low[0] + high[0]) / 2, high[1] + _GRAIN_BELOW * size
     left, top = round(float(middle) - n / 2), round(float(top))
-    flat = np.zeros((max(n, 2),) * 2, np.float32)
     if n < 4 or left < 0 or top < 0 or left + n > image.shape[1] or top + n > image.shape[0]:
-        return flat
+        return np.zeros((2, 2), np.float32)
     bright = image[top : top + n, left : left + n, :3].astype(np.float32) @ LUMA
     around = cv2.GaussianBlur(bright, (0, 0), max(_GRAIN_WIDE * size, 0.8))
     rough = bright / np.maximum(around, 8.0) - 1
-    usual = float(rough.std())
+    usual = _DEVIATION * float(np.median(np.abs(rough)))
     return np.asarray(np.clip(rough, -_SPECK * usual, _SPECK * usual), np.float32)
+
+
+def grains(image: Bytes, outlines: list[Float]) -> list[Float]:
+    """`grain` of each eye: the same for both, of the side where it is calmer, wherever something is seen.
+
+    Below the far eye of a face that looks aside lies the ridge of the nose, or hair.
+    """
+    seen = [found for outline in outlines if (found := grain(image, outline)).any()]
+    calmest = min(seen, key=lambda found: float(found.std()), default=np.zeros((2, 2), np.float32))
+    return [calmest] * len(outlines)
 
 
 def weave(pose: Float, lens: Float, centre: Float, fine: float, left: int, top: int) -> Float:

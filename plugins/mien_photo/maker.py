@@ -124,8 +124,8 @@ class PhotoMaker(Maker):
         if shut and self._context is not None:
             which = "eyes are" if len(shut) == 2 else f"{shut[0]} eye is"
             self._context.notice(
-                f"The portrait's {which} shut, and nothing shows what lies behind: the avatar's will stay shut. "
-                "Use a portrait with open eyes."
+                f"The portrait's {which} shut, or nearly so, and little shows what lies behind: the avatar's will "
+                "stay that way. Use a portrait with open eyes."
             )
 
 

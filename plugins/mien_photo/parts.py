@@ -50,7 +50,7 @@ _PLACE = np.array([(-1e4, 1e4), (-1e4, 1e4), (-1e4, -5.0)]).T
 """Of the head, cm: in front of the camera."""
 
 _NEAREST_CM = -1.0
-"""No part of the face comes nearer to the camera."""
+"""No part of the face comes nearer to the camera, nor where the head turns on the neck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +133,15 @@ def _check_place(subject: Subject, model: FaceModel) -> None:
     basis = LandmarkBasis.of(model)
     shape = basis.shape(subject.identity, subject.offsets)
     shape = shape + np.tensordot(subject.neutral, basis.expression, 1).T
-    placed = shape @ rotation_matrix(subject.rest_rotation).T + subject.rest_translation
+    home = rotation_matrix(subject.rest_rotation)
+    placed = shape @ home.T + subject.rest_translation
     if not (placed[:MESH, 2] <= _NEAREST_CM).all():
         raise ValueError(
             "subject/identity, offsets, neutral or rest_translation has a face that is not in front of its camera"
+        )
+    if not (home @ model.pivot + subject.rest_translation)[2] <= _NEAREST_CM:
+        raise ValueError(
+            "subject/rest_rotation or rest_translation has a neck that is not in front of its camera"
         )
 
 

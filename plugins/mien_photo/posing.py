@@ -80,9 +80,8 @@ class SkinPose:
         self.line[:, 1] = _FAR
         self.drawn_out_cm = [0.0, 0.0, 0.0]
         self.shut = [0.0, 0.0, 0.0]
-        for k, opening in enumerate(skin.openings):
-            if k == 0:
-                self.line[opening.rows, 1] = np.minimum(opening.reach / np.float32(_LINE_CM), _FAR)
+        mouth = skin.openings[0]
+        self.line[mouth.rows, 1] = np.minimum(mouth.reach / np.float32(_LINE_CM), _FAR)
         self._along = [np.zeros((4, len(edges.gap)), np.float32) for edges in likeness.edges]
 
     def update(self, expression: Float, detail: Float | None = None) -> None:

@@ -192,7 +192,7 @@ class _Picture:
         edges = [opening.upper.apply(self.face.source_xy) * self.used for opening in skin.openings[1:]]
         self.lashes = lashes.of_both(self.source, edges)
         self.unwoven, none = np.zeros((2, 3), np.float32), np.zeros((2, 2), np.float32)
-        self.grain = [none, *(lids.grain(self.source, eye * np.float32(4)) for eye in eyes)]
+        self.grain = [none, *lids.grains(self.source, [eye * np.float32(4) for eye in eyes])]
         shown = (
             self.source,
             self.face.source_xy * self.used,
@@ -452,7 +452,7 @@ class _Picture:
         cm = float(-pose[2, 3] / self.lens[2])
         seen = self._seen(points, pose)
         first = np.floor(np.maximum(seen.min(axis=0) - 1, (frame.left, frame.top))).astype(int)
-        room = np.array([1, 1 + tongue.SHADOW_CM / cm])
+        room = np.array([1, 1 + tongue.SHADOW_REACH_CM / cm])
         end = frame.left + frame.width, self.height
         last = np.ceil(np.minimum(seen.max(axis=0) + room, end)).astype(int)
         (left, above), (width, height) = first.tolist(), (last - first).tolist()

@@ -53,7 +53,7 @@ _PAPILLA_CM, _ROUGH = 0.09, 0.035
 _GRAIN, _WET = 0.07, 55.0
 """How rough it is, as a share of its colour, and the most that wetness shines, in grey levels, on a colour of 120."""
 _SHADOW, _SHADOW_CM = _F(0.3), _F(0.28)
-SHADOW_CM = 0.6
+SHADOW_REACH_CM = 0.6
 """What it casts on what lies below it, how soon that fades, and how far it reaches."""
 
 

@@ -25,6 +25,8 @@ _FORWARD_CM = _F(0.75)
 """By how much more rounded lips stand before them."""
 _EDGE_ON = _F(0.06)
 """Square of the cosine at which the line of sight meets the eyeball below which no iris is seen wholly."""
+_TURNED = _F(0.3)
+"""Cosine at which the line of sight meets a row of teeth below which it fades: a comb of slivers would end it."""
 _LIT_CM = _F(0.5)
 """An opening this wide lets all light in that there will be."""
 
@@ -315,6 +317,7 @@ def inside_mouth(
                     continue
                 nx, nz = hx / (ha * ha), hz / (hb * hb)
                 facing = -(nx * dx + nz * dz) / np.sqrt((nx * nx + nz * nz) * (dx * dx + dy * dy + dz * dz))
+                share *= min(max(facing, _F(0.0)) / _TURNED, _F(1.0))
                 lit = _F(1.0) - shading * _F(0.6) * (_F(1.0) - max(facing, _F(0.0)))
                 lit *= _F(1.0) - shading * (_F(1.0) - np.exp(-max(hb - hz - _F(0.5), _F(0.0)) * _F(0.45)))
                 if which == 0:

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mien_photo import lashes, teeth
+from mien.face.camera import rotation_matrix
+from mien.render.projection import pose_matrix
+from mien_photo import lashes, teeth, window
 from mien_photo.teeth import Palette
 
 pytestmark = pytest.mark.unit
@@ -64,6 +66,36 @@ def test_what_is_not_seen_singly_is_a_soft_shade() -> None:
         return float(np.abs(np.diff(dark[48:56, 45:85, 0], axis=1)).mean())
 
     assert rough(drawn(0.0, 1.0)) < 0.3 * rough(drawn(1.0, 1.0))
+    line = drawn(0.0, 1.0)[..., 0].max(axis=0)[52:78]
+    assert line.min() > 0.35 * SKIN, "shut lids part at a dark line, lashes or none"
+
+
+def test_a_row_of_teeth_seen_from_the_edge_fades_and_no_comb_of_slivers_ends_it() -> None:
+    """Where it turns away from the line of sight, many teeth come together in a few px."""
+    high, wide = 4, 400
+    gathered = np.zeros((high, wide, 9), np.float32)
+    gathered[..., 0] = 1
+    white = np.full((40, 400, 4), 255, np.uint8)
+    row = np.zeros((high, wide, 3), np.float32)
+    window.inside_mouth(
+        gathered,
+        np.zeros(wide, np.float32),
+        np.full(wide, high, np.float32),
+        np.array([56, 254], np.float32),
+        pose_matrix(rotation_matrix(np.array([0, 0.7, 0], np.float32)), np.array([0, 0, -60], np.float32)),
+        np.array([512, 512, 4096, 256, 256], np.float32),
+        np.array([2.6, 3, 3, -0.5, -3, 1, 0], np.float32),
+        np.zeros(4, np.float32),
+        np.float32(0),
+        np.linspace(0, 3.6, 50, dtype=np.float32),
+        white,
+        np.zeros_like(white),
+        palette((250, 250, 250)).packed(),
+        row,
+    )
+    bright = row[2, :, 0]
+    assert bright[200] > 2 * bright[-1] > 0
+    assert np.abs(np.diff(bright[300:])).max() < 0.4 * (bright[200] - bright[-1]), "the far side of the row"
 
 
 @pytest.mark.parametrize("shift", [(-60, 0), (60, 0), (0, -60), (0, 90), (400, 400)])

@@ -93,6 +93,27 @@ def test_lids_get_the_grain_of_the_skin_below_the_eye_and_no_specks_of_it():
     assert 0.02 < found.std() < 0.12
     assert found.min() > -0.4, "a mole is no grain"
     assert not lids.grain(rough[:60], outline).any(), "nothing to be seen below the eye"
+    assert lids.grain(rough, outline * np.float32(100)).shape == (2, 2), "however large it is said to be"
+
+
+def test_what_lies_below_the_far_eye_of_a_face_that_looks_aside_is_no_grain():
+    """The ridge of a nose, or hair: neither its edge nor its roughness comes down with either lid."""
+    picture, outline = eye(side=200)
+    random = np.random.default_rng(5)
+    noise = 1 + 0.03 * random.standard_normal(picture.shape[:2])[..., None]
+    picture[..., :3] = np.clip(picture[..., :3] * noise, 0, 255)
+    aside = picture.copy()
+    aside[60:, :48, :3] = 40
+    assert np.abs(lids.grain(aside, outline)).max() < 0.15, "an edge is as weak as a speck"
+    both = np.concatenate([picture, aside], axis=1)
+    near, far = lids.grains(both, [outline, outline + np.array([200, 0], np.float32)])
+    np.testing.assert_array_equal(near, lids.grain(picture, outline))
+    np.testing.assert_array_equal(far, near)
+    unseen = np.array([0, 1000], np.float32)
+    near, far = lids.grains(picture, [outline + unseen, outline])
+    np.testing.assert_array_equal(near, far)
+    assert far.any()
+    assert not lids.grains(picture, [outline + unseen] * 2)[0].any()
 
 
 def test_the_grain_stays_with_a_head_that_moves_and_turns():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mien.errors import PackageError
+from mien.face.camera import rotation_matrix
 from mien.face.model import load_model
 from mien_photo import package, parts
 from mien_photo.anatomy import skin_of
@@ -135,6 +136,15 @@ def test_what_would_cover_the_picture_again_and_again_is_refused(avatar, name):
     table = dict(parts._array_parts(skin_of(load_model(content.face_model))))
     thicket = within(table[name], content.arrays[name].shape, np.random.default_rng(0))
     refused(dataclasses.replace(content, arrays=dict(content.arrays) | {name: thicket}), name)
+
+
+def test_a_neck_in_the_plane_of_the_camera_is_refused(avatar):
+    """Whatever the arrays say, the head would turn about it."""
+    subject, pivot = avatar.content.subject, load_model(avatar.content.face_model).pivot
+    away = np.array([0, np.pi, 0], np.float32)
+    place = np.array([0, 0, -(rotation_matrix(away) @ pivot)[2]], np.float32)
+    turned = dataclasses.replace(subject, rest_rotation=away, rest_translation=place)
+    refused(dataclasses.replace(avatar.content, subject=turned), "rest_translation has a neck")
 
 
 def test_a_face_whose_vertices_are_in_disorder_is_refused(avatar):
